@@ -1,0 +1,3 @@
+"""The appliance: doors, journal, ingest, queue, commands. FLOW.md reads it downward once."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,289 @@
+"""The mail log: one function per event, one line per message event, its id first.
+
+Lines are JSON, or words a person reads when standard error is a terminal. No function takes a
+body, a header or a secret. Every value is escaped (ESC, CR, LF, U+2028 and their like cannot
+forge a line or steer a terminal) and cut at `CUT` characters (threats.md, "log injection").
+Nothing here blocks or raises: proxy/logsink.py writes in a thread of its own. The texts of
+exceptions are told only where they cannot quote mail or credentials (operating system errors);
+of others the log gets the kind and the places.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterable, MutableMapping
+from json import JSONEncoder
+from typing import Any
+
+import structlog
+
+from proxy.logsink import LineSink
+
+CUT = 400
+CUT_TRACE = 4000
+
+_encode = JSONEncoder(separators=(", ", ": "), default=repr).encode
+_second = 0
+_second_text = ""
+
+
+def _arrange(_: object, level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Id, time and event first; values cut. Our own stamp: the library's costs twice as much."""
+    global _second, _second_text
+    now = time.time()
+    whole = int(now)
+    if whole != _second:
+        _second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        _second = whole
+    line: dict[str, Any] = {}
+    if (ident := event.pop("id", None)) is not None:
+        line["id"] = ident
+    line["time"] = f"{_second_text}.{int((now - whole) * 1e6):06d}Z"
+    line["event"] = event.pop("event")
+    if level != "info":
+        line["level"] = level
+    for key, value in event.items():
+        if value is None:
+            continue
+        if type(value) is bytes:
+            value = value[:CUT].decode("ascii", "backslashreplace")
+        elif type(value) is str and len(value) > CUT and key != "trace":
+            value = value[:CUT] + "…"
+        line[key] = value
+    return line
+
+
+def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    # ASCII only: every control, separator and direction mark leaves as \uXXXX. DEL is ASCII.
+    return _encode(event).replace("\x7f", "\\u007f")
+
+
+def plain(value: object) -> str:
+    """A value for a terminal: Japanese stays readable, whatever is not printable is escaped."""
+    text = value if isinstance(value, str) else str(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in text
+    )
+
+
+def _words(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    head = [str(event.pop("time"))[11:23], plain(event.pop("event"))]
+    if "id" in event:
+        head.insert(0, plain(event.pop("id")))
+    return " ".join(head + [f"{key}={plain(value)}" for key, value in event.items()])
+
+
+class _Output:
+    """The logger that structlog wraps: every level is one line to the sink."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self.sink = sink
+        self.info = self.warning = self.error = sink.put
+
+
+def _logger(readable: bool, sink: LineSink) -> Any:
+    return structlog.wrap_logger(
+        _Output(sink),
+        processors=[_arrange, _words if readable else _json],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    ).bind()
+
+
+_sink = LineSink()
+_log = _logger(bool(sys.stderr and sys.stderr.isatty()), _sink)
+
+
+def configure(*, readable: bool | None = None, fd: int = 2) -> None:
+    """Another form or place than the default; for the daemons' start and for tests."""
+    global _sink, _log
+    _sink = LineSink(fd)
+    if readable is None:
+        readable = bool(sys.stderr and sys.stderr.isatty())
+    _log = _logger(readable, _sink)
+
+
+def flush(timeout: float = 1.0) -> bool:
+    """Wait until the lines so far are written, at most `timeout` seconds."""
+    return _sink.flush(timeout)
+
+
+def _fault(error: BaseException | str | None) -> dict[str, str]:
+    """What may be told of an exception: texts of other kinds can quote what a client sent."""
+    if error is None:
+        return {}
+    if isinstance(error, str):
+        return {"error": error}
+    name = type(error).__name__
+    if isinstance(error, OSError):
+        name = f"{name}: {error.strerror or error}"
+    places = [
+        f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__, limit=-20)
+    ]
+    return {"error": name, "trace": " < ".join(reversed(places))[:CUT_TRACE]}
+
+
+# Doors: connections
+
+
+def listening(listener: str, address: str, pid: int) -> None:
+    """A door process accepts connections."""
+    _log.info("listening", listener=listener, address=address, pid=pid)
+
+
+def connection_refused(listener: str, ip: str, reason: str) -> None:
+    """A client was turned away before it said a word (limits, stress, a bad PROXY header)."""
+    _log.warning("connection.refused", listener=listener, client=ip, reason=reason)
+
+
+def protocol_violation(listener: str, ip: str, what: str) -> None:
+    """A client did what no mail program does (HTTP, early talk, a bare CR); the session ends."""
+    _log.warning("protocol.violation", listener=listener, client=ip, what=what)
+
+
+def session_fault(listener: str, ip: str, error: BaseException | str) -> None:
+    """Our own fault in a session: the client got a 4xx without these words."""
+    _log.error("session.fault", listener=listener, client=ip, **_fault(error))
+
+
+def auth(listener: str, ip: str, mech: str, ok: bool, words: str) -> None:
+    """An AUTH exchange ended; `words` is the next hop's final reply, never what was exchanged."""
+    say = _log.info if ok else _log.warning
+    say("auth", listener=listener, client=ip, mechanism=mech, ok=ok, reply=words)
+
+
+# Doors: messages
+
+
+def accepted(
+    id: str,
+    listener: str,
+    ip: str,
+    sender: str,
+    rcpts: int,
+    size: int,
+    outcome: str,
+    reply: str,
+    ms: float,
+) -> None:
+    """The client saw 250: `outcome` says who is responsible now (accepted, queued)."""
+    _log.info(
+        outcome,
+        id=id,
+        listener=listener,
+        client=ip,
+        sender=sender,
+        recipients=rcpts,
+        bytes=size,
+        reply=reply,
+        ms=round(ms, 1),
+    )
+
+
+def refused(id: str | None, listener: str, ip: str, sender: str, stage: str, reply: str) -> None:
+    """A transaction was refused at `stage` (mail, rcpt, data, eod) with these words."""
+    _log.info(
+        "refused", id=id, listener=listener, client=ip, sender=sender, stage=stage, reply=reply
+    )
+
+
+def hop_unavailable(listener: str, target: str, stage: str, words: str) -> None:
+    """The next hop could not be used (connect, tls, greeting, ehlo, mail)."""
+    _log.warning("hop.unavailable", listener=listener, target=target, stage=stage, reply=words)
+
+
+def journal_trouble(door: str, what: str, error: BaseException | str | None = None) -> None:
+    """The journal could not take a message (full, broken): the client got a 4xx."""
+    _log.error("journal.trouble", door=door, what=what, **_fault(error))
+
+
+def journal_recovered(door: str, cut: int, unknown: int, orphans: int) -> None:
+    """A start after a crash: bytes cut from a torn tail, messages without verdict, stray files."""
+    _log.warning("journal.recovered", door=door, cut=cut, unknown=unknown, orphans=orphans)
+
+
+# Worker: ingest
+
+
+def ingested(door: str, messages: int, links: int, ms: float) -> None:
+    """A batch is in archive and store."""
+    _log.info("ingested", door=door, messages=messages, links=links, ms=round(ms, 1))
+
+
+def unread(id: str, why: str) -> None:
+    """A message could not be read within its limits: stored raw, flagged."""
+    _log.warning("unread", id=id, why=why)
+
+
+def capture_missing(door: str, what: str) -> None:
+    """The ledger has a gap: a message was accepted and there is no capture of it."""
+    _log.error("capture.missing", door=door, what=what)
+
+
+def store_trouble(what: str, error: BaseException | str | None, retry_in: float) -> None:
+    """Store or archive could not be written: mail goes on, ingest tries again."""
+    _log.error("store.trouble", what=what, retry_in=round(retry_in, 1), **_fault(error))
+
+
+def worker_fault(what: str, error: BaseException | str) -> None:
+    """Our own fault in the worker; the step is tried again."""
+    _log.error("worker.fault", what=what, **_fault(error))
+
+
+# Worker: queue
+
+
+def delivered(id: str, recipient: str, target: str, reply: str, attempts: int) -> None:
+    """A queued recipient was taken by the next hop."""
+    _log.info(
+        "delivered", id=id, recipient=recipient, target=target, reply=reply, attempts=attempts
+    )
+
+
+def deferred(id: str, recipient: str, target: str, reply: str, retry_in: float) -> None:
+    """A queued recipient waits for another attempt."""
+    _log.info(
+        "deferred",
+        id=id,
+        recipient=recipient,
+        target=target,
+        reply=reply,
+        retry_in=round(retry_in, 1),
+    )
+
+
+def undeliverable(id: str, recipient: str, outcome: str, reply: str) -> None:
+    """A queued recipient has ended without delivery (`outcome`: failed or expired); it is kept."""
+    _log.error(outcome, id=id, recipient=recipient, reply=reply)
+
+
+# Supervisor
+
+
+def started(version: str, hostname: str, roles: Iterable[str]) -> None:
+    """The appliance starts its roles."""
+    _log.info("started", version=version, hostname=hostname, roles=" ".join(roles))
+
+
+def child_started(role: str, pid: int) -> None:
+    """A role's process runs."""
+    _log.info("role.started", role=role, pid=pid)
+
+
+def child_exited(role: str, pid: int, status: str, retry_in: float | None) -> None:
+    """A role's process ended; with `retry_in` it is started again, else we are stopping."""
+    say = _log.info if retry_in is None else _log.error
+    say("role.exited", role=role, pid=pid, status=status, retry_in=retry_in)
+
+
+def stopping(reason: str) -> None:
+    """The appliance stops: doors finish the transactions they have."""
+    _log.info("stopping", reason=reason)
+
+
+def stopped(seconds: float) -> None:
+    """Everything has ended."""
+    _log.info("stopped", seconds=round(seconds, 2))
