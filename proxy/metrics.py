@@ -1,0 +1,188 @@
+"""Every metric of the SMTP path, with its help text and its closed set of label values.
+
+Promises: labels come from closed sets (threats.md, "metric cardinality"): what is not in a set is
+counted as "other", never named; no address, domain or id. Base units, `_total`, no `_created`.
+The doors, the worker and the supervisor are processes: each writes its numbers into a file of
+`PROMETHEUS_MULTIPROC_DIR` (set by the supervisor before this module is imported), named after its
+role and slot and not after its pid, so that a role that is started again goes on counting where
+it stopped and the folder never grows. proxy/httpd.py adds them up.
+
+A write to such a file takes a lock and a memory map: `SmtpCounters` gathers a door's events in
+plain dicts and writes once a second.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
+
+ENV_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+ENV_NAME = "MAILWEIR_PROCESS"
+
+if ENV_FOLDER in os.environ:
+    # Must stand before the first metric: the default names files by pid.
+    _name = os.environ.get(ENV_NAME) or f"pid{os.getpid()}"
+    values.ValueClass = values.MultiProcessValue(lambda: _name)  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+DOORS = frozenset({"inbound", "submission", "lmtp"})
+CAPTURE_RESULTS = frozenset({"captured", "excluded", "failed", "refused"})
+CONNECTION_RESULTS = frozenset({"accepted", "refused", "tls_failed", "proxy_failed", "lost"})
+VERBS = frozenset(
+    {"connect", "helo", "ehlo", "lhlo", "mail", "rcpt", "data", "bdat", "eod", "auth", "starttls"}
+    | {"rset", "noop", "quit", "vrfy", "help"}
+)
+DELIVERY_RESULTS = frozenset({"delivered", "deferred", "failed", "expired"})
+QUEUE_STATES = ("queued", "sending", "delivered", "failed", "expired")
+FLUSH_SECONDS = 1.0
+
+_captures = Counter(
+    "mailweir_captures_total",
+    "Messages that went through a door, by the door's role and what became of the capture.",
+    ["door", "result"],
+)
+_capture_missing = Counter(
+    "mailweir_capture_missing_total",
+    "Gaps found in the ledger: mail that was accepted and has no capture. Must stay 0.",
+)
+_capture_to_link = Histogram(
+    "mailweir_capture_to_link_seconds",
+    "From the capture at the door to the committed, linked message in the store.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+_ingest_lag = Gauge(
+    "mailweir_ingest_lag_seconds",
+    "Age of the oldest journal record that is not in the store yet; 0 when there is none.",
+    multiprocess_mode="mostrecent",
+)
+_connections = Counter(
+    "mailweir_smtp_connections_total",
+    "SMTP connections, by listener and how they began.",
+    ["listener", "result"],
+)
+_replies = Counter(
+    "mailweir_smtp_replies_total",
+    "Replies sent to clients, by listener, verb and class of the code.",
+    ["listener", "verb", "code_class"],
+)
+_deliveries = Counter(
+    "mailweir_delivery_attempts_total",
+    "Attempts to deliver queued mail, a recipient each, by result.",
+    ["result"],
+)
+_queue_messages = Gauge(
+    "mailweir_queue_messages",
+    "Messages in our queue, by state.",
+    ["state"],
+    multiprocess_mode="mostrecent",
+)
+_queue_oldest = Gauge(
+    "mailweir_queue_oldest_age_seconds",
+    "Age of the oldest message of a state in our queue; 0 when there is none.",
+    ["state"],
+    multiprocess_mode="mostrecent",
+)
+
+
+class SmtpCounters:
+    """What one door process counts: cheap dicts, flushed once a second and at the end.
+
+    At most (verbs + 1) x 4 series a listener, whatever clients and next hops send.
+    """
+
+    def __init__(self, listener: str) -> None:
+        self._listener = listener  # a name of the configuration, so a closed set too
+        self._connections: dict[str, int] = {}
+        self._replies: dict[tuple[str, int], int] = {}
+        self._children: dict[object, Counter] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection(self, result: str) -> None:
+        """A connection began: accepted, refused, ..."""
+        counts = self._connections
+        counts[result] = counts.get(result, 0) + 1
+
+    def reply(self, verb: str, code: int) -> None:
+        """A reply was sent to `verb`: lower case; "connect" for the greeting, "eod" for the dot."""
+        key = (verb, code // 100)
+        counts = self._replies
+        counts[key] = counts.get(key, 0) + 1
+        if len(counts) > 200:  # hostile verbs must not gather here either
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the gathered numbers to prometheus."""
+        connections, self._connections = self._connections, {}
+        for result, count in connections.items():
+            label = result if result in CONNECTION_RESULTS else "other"
+            self._child(_connections, (self._listener, label)).inc(count)
+        replies, self._replies = self._replies, {}
+        for (verb, hundreds), count in replies.items():
+            label = verb if verb in VERBS else "other"
+            code_class = f"{hundreds}xx" if 2 <= hundreds <= 5 else "other"
+            self._child(_replies, (self._listener, label, code_class)).inc(count)
+
+    def _child(self, family: Counter, labels: tuple[str, ...]) -> Counter:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = family.labels(*labels)
+        return child
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Flush every second from now on."""
+        self._timer = loop.call_later(FLUSH_SECONDS, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.flush()
+        self.start(loop)
+
+    def stop(self) -> None:
+        """The last flush."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.flush()
+
+
+_capture_children: dict[tuple[str, str], Counter] = {}
+
+
+def captured(door: str, result: str, count: int = 1) -> None:
+    """Messages entered the ledger: `door` is the listener's role, `result` the disposition."""
+    key = (
+        door if door in DOORS else "other",
+        result if result in CAPTURE_RESULTS else "other",
+    )
+    child = _capture_children.get(key)
+    if child is None:
+        child = _capture_children[key] = _captures.labels(*key)
+    child.inc(count)
+
+
+def capture_missing(count: int = 1) -> None:
+    """The ledger has gaps."""
+    _capture_missing.inc(count)
+
+
+def capture_to_link(seconds: float) -> None:
+    """A message is linked `seconds` after its capture (negative when a clock was set back: 0)."""
+    _capture_to_link.observe(max(0.0, seconds))
+
+
+def ingest_lag(seconds: float) -> None:
+    """The oldest record that still waits for ingest is this old; 0 = caught up."""
+    _ingest_lag.set(seconds)
+
+
+def delivery_attempt(result: str, count: int = 1) -> None:
+    """A queued recipient was tried: delivered, deferred, failed or expired."""
+    _deliveries.labels(result if result in DELIVERY_RESULTS else "other").inc(count)
+
+
+def queue(figures: Mapping[str, tuple[int, float]]) -> None:
+    """The queue as it is now: state -> (messages, age of the oldest in seconds)."""
+    for state in QUEUE_STATES:
+        count, oldest = figures.get(state, (0, 0.0))
+        _queue_messages.labels(state).set(count)
+        _queue_oldest.labels(state).set(oldest)
