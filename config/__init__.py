@@ -1,0 +1,1 @@
+"""Settings: what an administrator may write, read once and checked before anything starts."""

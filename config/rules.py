@@ -1,0 +1,248 @@
+"""Rules that span several keys of the configuration: pure, each refusal with its key by name.
+
+Promises: everything that would make the relay open, send it in circles, hand secrets over in
+clear, or leave a key without effect is refused before a socket is opened. Features of the
+contract that this version has not got are refused by name too: an administrator must never
+believe that something is on which is not.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from config.targets import HopTarget, ListenAddress, Network
+
+if TYPE_CHECKING:
+    from config.settings import Outbound, Settings, SmtpListener
+
+# The widest public networks that may be trusted. A larger one is nearly always a slip, and the
+# slip is an open relay; who really owns more lists the parts.
+WIDEST_V4, WIDEST_V6 = 16, 32
+
+# Networks that are never somebody else's (RFC 1918, 3927, 4193, 4291, 6598). The standard library's
+# is_private is not used: on some Python 3.11 it calls 0.0.0.0/0 private.
+_PRIVATE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
+        "100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+
+LATER = "not available in this version"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refusal: the path of the key, the value as written, and what is allowed there."""
+
+    key: str
+    value: object
+    allowed: str
+
+
+class Refused(ValueError):
+    """Carries the problems through pydantic, which keeps the exception of a validator."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{problem.key}: {problem.allowed}" for problem in problems))
+        self.problems = problems
+
+
+def fill_recipient_domains(data: Any) -> Any:
+    """An inbound listener takes mail for node.domains unless its own list says otherwise."""
+    if not isinstance(data, dict) or not isinstance(data.get("node"), dict):
+        return data
+    domains, listeners = data["node"].get("domains"), data.get("smtp")
+    if not domains or not isinstance(domains, list | tuple):
+        return data
+    if not isinstance(listeners, list | tuple):
+        return data
+    return {**data, "smtp": [_filled(listener, domains) for listener in listeners]}
+
+
+def problems(settings: "Settings") -> Iterator[Problem]:
+    yield from _later(settings)
+    yield from _names_and_ports(settings)
+    for number, listener in enumerate(settings.smtp):
+        at = f"smtp[{number}]"
+        yield from _door_tls(at, listener)
+        yield from _auth(at, listener)
+        yield from _relay(at, listener)
+        yield from _next_hop(at, listener)
+        yield from _loop(f"{at}.next_hop", listener.next_hop, settings)
+    yield from _outbound(settings.outbound)
+    yield from _loop("outbound.route", settings.outbound.route, settings)
+
+
+def _filled(listener: Any, domains: Any) -> Any:
+    if isinstance(listener, dict) and listener.get("role") == "inbound":
+        return {"recipient_domains": domains, **listener}
+    return listener
+
+
+def _later(settings: "Settings") -> Iterator[Problem]:
+    """Values that would switch on what is not built yet."""
+    store = settings.store
+    if store.url != "sqlite":
+        postgres = store.url.startswith("postgresql")
+        yield Problem("store.url", store.url, f'"sqlite"{_later_if(postgres, "PostgreSQL")}')
+    if store.blobs != "file":
+        s3 = store.blobs.startswith("s3:")
+        yield Problem("store.blobs", store.blobs, f'"file"{_later_if(s3, "S3")}')
+    for key in ("blobs_endpoint", "blobs_region"):
+        if value := getattr(store, key):
+            yield Problem(f"store.{key}", value, f"nothing: S3 is {LATER}")
+    if store.durability != "local":
+        yield Problem("store.durability", store.durability, f'"local": "shared" is {LATER}')
+    for number, imap in enumerate(settings.imap):
+        yield Problem(f"imap[{number}]", imap.name, f"no [[imap]] table: IMAP is {LATER}")
+    for number, smtp in enumerate(settings.smtp):
+        if smtp.auth == "imap":
+            allowed = f'"none" or "next_hop": "imap" is {LATER}'
+            yield Problem(f"smtp[{number}].auth", smtp.auth, allowed)
+    if settings.drop.domain:
+        yield Problem("drop.domain", settings.drop.domain, f"nothing: the drop is {LATER}")
+    if settings.hold.domain:
+        allowed = f"nothing: scheduled sending is {LATER}"
+        yield Problem("hold.domain", settings.hold.domain, allowed)
+    if settings.hold.undo:
+        yield Problem("hold.undo", settings.hold.undo, f'"0s": the undo window is {LATER}')
+    if settings.bounce.return_path_domain:
+        allowed = f"nothing: signed return paths are {LATER}"
+        yield Problem("bounce.return_path_domain", settings.bounce.return_path_domain, allowed)
+    if settings.bounce.suppress:
+        yield Problem("bounce.suppress", True, f"false: the suppression list is {LATER}")
+    if settings.capture.address_change != "keep":
+        allowed = f'"keep": "hide" is {LATER}'
+        yield Problem("capture.address_change", settings.capture.address_change, allowed)
+
+
+def _later_if(known: bool, what: str) -> str:
+    return f": {what} is {LATER}" if known else ""
+
+
+def _names_and_ports(settings: "Settings") -> Iterator[Problem]:
+    names: set[str] = set()
+    taken: dict[ListenAddress, str] = {settings.http.listen: "http.listen"}
+    for number, listener in enumerate(settings.smtp):
+        if listener.name in names:
+            allowed = "a name that no other listener has"
+            yield Problem(f"smtp[{number}].name", listener.name, allowed)
+        names.add(listener.name)
+        if owner := taken.get(listener.listen):
+            allowed = f"an address and port that is not taken by {owner}"
+            yield Problem(f"smtp[{number}].listen", str(listener.listen), allowed)
+        taken.setdefault(listener.listen, f"smtp[{number}].listen")
+
+
+def _door_tls(at: str, listener: "SmtpListener") -> Iterator[Problem]:
+    for key, path in (("cert", listener.cert), ("key", listener.key)):
+        if listener.tls != "none" and path is None:
+            allowed = f'the path of a PEM file, because tls = "{listener.tls}"'
+            yield Problem(f"{at}.{key}", None, allowed)
+        if listener.tls == "none" and path is not None:
+            allowed = f'"starttls" or "implicit", because {key} is set'
+            yield Problem(f"{at}.tls", listener.tls, allowed)
+            return
+
+
+def _auth(at: str, listener: "SmtpListener") -> Iterator[Problem]:
+    relayed = listener.auth == "next_hop"
+    if relayed and listener.next_hop.kind == "mx":
+        allowed = '"none": with next_hop = "mx" there is no server that could check a password'
+        yield Problem(f"{at}.auth", listener.auth, allowed)
+    if relayed and listener.role == "lmtp":
+        yield Problem(f"{at}.auth", listener.auth, '"none": an LMTP listener has no users')
+    if listener.auth_plain_without_tls and listener.auth == "none":
+        yield Problem(f"{at}.auth_plain_without_tls", True, 'false, or auth = "next_hop"')
+    if listener.role == "submission" and listener.auth == "none" and not listener.trusted:
+        allowed = '"next_hop", or networks in trusted: as it stands nobody could send'
+        yield Problem(f"{at}.auth", listener.auth, allowed)
+
+
+def _relay(at: str, listener: "SmtpListener") -> Iterator[Problem]:
+    """Nobody may become an open relay by a slip (RFC 5321 7.8 leaves the policy to us)."""
+    if listener.role == "submission" and listener.recipient_domains is not None:
+        allowed = "nothing: a submission listener sends to all domains"
+        yield Problem(f"{at}.recipient_domains", list(listener.recipient_domains), allowed)
+    for key, networks in (("trusted", listener.trusted), ("proxy_from", listener.proxy_from)):
+        for number, network in enumerate(networks):
+            if _too_wide(network):
+                allowed = (
+                    f"public networks of /{WIDEST_V4} (IPv6: /{WIDEST_V6}) or smaller:"
+                    " a wider one makes an open relay"
+                )
+                yield Problem(f"{at}.{key}[{number}]", str(network), allowed)
+    if listener.proxy_protocol and not listener.proxy_from:
+        allowed = "the networks of the balancers, because proxy_protocol = true"
+        yield Problem(f"{at}.proxy_from", [], allowed)
+    if listener.proxy_from and not listener.proxy_protocol:
+        yield Problem(f"{at}.proxy_protocol", False, "true, because proxy_from is set")
+
+
+def _too_wide(network: Network) -> bool:
+    if network.prefixlen >= (WIDEST_V4 if network.version == 4 else WIDEST_V6):
+        return False
+    return not any(
+        private.version == network.version and network.subnet_of(private)  # type: ignore[arg-type]
+        for private in _PRIVATE
+    )
+
+
+def _next_hop(at: str, listener: "SmtpListener") -> Iterator[Problem]:
+    hop = listener.next_hop
+    if hop.unix_path and listener.next_hop_tls != "may":
+        yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, '"may" with a unix socket')
+    if listener.next_hop_ca and listener.next_hop_tls != "verify":
+        yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, '"verify": next_hop_ca is set')
+    if listener.allow_private and hop.kind != "mx":
+        yield Problem(f"{at}.allow_private", True, 'false: it only concerns next_hop = "mx"')
+
+
+def _outbound(outbound: "Outbound") -> Iterator[Problem]:
+    route = outbound.route
+    if outbound.user and route.kind == "mx":
+        yield Problem("outbound.user", outbound.user, 'nothing with route = "mx"')
+    if bool(outbound.user) != (outbound.password_file is not None):
+        missing = "password_file" if outbound.user else "user"
+        yield Problem(f"outbound.{missing}", None, "user and password_file together")
+    if outbound.user and route.kind == "smtp" and outbound.tls == "may" and not _loopback(route):
+        allowed = '"require" or "verify", so that the password never crosses a network in clear'
+        yield Problem("outbound.tls", outbound.tls, allowed)
+    if outbound.ca and outbound.tls != "verify":
+        yield Problem("outbound.tls", outbound.tls, '"verify": ca is set')
+    if outbound.allow_private and route.kind != "mx":
+        yield Problem("outbound.allow_private", True, 'false: it only concerns route = "mx"')
+    if outbound.retry_first > outbound.retry_max:
+        allowed = "a duration that is not longer than retry_max"
+        yield Problem("outbound.retry_first", outbound.retry_first, allowed)
+
+
+def _loop(key: str, hop: HopTarget, settings: "Settings") -> Iterator[Problem]:
+    for listener in settings.smtp:
+        own = listener.listen
+        if hop.port == own.port and _reaches(hop, own):
+            allowed = f'another server: this is our own listener "{listener.name}"'
+            yield Problem(key, str(hop), allowed)
+            return
+
+
+def _reaches(hop: HopTarget, own: ListenAddress) -> bool:
+    everywhere = ipaddress.ip_address(own.host).is_unspecified
+    here = everywhere or ipaddress.ip_address(own.host).is_loopback
+    return (
+        hop.host == own.host
+        or (here and hop.host == "localhost")
+        or (everywhere and _loopback(hop))
+    )
+
+
+def _loopback(hop: HopTarget) -> bool:
+    if hop.unix_path or hop.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(hop.host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,35 @@
+"""A text that hides itself: passwords never stand in a log line, a traceback or a dump."""
+
+from pathlib import Path
+
+
+class Secret:
+    """Holds a secret; only `reveal()` shows it, so that each use can be found by its name."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would let it slip into keys and caches
+
+
+def read_secret(path: Path) -> Secret:
+    """The first line of a file, without its line end. Raises OSError or ValueError."""
+    with path.open("rb") as file:
+        raw = file.read(4097)
+    line = raw.splitlines()[0] if raw.splitlines() else b""
+    if not line or len(raw) > 4096:
+        raise ValueError("a file with the password on its first line, at most 4096 octets")
+    return Secret(line.decode("utf-8"))

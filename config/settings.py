@@ -1,0 +1,252 @@
+"""The settings: one frozen class per table of the configuration file.
+
+Promises: a Settings object that exists is sane: every value was checked, and so were the rules
+that span several keys (config/rules.py: no open relay, no loop, no key without effect). What
+needs the disk (certificates, password files) is checked in config/load.py.
+Values are parsed once: durations are seconds, sizes are bytes, networks and targets are objects.
+Design page: contract.md, "Configuration".
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    model_validator,
+)
+
+from config import rules, targets
+from config.secret import Secret, read_secret
+from config.targets import AddressPattern, HopTarget, ListenAddress, Network
+
+__all__ = [
+    "AddressPattern", "Bounce", "Capture", "Drop", "Hold", "HopTarget", "Http", "ImapListener",
+    "Journal", "Limits", "ListenAddress", "Network", "Node", "Outbound", "Secret", "Settings",
+    "SmtpListener", "Store",
+]  # fmt: skip
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    """Relative paths belong to the folder of the configuration file, not to where one stands."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError('a path like "/var/lib/mailweir"')
+    base = (info.context or {}).get("base")
+    return Path(base) / value if base is not None else Path(value)
+
+
+def _timezone(value: object) -> str:
+    if not isinstance(value, str) or value not in available_timezones():
+        raise ValueError('a time zone of the tz database, like "Asia/Tokyo" or "UTC"')
+    return value
+
+
+def _cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+Seconds = Annotated[float, BeforeValidator(targets.parse_duration)]
+Bytes = Annotated[int, BeforeValidator(targets.parse_size)]
+Listen = Annotated[ListenAddress, PlainValidator(targets.parse_listen)]
+Hop = Annotated[HopTarget, PlainValidator(targets.parse_hop)]
+Cidr = Annotated[Network, PlainValidator(targets.parse_network)]
+Hostname = Annotated[str, PlainValidator(targets.parse_hostname)]
+Domain = Annotated[str, PlainValidator(targets.parse_domain)]
+RecipientDomain = Annotated[str, PlainValidator(targets.parse_recipient_domain)]
+Pattern = Annotated[AddressPattern, PlainValidator(targets.parse_pattern)]
+FilePath = Annotated[Path, PlainValidator(_path)]
+TimeZone = Annotated[str, PlainValidator(_timezone)]
+ListenerName = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+HopTls = Literal["may", "require", "verify"]
+DoorTls = Literal["none", "starttls", "implicit"]
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+
+class Table(BaseModel):
+    """What all tables share: nothing unknown goes in, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+class Node(Table):
+    hostname: Hostname
+    domains: Annotated[tuple[Domain, ...], Field(min_length=1)]
+    data_dir: FilePath = Path("/var/lib/mailweir")
+    timezone: TimeZone = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class Store(Table):
+    url: StrictStr = "sqlite"
+    blobs: StrictStr = "file"
+    blobs_endpoint: StrictStr = ""
+    blobs_region: StrictStr = ""
+    durability: Literal["local", "shared"] = "local"
+
+
+class SmtpListener(Table):
+    name: ListenerName
+    listen: Listen
+    role: Literal["inbound", "submission", "lmtp"]
+    next_hop: Hop
+    next_hop_tls: HopTls = "may"
+    next_hop_ca: FilePath | None = None
+    allow_private: StrictBool = False
+    tls: DoorTls = "none"
+    cert: FilePath | None = None
+    key: FilePath | None = None
+    auth: Literal["none", "next_hop", "imap"] = "none"
+    auth_plain_without_tls: StrictBool = False
+    trusted: tuple[Cidr, ...] = ()
+    proxy_protocol: StrictBool = False
+    proxy_from: tuple[Cidr, ...] = ()
+    # None means "not written": node.domains for inbound (Settings fills it in), no limit for lmtp
+    recipient_domains: Annotated[tuple[RecipientDomain, ...], Field(min_length=1)] | None = None
+    doors: Annotated[StrictInt, Field(ge=1, le=64)] = Field(default_factory=_cores)
+    max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] = 50 * MIB
+    max_recipients: Annotated[StrictInt, Field(ge=100, le=50_000)] = 1000
+    max_connections_per_client: Annotated[StrictInt, Field(ge=1, le=100_000)] = 50
+    bare_lf: Literal["fix", "refuse"] = "fix"
+
+
+class ImapListener(Table):
+    name: ListenerName
+    listen: Listen
+    upstream: StrictStr
+    tls: DoorTls = "none"
+    cert: FilePath | None = None
+    key: FilePath | None = None
+
+
+class Outbound(Table):
+    route: Hop = HopTarget("mx")
+    user: StrictStr = ""
+    password_file: FilePath | None = None
+    tls: HopTls = "may"
+    ca: FilePath | None = None
+    allow_private: StrictBool = False
+    retry_for: Annotated[Seconds, Field(ge=MINUTE, le=30 * DAY)] = 5 * DAY
+    retry_first: Annotated[Seconds, Field(ge=1, le=DAY)] = MINUTE
+    retry_max: Annotated[Seconds, Field(ge=1, le=DAY)] = HOUR
+
+    @property
+    def password(self) -> Secret | None:
+        """Read at each use, so that a changed password needs no restart."""
+        return read_secret(self.password_file) if self.password_file else None
+
+
+class Drop(Table):
+    domain: Domain | Literal[""] = ""
+
+
+class Hold(Table):
+    domain: Domain | Literal[""] = ""
+    max: Seconds = 60 * DAY
+    undo: Seconds = 0.0
+
+
+class Bounce(Table):
+    return_path_domain: Domain | Literal[""] = ""
+    suppress: StrictBool = False
+
+
+class Capture(Table):
+    internal: StrictBool = False
+    never: tuple[Pattern, ...] = ()
+    address_change: Literal["keep", "hide"] = "keep"
+
+    def matches_never(self, address: str) -> AddressPattern | None:
+        """The pattern that keeps this address out of the CRM: the evidence, not only the answer."""
+        return next((pattern for pattern in self.never if pattern.matches(address)), None)
+
+
+class Http(Table):
+    listen: Listen = ListenAddress("127.0.0.1", 8025)
+
+
+class Limits(Table):
+    connections: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 5000
+    command_timeout: Annotated[Seconds, Field(ge=1, le=HOUR)] = 300.0
+    data_timeout: Annotated[Seconds, Field(ge=1, le=HOUR)] = 300.0
+    stress_timeout: Annotated[Seconds, Field(ge=1, le=HOUR)] = 10.0
+    min_rate: Annotated[StrictInt, Field(ge=0, le=GIB)] = 500
+    errors: Annotated[StrictInt, Field(ge=1, le=10_000)] = 20
+    auth_failures: Annotated[StrictInt, Field(ge=1, le=1000)] = 4
+    session: Annotated[Seconds, Field(ge=MINUTE, le=DAY)] = HOUR
+    max_hops: Annotated[StrictInt, Field(ge=5, le=1000)] = 50
+
+
+class Journal(Table):
+    segment_bytes: Annotated[Bytes, Field(ge=MIB, le=4 * GIB)] = 64 * MIB
+    min_free: Annotated[Bytes, Field(le=1024 * GIB)] = 512 * MIB
+    spool_above: Annotated[Bytes, Field(ge=4 * KIB, le=64 * MIB)] = 256 * KIB
+    retain: Annotated[Seconds, Field(le=365 * DAY)] = 0.0
+
+
+class Settings(Table):
+    """The whole file. Make one with config.load.load(), or model_validate() of a dictionary."""
+
+    node: Node
+    store: Store = Store()
+    smtp: tuple[SmtpListener, ...] = ()
+    imap: tuple[ImapListener, ...] = ()
+    outbound: Outbound = Outbound()
+    drop: Drop = Drop()
+    hold: Hold = Hold()
+    bounce: Bounce = Bounce()
+    capture: Capture = Capture()
+    http: Http = Http()
+    limits: Limits = Limits()
+    journal: Journal = Journal()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        return rules.fill_recipient_domains(data)
+
+    @model_validator(mode="after")
+    def _together(self) -> "Settings":
+        if problems := tuple(rules.problems(self)):
+            raise rules.Refused(problems)
+        return self
+
+    @property
+    def data_dir(self) -> Path:
+        return self.node.data_dir
+
+    @property
+    def journal_dir(self) -> Path:
+        return self.data_dir / "journal"
+
+    @property
+    def blob_dir(self) -> Path:
+        return self.data_dir / "blobs"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "mailweir.db"
+
+    def listener(self, name: str) -> SmtpListener:
+        """The [[smtp]] table of this name; KeyError if there is none."""
+        for listener in self.smtp:
+            if listener.name == name:
+                return listener
+        raise KeyError(name)

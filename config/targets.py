@@ -1,0 +1,256 @@
+"""The small notations of the configuration file, each a pure function from text to a value.
+
+Promises: no disk, no network, no clock. A refusal is a ValueError whose text says what is
+allowed (never the value itself: the caller shows it, with secrets taken out). Case of host names
+is folded, because DNS compares that way (RFC 4343); nothing else is guessed.
+
+Notations: durations ("5d"), sizes ("512 MiB"), listen addresses ("[::1]:25"), next hops
+("lmtp:///run/dovecot/lmtp"), networks in CIDR form, host and domain names, address patterns
+("*@lawyer.example").
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import idna
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+HopKind = Literal["smtp", "smtps", "lmtp", "mx"]
+
+DURATION_ALLOWED = 'a duration with its unit, like "90s", "15m", "2h" or "5d"'
+SIZE_ALLOWED = 'a number of bytes, or text like "512 MiB"'
+LISTEN_ALLOWED = 'an IP address and a port from 1 to 65535, like "0.0.0.0:25" or "[::]:25"'
+HOP_ALLOWED = (
+    '"smtp://host:port", "smtps://host:port", "lmtp://host:port", "lmtp:///path/of/socket" or "mx"'
+)
+NETWORK_ALLOWED = 'a network like "192.0.2.0/24" or "2001:db8::/32", or one address'
+HOSTNAME_ALLOWED = 'a full host name like "mail.example.com"'
+DOMAIN_ALLOWED = 'a mail domain like "example.com"'
+PATTERN_ALLOWED = 'an address like "hr@example.com" or a pattern like "*@lawyer.example"'
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d|w)", re.ASCII)
+_SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB|TiB)?", re.ASCII)
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
+_DEFAULT_PORT = {"smtp": 25, "smtps": 465, "lmtp": 24}
+
+
+class ListenAddress(NamedTuple):
+    """Where a door listens; the host is an IP address without brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HopTarget:
+    """A mail server to hand mail to; for "mx" and unix sockets host is "" and port 0."""
+
+    kind: HopKind
+    host: str = ""
+    port: int = 0
+    unix_path: str | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "mx":
+            return "mx"
+        if self.unix_path is not None:
+            return f"{self.kind}://{self.unix_path}"
+        return f"{self.kind}://{ListenAddress(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPattern:
+    """An address or a glob of addresses: `*` stands for any run of characters, all else for itself.
+
+    Local part and domain are compared apart, so `*` never reaches over the "@". Matching is linear
+    (no regular expression), because the addresses come from strangers.
+    """
+
+    local: tuple[str, ...]
+    domain: tuple[str, ...]
+
+    def matches(self, address: str) -> bool:
+        local, at, domain = address.lower().rpartition("@")
+        return bool(at) and _glob(self.local, local) and _glob(self.domain, domain)
+
+    def __str__(self) -> str:
+        return "*".join(self.local) + "@" + "*".join(self.domain)
+
+
+def parse_duration(value: object) -> float:
+    """Seconds. A bare number counts as seconds, so that 0 may be written as 0."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if 0 <= value < float("inf"):
+            return float(value)
+    elif isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        return float(found[1]) * _UNITS[found[2]]
+    raise ValueError(DURATION_ALLOWED)
+
+
+def parse_size(value: object) -> int:
+    """Bytes. Only binary units exist here, so that nobody has to ask which MB is meant."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value >= 0:
+            return value
+    elif isinstance(value, str) and (found := _SIZE.fullmatch(value)):
+        return int(found[1]) * _SIZES[found[2] or ""]
+    raise ValueError(SIZE_ALLOWED)
+
+
+def parse_listen(value: object) -> ListenAddress:
+    if isinstance(value, ListenAddress):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(LISTEN_ALLOWED)
+    host, colon, port_text = value.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    port = _port(port_text)
+    try:
+        address = ipaddress.ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        raise ValueError(LISTEN_ALLOWED) from None
+    if not colon or port is None or bracketed != (address.version == 6):
+        raise ValueError(LISTEN_ALLOWED)
+    return ListenAddress(str(address), port)
+
+
+def parse_hop(value: object) -> HopTarget:
+    """A next hop. A user or password in the address is refused: files with secrets have a key."""
+    if isinstance(value, HopTarget):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(HOP_ALLOWED)
+    if value == "mx":
+        return HopTarget("mx")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+        host = parts.hostname or ""
+    except ValueError:
+        raise ValueError(HOP_ALLOWED) from None
+    kind = parts.scheme
+    if "@" in parts.netloc:
+        raise ValueError(f"{HOP_ALLOWED}, without user or password")
+    if kind not in _DEFAULT_PORT or parts.query or parts.fragment or not value.isprintable():
+        raise ValueError(HOP_ALLOWED)
+    if kind == "lmtp" and not parts.netloc and len(parts.path) > 1:
+        # sockaddr_un holds 108 octets with the closing zero, see unix(7)
+        if len(parts.path.encode()) > 107:
+            raise ValueError("a socket path of at most 107 octets")
+        return HopTarget("lmtp", unix_path=parts.path)
+    if parts.path not in ("", "/") or port == 0:
+        raise ValueError(HOP_ALLOWED)
+    if kind == "smtp":
+        return HopTarget("smtp", _hop_host(host), port or 25)
+    if kind == "smtps":
+        return HopTarget("smtps", _hop_host(host), port or 465)
+    return HopTarget("lmtp", _hop_host(host), port or 24)
+
+
+def parse_network(value: object) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(NETWORK_ALLOWED)
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(NETWORK_ALLOWED) from None
+    if "/" in value and ipaddress.ip_address(value.partition("/")[0]) != network.network_address:
+        # 10.1.2.3/8 is more often a slip than meant, and the slip opens 16 million addresses
+        raise ValueError(f'the address of the network, "{network}", or fewer addresses')
+    return network
+
+
+def parse_hostname(value: object) -> str:
+    """A host name with at least one dot: what we say at EHLO and in Received (RFC 5321 2.3.5)."""
+    return _dns_name(value, HOSTNAME_ALLOWED)
+
+
+def parse_domain(value: object) -> str:
+    """A mail domain in its A-label form, so that both spellings of a name meet (RFC 5891)."""
+    return _dns_name(value, DOMAIN_ALLOWED)
+
+
+def parse_recipient_domain(value: object) -> str:
+    if value == "*":
+        raise ValueError(f'{DOMAIN_ALLOWED}: "*" would make an open relay')
+    return parse_domain(value)
+
+
+def parse_pattern(value: object) -> AddressPattern:
+    if isinstance(value, AddressPattern):
+        return value
+    if not isinstance(value, str) or len(value) > 320 or not value.isprintable():
+        raise ValueError(PATTERN_ALLOWED)
+    local, _, domain = value.lower().rpartition("@")
+    if not local or not domain or " " in value or "@" in local.replace('"', ""):
+        raise ValueError(PATTERN_ALLOWED)
+    if set(local) == {"*"} and set(domain) <= {"*", "."}:
+        raise ValueError(f"{PATTERN_ALLOWED}; this one would leave out all mail")
+    return AddressPattern(tuple(local.split("*")), tuple(domain.split("*")))
+
+
+def _glob(parts: tuple[str, ...], text: str) -> bool:
+    first, last = parts[0], parts[-1]
+    if len(parts) == 1:
+        return text == first
+    if len(text) < len(first) + len(last):
+        return False
+    if not (text.startswith(first) and text.endswith(last)):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in parts[1:-1]:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def _port(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        return None
+    return port if 1 <= (port := int(text)) <= 65535 else None
+
+
+def _hop_host(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    if host == "localhost" or _is_name(host):
+        return host
+    raise ValueError(HOP_ALLOWED)
+
+
+def _is_name(name: str) -> bool:
+    """Letters, digits and hyphens in labels (RFC 5321 4.1.2), the last one not a number."""
+    labels = name.split(".")
+    return (
+        len(name) <= 253
+        and all(_LABEL.fullmatch(label) for label in labels)
+        and not labels[-1].isdigit()
+    )
+
+
+def _dns_name(value: object, allowed: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 253:
+        raise ValueError(allowed)
+    name = value.lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            raise ValueError(allowed) from None
+    if "." not in name or not _is_name(name):
+        raise ValueError(allowed)
+    return name
