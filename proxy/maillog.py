@@ -25,10 +25,13 @@ CUT_TRACE = 4000
 _second = 0
 _second_text = ""
 
+# The last line of level error of this process; its heartbeat shows it to `mailweir status`.
+last_error: dict[str, Any] | None = None
+
 
 def _arrange(_: object, level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     """Id, time and event first; values cut. Our own stamp: the library's costs twice as much."""
-    global _second, _second_text
+    global _second, _second_text, last_error
     now = time.time()
     whole = int(now)
     if whole != _second:
@@ -49,6 +52,8 @@ def _arrange(_: object, level: str, event: MutableMapping[str, Any]) -> dict[str
         elif type(value) is str and len(value) > CUT and key != "trace":
             value = value[:CUT] + "…"
         line[key] = value
+    if level == "error":
+        last_error = line
     return line
 
 
