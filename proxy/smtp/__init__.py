@@ -1,0 +1,1 @@
+"""SMTP and LMTP: the doors, the next hop, and delivery of what is ours."""

@@ -1,0 +1,401 @@
+"""The next hop: where connections to one configured target come from, and where they rest.
+
+An edge. `take` is the hot path: an idle, healthy connection at once, or None. `connect` makes one:
+address after address, greeting, EHLO, TLS by policy, the service account's AUTH. `give_back` lets
+it rest in the pool for the next transaction.
+
+Promises
+- `connect` ends in a connection that may take MAIL, or in `HopUnavailable`; nothing in between.
+- TLS policy: "may" uses STARTTLS if offered and goes on in clear where that fails; "require" and
+  "verify" never send MAIL or a password without TLS, "verify" none without the right certificate.
+  After STARTTLS only the second EHLO counts (RFC 3207 section 4.2).
+- A connection that relayed a client's AUTH never comes back into the pool.
+- Bounded: `pool_size` idle connections, each at most `idle_timeout` seconds and `max_uses`
+  transactions; `max_open` connections in all.
+- One timer for all connections (see hopconn.py); it runs only while there are some.
+
+Limits: no connection is shared by two transactions at a time; TLS sessions are not resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from proxy.smtp.capabilities import Capabilities
+from proxy.smtp.hopconn import HopConnection, OnReply
+from proxy.smtp.hoperrors import HopLost, HopUnavailable
+from proxy.smtp.hoptls import client_context, switch, tls_leg
+from proxy.smtp.replies import Reply
+from proxy.smtp.resolve import HopAddress
+from proxy.smtp.sasl import Account, ClientAuth, NoMechanism
+
+if TYPE_CHECKING:
+    from config.settings import HopTarget
+
+__all__ = [
+    "Capabilities",
+    "HopConnection",
+    "HopLost",
+    "HopUnavailable",
+    "MailRoutes",
+    "NextHop",
+    "OnReply",
+    "Reply",
+]
+
+# An address that is not the last one must accept within this time: a black hole behind an AAAA
+# record may delay mail, not stop it.
+NEXT_ADDRESS_AFTER: Final = 5.0
+# RFC 5321 section 5.1 lets a limit be set on the number of addresses tried, 2 at least.
+MAX_ADDRESSES: Final = 8
+
+
+class MailRoutes(Protocol):
+    """How "mx" finds its hosts; resolve.MailResolver is the real one."""
+
+    async def hosts(self, domain: str) -> Sequence[HopAddress]:
+        """The addresses to try for a domain, in order; raises HopUnavailable."""
+
+
+class NextHop:
+    """One target, its pool and its way to new connections."""
+
+    def __init__(
+        self,
+        target: HopTarget,
+        *,
+        helo: str,
+        tls: str = "may",
+        ca: Path | None = None,
+        allow_private: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        connect_timeout: float = 30.0,
+        reply_timeout: float = 300.0,
+        pool_size: int = 100,
+        idle_timeout: float = 30.0,
+        max_uses: int = 100,
+        max_open: int = 5000,
+        resolver: MailRoutes | None = None,
+        account: Account | None = None,
+    ) -> None:
+        """`resolver` is needed for "mx"; `account` logs in on every connection ([outbound])."""
+        self.target = target
+        self.capabilities: Capabilities | None = None
+        self._loop = loop or asyncio.get_running_loop()
+        self._helo = helo.encode("ascii")
+        self._tls = tls
+        self._context = client_context(tls, ca)
+        self._connect_timeout = connect_timeout
+        self._pool_size = pool_size
+        self._max_uses = max_uses
+        self._max_open = max_open
+        if target.kind == "mx" and resolver is None:
+            from proxy.smtp.resolve import MailResolver
+
+            resolver = MailResolver(helo, port=target.port or 25, allow_private=allow_private)
+        self._resolver = resolver
+        self._account = account
+        self._lmtp = target.kind == "lmtp"
+        self._shelves: dict[str, list[HopConnection]] = {}
+        self._idle = 0
+        self._open: set[HopConnection] = set()
+        self._closed = False
+        # Eight ticks of the shortest time-out: late by an eighth of it at most.
+        self._tick_seconds = max(0.02, min(1.0, reply_timeout / 8, idle_timeout / 8))
+        self._ticker: asyncio.TimerHandle | None = None
+        self.reply_ticks = math.ceil(reply_timeout / self._tick_seconds)
+        # RFC 5321 section 4.5.3.2.6: ten minutes for the final dot where commands have five.
+        self.content_ticks = 2 * self.reply_ticks
+        self.quit_ticks = min(self.reply_ticks, math.ceil(5 / self._tick_seconds))
+        self._idle_ticks = math.ceil(idle_timeout / self._tick_seconds)
+
+    # -- the pool ---------------------------------------------------------------------------
+
+    def take(self, domain: str | None = None) -> HopConnection | None:
+        """An idle connection, the one used last; no waiting, no check on the wire."""
+        shelf = self._shelves.get(domain or "")
+        if not shelf:
+            return None
+        conn = shelf.pop()
+        self._idle -= 1
+        conn.idle = False
+        conn.reused = True
+        return conn
+
+    def give_back(self, conn: HopConnection, *, dirty: bool = False) -> None:
+        """The transaction is over. `dirty`: MAIL was given and no final reply came, so RSET first.
+
+        Not for a connection in the middle of content: abort that one.
+        """
+        conn.on_lost = conn.on_pause = conn.on_writable = None
+        conn.uses += 1
+        if conn.over:
+            return
+        if (
+            not conn.settled
+            or conn.uses >= self._max_uses
+            or self._idle >= self._pool_size
+            or self._closed
+        ):
+            conn.close()
+        elif dirty:
+            conn.command(b"RSET\r\n", lambda reply: self._after_reset(conn, reply))
+        else:
+            self._shelve(conn)
+
+    def _after_reset(self, conn: HopConnection, reply: Reply) -> None:
+        if reply.positive and conn.settled and self._idle < self._pool_size and not self._closed:
+            self._shelve(conn)
+        else:
+            conn.close()
+
+    def _shelve(self, conn: HopConnection) -> None:
+        conn.rest(self._idle_ticks)
+        shelf = self._shelves.get(conn.key)
+        if shelf is None:
+            shelf = self._shelves[conn.key] = []
+        shelf.append(conn)
+        self._idle += 1
+
+    def unshelve(self, conn: HopConnection) -> None:
+        """For HopConnection: it died, or rested for long enough."""
+        shelf = self._shelves[conn.key]
+        shelf.remove(conn)
+        self._idle -= 1
+        conn.idle = False
+
+    def gone(self, conn: HopConnection) -> None:
+        """For HopConnection: its socket is closed."""
+        self._open.discard(conn)
+
+    @property
+    def idle(self) -> int:
+        """Connections in the pool."""
+        return self._idle
+
+    @property
+    def open(self) -> int:
+        """Connections in all."""
+        return len(self._open)
+
+    def close(self) -> None:
+        """No more pool: idle connections say QUIT, others are closed when given back."""
+        self._closed = True
+        for shelf in list(self._shelves.values()):
+            for conn in list(shelf):
+                conn.close()
+
+    def _tick(self) -> None:
+        for conn in list(self._open):
+            conn.tick()
+        for key in [key for key, shelf in self._shelves.items() if not shelf]:
+            del self._shelves[key]
+        self._ticker = None
+        if self._open:
+            self._ticker = self._loop.call_later(self._tick_seconds, self._tick)
+
+    # -- new connections ------------------------------------------------------------------------
+
+    async def connect(self, domain: str | None = None, *, fresh: bool = False) -> HopConnection:
+        """A connection that may take MAIL; `fresh` passes the pool by. Raises HopUnavailable."""
+        if not fresh:
+            pooled = self.take(domain)
+            if pooled is not None:
+                return pooled
+        if len(self._open) >= self._max_open:
+            reply = Reply.of(451, "4.3.2", "too many connections to the next hop")
+            raise HopUnavailable(reply, stage="connect")
+        key = domain or "" if self.target.kind == "mx" else ""
+        addresses = (await self._addresses(domain))[:MAX_ADDRESSES]
+        last: HopUnavailable | None = None
+        for number, address in enumerate(addresses, 1):
+            patience = self._connect_timeout
+            if number < len(addresses):
+                patience = min(patience, NEXT_ADDRESS_AFTER)
+            try:
+                return await self._open_one(key, address, patience)
+            except HopUnavailable as error:
+                # What a hop said tells more than "unreachable" of the address after it.
+                if last is None or error.words is not None or last.words is None:
+                    last = error
+        assert last is not None, "an empty list of addresses"
+        raise last
+
+    async def _addresses(self, domain: str | None) -> Sequence[HopAddress]:
+        target = self.target
+        if target.kind == "mx":
+            if domain is None or self._resolver is None:
+                raise ValueError("an mx target needs a domain")
+            return await self._resolver.hosts(domain)
+        if target.unix_path is not None:
+            return [HopAddress("localhost", target.unix_path, 0)]
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                found = await self._loop.getaddrinfo(
+                    target.host, target.port, type=socket.SOCK_STREAM
+                )
+        except (OSError, TimeoutError) as error:
+            reply = Reply.of(451, "4.4.3", "the next hop's name cannot be resolved")
+            raise HopUnavailable(reply, stage="resolve", detail=str(error)) from error
+        ips = dict.fromkeys(str(entry[4][0]) for entry in found)
+        return [HopAddress(target.host, ip, target.port) for ip in ips]
+
+    async def _open_one(self, key: str, address: HopAddress, patience: float) -> HopConnection:
+        try:
+            return await self._greet(key, address, patience, starttls=True)
+        except _TLSFailed as error:
+            if self._tls != "may" or self.target.kind == "smtps":
+                reply = Reply.of(451, "4.7.5", "TLS with the next hop failed")
+                raise HopUnavailable(reply, stage="tls", detail=str(error)) from error
+        try:
+            return await self._greet(key, address, patience, starttls=False)
+        except _TLSFailed as error:  # pragma: no cover - no TLS is tried here
+            raise AssertionError from error
+
+    async def _greet(
+        self, key: str, address: HopAddress, patience: float, *, starttls: bool
+    ) -> HopConnection:
+        conn = HopConnection(self, self._loop, key, lmtp=self._lmtp)
+        self._open.add(conn)
+        if self._ticker is None:
+            self._ticker = self._loop.call_later(self._tick_seconds, self._tick)
+        try:
+            await self._talk(conn, address, patience, starttls)
+        except HopLost as error:
+            conn.abort()
+            raise HopUnavailable(
+                error.reply, stage="greeting", words=error.words, detail=str(error)
+            ) from error
+        except BaseException:
+            conn.abort()
+            if conn.transport is None:
+                self._open.discard(conn)
+            raise
+        conn.on_lost = None
+        return conn
+
+    async def _talk(
+        self, conn: HopConnection, address: HopAddress, patience: float, starttls: bool
+    ) -> None:
+        """From nothing to "may take MAIL"."""
+        greeting = _Answer(self._loop, conn)
+        conn.expect(1, greeting.on_reply)
+        await self._dial(conn, address, patience)
+        conn.banner = banner = await greeting.reply
+        if banner.code != 220:
+            raise HopUnavailable.said(banner, "greeting")
+        await self._ehlo(conn)
+        if conn.tls is None and address.port and starttls:
+            await self._starttls(conn, address)
+        if conn.tls is None and self._tls != "may":
+            reply = Reply.of(451, "4.7.4", "the next hop offers no TLS, which is required here")
+            raise HopUnavailable(reply, stage="tls")
+        if self._account is not None:
+            await self._login(conn, self._account, address)
+        self.capabilities = conn.caps
+
+    async def _dial(self, conn: HopConnection, address: HopAddress, patience: float) -> None:
+        """TCP, TLS if implicit, or the unix socket."""
+        try:
+            async with asyncio.timeout(patience):
+                if address.port == 0:
+                    await self._loop.create_unix_connection(lambda: conn, address.ip)
+                elif self.target.kind != "smtps":
+                    await self._loop.create_connection(lambda: conn, address.ip, address.port)
+                else:
+                    leg, done = tls_leg(self._loop, conn, self._context, address.name, patience)
+                    await self._loop.create_connection(lambda: leg, address.ip, address.port)
+                    await self._shaken(conn, done)
+        except (OSError, TimeoutError) as error:
+            reply = Reply.of(451, "4.4.1", "the next hop cannot be reached")
+            detail = f"{address.ip}: {error or 'timed out'}"
+            raise HopUnavailable(reply, stage="connect", detail=detail) from error
+        conn.peer = (address.ip, address.port)
+
+    async def _shaken(self, conn: HopConnection, done: asyncio.Future[None]) -> None:
+        try:
+            await done
+        except (OSError, EOFError) as error:
+            raise _TLSFailed(str(error) or type(error).__name__) from error
+        assert conn.transport is not None
+        conn.tls = conn.transport.get_extra_info("ssl_object").version()
+
+    async def _starttls(self, conn: HopConnection, address: HopAddress) -> None:
+        if not conn.caps.has("STARTTLS"):
+            return
+        answer = _Answer(self._loop, conn)
+        conn.starttls(answer.on_reply)
+        reply = await answer.reply
+        if reply.code != 220:
+            if self._tls == "may":
+                return  # RFC 3207 section 4: the client decides, and this one may go on
+            raise HopUnavailable.said(reply, "STARTTLS")
+        transport = conn.transport
+        if transport is None:
+            raise _TLSFailed("connection lost")
+        leg, done = tls_leg(self._loop, conn, self._context, address.name, self._connect_timeout)
+        switch(transport, leg)
+        await self._shaken(conn, done)
+        conn.caps = Capabilities()
+        await self._ehlo(conn)
+
+    async def _ehlo(self, conn: HopConnection) -> None:
+        reply = await self._ask(conn, (b"LHLO " if self._lmtp else b"EHLO ") + self._helo)
+        if reply.code == 250:
+            conn.caps = Capabilities.from_reply(reply)
+            return
+        if reply.permanent and not self._lmtp:
+            # RFC 5321 section 3.2: a server that refuses EHLO may know HELO.
+            reply = await self._ask(conn, b"HELO " + self._helo)
+            if reply.code == 250:
+                return
+        raise HopUnavailable.said(reply, "LHLO" if self._lmtp else "EHLO")
+
+    async def _login(self, conn: HopConnection, account: Account, address: HopAddress) -> None:
+        if conn.tls is None and not address.local:
+            reply = Reply.of(451, "4.7.0", "the next hop offers no TLS, and a password needs it")
+            raise HopUnavailable(reply, stage="auth")
+        try:
+            auth = ClientAuth(account, conn.caps.auth)
+        except NoMechanism as error:
+            reply = Reply.of(451, "4.7.0", "the next hop offers no way to log in that we know")
+            raise HopUnavailable(reply, stage="auth", detail=str(error)) from error
+        answer = await self._ask(conn, auth.first())
+        while answer.code == 334:
+            answer = await self._ask(conn, auth.next(answer))
+        if answer.code != 235:
+            raise HopUnavailable.said(answer, "AUTH")
+        conn.carried_auth = False  # ours, the same on every connection of this pool
+
+    async def _ask(self, conn: HopConnection, line: bytes) -> Reply:
+        answer = _Answer(self._loop, conn)
+        conn.command(line + b"\r\n", answer.on_reply)
+        return await answer.reply
+
+
+class _TLSFailed(Exception):
+    """The handshake did not come about."""
+
+
+class _Answer:
+    """One reply, awaited: for connecting only; transactions use callbacks."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, conn: HopConnection) -> None:
+        self.reply: asyncio.Future[Reply] = loop.create_future()
+        conn.on_lost = self.on_lost
+        if conn.lost is not None:
+            self.on_lost(conn.lost)
+
+    def on_reply(self, reply: Reply) -> None:
+        if not self.reply.done():
+            self.reply.set_result(reply)
+
+    def on_lost(self, error: Exception | None) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(error or HopLost("connection lost"))
+            self.reply.exception()  # seen: nobody may be waiting any more
