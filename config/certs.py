@@ -33,8 +33,9 @@ class Certificate:
 
 
 def read_certificate(path: Path) -> Certificate:
+    pem = read_pem(path)
     try:
-        chain = x509.load_pem_x509_certificates(read_pem(path))
+        chain = x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise ValueError("a readable PEM file with a certificate") from None
     first = chain[0]

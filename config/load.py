@@ -206,18 +206,21 @@ def _authority(key: str, path: Path) -> Iterator[Problem]:
 
 
 def _line(problem: Problem) -> str:
-    if problem.value is None:
+    if problem.value is None or _nested(problem.value):
         return f"{problem.key}: {problem.allowed}"
     return f"{problem.key} = {_shown(problem.value)}: allowed is {problem.allowed}"
 
 
+def _nested(value: object) -> bool:
+    """Whole tables are not shown: there may be a password in them."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(entry, dict | list | tuple) for entry in entries)
+
+
 def _shown(value: object) -> str:
     """One line, bounded, without control characters and without passwords in addresses."""
-    text = value if isinstance(value, int | float | list | dict) else str(value)
-    try:
-        shown = json.dumps(text, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
-        shown = "..."
-    shown = re.sub(r"://[^/\s\"]*@", "://***@", shown)
+    text = value if isinstance(value, int | float | list) else str(value)
+    shown = json.dumps(text, ensure_ascii=False, default=str)
+    shown = re.sub(r"://[^\s\"]*@", "://***@", shown)
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."

@@ -51,7 +51,11 @@ class Refused(ValueError):
 
 
 def fill_recipient_domains(data: Any) -> Any:
-    """An inbound listener takes mail for node.domains unless its own list says otherwise."""
+    """An inbound listener takes mail for node.domains unless its own list says otherwise.
+
+    Not with next_hop = "mx": the MX of our own domains is most likely this very listener, so what
+    is to be relayed onward must be written down.
+    """
     if not isinstance(data, dict) or not isinstance(data.get("node"), dict):
         return data
     domains, listeners = data["node"].get("domains"), data.get("smtp")
@@ -72,12 +76,18 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         yield from _relay(at, listener)
         yield from _next_hop(at, listener)
         yield from _loop(f"{at}.next_hop", listener.next_hop, settings)
+    if not settings.node.domains:
+        yield Problem("node.domains", [], "our own mail domains, at least one")
     yield from _outbound(settings.outbound)
     yield from _loop("outbound.route", settings.outbound.route, settings)
 
 
 def _filled(listener: Any, domains: Any) -> Any:
-    if isinstance(listener, dict) and listener.get("role") == "inbound":
+    if (
+        isinstance(listener, dict)
+        and listener.get("role") == "inbound"
+        and listener.get("next_hop") != "mx"
+    ):
         return {"recipient_domains": domains, **listener}
     return listener
 
@@ -167,6 +177,11 @@ def _relay(at: str, listener: "SmtpListener") -> Iterator[Problem]:
     if listener.role == "submission" and listener.recipient_domains is not None:
         allowed = "nothing: a submission listener sends to all domains"
         yield Problem(f"{at}.recipient_domains", list(listener.recipient_domains), allowed)
+    if listener.recipient_domains is None and (
+        listener.role == "inbound" or (listener.role == "lmtp" and listener.next_hop.kind != "lmtp")
+    ):
+        allowed = f'the domains that "{listener.next_hop}" gets mail for: without them anyone could'
+        yield Problem(f"{at}.recipient_domains", None, f"{allowed} relay to anywhere (open relay)")
     for key, networks in (("trusted", listener.trusted), ("proxy_from", listener.proxy_from)):
         for number, network in enumerate(networks):
             if _too_wide(network):

@@ -10,7 +10,7 @@ Design page: contract.md, "Configuration".
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -45,9 +45,13 @@ def _path(value: object, info: ValidationInfo) -> Path:
 
 
 def _timezone(value: object) -> str:
-    if not isinstance(value, str) or value not in available_timezones():
-        raise ValueError('a time zone of the tz database, like "Asia/Tokyo" or "UTC"')
-    return value
+    allowed = 'a time zone of the tz database, like "Asia/Tokyo" or "UTC"'
+    if not isinstance(value, str) or not value:
+        raise ValueError(allowed)
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(allowed) from None
 
 
 def _cores() -> int:
@@ -81,7 +85,7 @@ class Table(BaseModel):
 
 class Node(Table):
     hostname: Hostname
-    domains: Annotated[tuple[Domain, ...], Field(min_length=1)]
+    domains: tuple[Domain, ...] = ()
     data_dir: FilePath = Path("/var/lib/mailweir")
     timezone: TimeZone = "UTC"
 
@@ -114,7 +118,7 @@ class SmtpListener(Table):
     trusted: tuple[Cidr, ...] = ()
     proxy_protocol: StrictBool = False
     proxy_from: tuple[Cidr, ...] = ()
-    # None means "not written": node.domains for inbound (Settings fills it in), no limit for lmtp
+    # Not written means node.domains for inbound (filled in by rules.py), no limit for the others.
     recipient_domains: Annotated[tuple[RecipientDomain, ...], Field(min_length=1)] | None = None
     doors: Annotated[StrictInt, Field(ge=1, le=64)] = Field(default_factory=_cores)
     max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] = 50 * MIB
