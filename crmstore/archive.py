@@ -1,0 +1,248 @@
+"""The archive: raw messages as zstd blobs, named by the sha-256 of their content.
+
+What is stored lies at <folder>/ab/cd/<sha256>.zst. Blobs are written once and never changed.
+Promises: after `sync()` every blob put before it survives a power cut. A name that exists is
+believed only after its content was read and matches (a crash can leave an empty file behind).
+A reader never sees half a blob: files are written under another name and renamed.
+Limits: a folder on a local disk; `Archive` is the interface that other places will fill.
+Cites: architecture.md "Archive"; syncfs(2); rename(2).
+"""
+
+import ctypes
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from backports import zstd
+
+__all__ = ["Archive", "BlobDamaged", "BlobMissing", "FileArchive", "open_archive"]
+
+LEVEL = 3
+CHUNK = 1 << 20
+
+
+class BlobMissing(Exception):
+    """There is no blob of this name."""
+
+
+class BlobDamaged(Exception):
+    """The blob's content is not what its name says."""
+
+
+class Archive(Protocol):
+    """Where raw messages lie. Names are lower-case hex sha-256 digests."""
+
+    def put(self, sha256: str, data: bytes | memoryview) -> int:
+        """Store a whole body; returns the bytes it takes. Durable after sync()."""
+
+    def put_file(self, sha256: str, path: Path) -> int:
+        """Store the body that a file holds, in bounded memory. Durable after sync()."""
+
+    def sync(self) -> None:
+        """Return when everything that was put is durable."""
+
+    def stream(self, sha256: str, chunk: int = CHUNK) -> Iterator[bytes]:
+        """The body in pieces, verified by the end; BlobMissing at the first piece."""
+
+    def read(self, sha256: str) -> bytes:
+        """The whole body, verified."""
+
+    def exists(self, sha256: str) -> bool:
+        """Whether there is a blob of this name; its content is not looked at."""
+
+    def verify(self, sha256: str) -> bool:
+        """Whether the blob is there and is what its name says."""
+
+    def delete(self, sha256: str) -> None:
+        """Remove a blob; none is no error."""
+
+
+class _HasBlobs(Protocol):
+    @property
+    def blob_dir(self) -> Path: ...
+
+
+def open_archive(settings: _HasBlobs) -> "FileArchive":
+    """The archive of these settings."""
+    return FileArchive(settings.blob_dir)
+
+
+class FileArchive:
+    """Blobs in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._base = str(folder)
+        self._compress = zstd.ZstdCompressor(level=LEVEL)
+        self._folders: set[str] = set()  # known to exist; the layout bounds it at 65,536
+        self._created: list[str] = []  # since the last sync()
+        self._found: list[str] = []
+
+    def _path(self, sha256: str) -> str:
+        if len(sha256) != 64 or not sha256.isalnum():
+            raise ValueError("a blob is named by 64 hex digits")
+        return f"{self._base}/{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
+
+    # Writing
+
+    def put(self, sha256: str, data: bytes | memoryview) -> int:
+        return self.put_packed(sha256, self.pack(data))
+
+    def pack(self, data: bytes | memoryview) -> bytes:
+        """The compressed form that put_packed() takes: one zstd frame."""
+        return self._compress.compress(data, mode=zstd.ZstdCompressor.FLUSH_FRAME)
+
+    def put_packed(self, sha256: str, packed: bytes) -> int:
+        """Store a body that pack() made; for a caller that packs while it waits."""
+        path = self._path(sha256)
+        if self._has(path, sha256):
+            return 0
+        part = path + ".part"
+        fd = self._create(part)
+        try:
+            written = os.write(fd, packed)
+            while written < len(packed):
+                written += os.write(fd, packed[written:])
+        except BaseException:
+            os.close(fd)
+            _unlink(part)
+            raise
+        os.close(fd)
+        os.rename(part, path)
+        self._created.append(path)
+        return len(packed)
+
+    def put_file(self, sha256: str, path: Path) -> int:
+        target = self._path(sha256)
+        if self._has(target, sha256):
+            return 0
+        part = target + ".part"
+        compressor = zstd.ZstdCompressor(level=LEVEL)
+        total = 0
+        try:
+            with open(self._create(part), "wb") as sink, path.open("rb") as source:
+                while piece := source.read(CHUNK):
+                    total += sink.write(compressor.compress(piece))
+                total += sink.write(compressor.flush())
+        except BaseException:
+            _unlink(part)
+            raise
+        os.rename(part, target)
+        self._created.append(target)
+        return total
+
+    def _has(self, path: str, sha256: str) -> bool:
+        """Whether the blob is there already. It may be there without being on the disk yet."""
+        if not os.path.exists(path) or not self.verify(sha256):
+            return False
+        self._found.append(path)
+        return True
+
+    def _create(self, part: str) -> int:
+        folder = os.path.dirname(part)
+        if folder not in self._folders:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            self._folders.add(folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        try:
+            return os.open(part, flags, 0o600)
+        except FileNotFoundError:  # somebody tidied the empty folder away
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            return os.open(part, flags, 0o600)
+
+    def sync(self) -> None:
+        if not self._created and not self._found:
+            return
+        try:
+            fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                if not _syncfs(fd):
+                    self._sync_each()
+            finally:
+                os.close(fd)
+        except OSError:
+            # The kernel may have dropped the pages and would not say so again: write them anew.
+            for path in self._created:
+                _unlink(path)
+            raise
+        finally:
+            self._created.clear()
+            self._found.clear()
+
+    def _sync_each(self) -> None:
+        """For systems without syncfs: every file, then every folder on the way to it."""
+        folders = {self._base}
+        for path in self._created + self._found:
+            _fsync(path)
+            folders.add(os.path.dirname(path))
+            folders.add(os.path.dirname(os.path.dirname(path)))
+        for folder in folders:
+            _fsync(folder)
+
+    def delete(self, sha256: str) -> None:
+        _unlink(self._path(sha256))
+
+    # Reading
+
+    def stream(self, sha256: str, chunk: int = CHUNK) -> Iterator[bytes]:
+        digest = hashlib.sha256()
+        with self._open(sha256) as source:
+            try:
+                while piece := source.read(chunk):
+                    digest.update(piece)
+                    yield piece
+            except (zstd.ZstdError, EOFError) as error:
+                raise BlobDamaged(sha256) from error
+        if digest.hexdigest() != sha256:
+            raise BlobDamaged(sha256)
+
+    def _open(self, sha256: str) -> zstd.ZstdFile:
+        try:
+            return zstd.ZstdFile(self._path(sha256))
+        except FileNotFoundError:
+            raise BlobMissing(sha256) from None
+
+    def read(self, sha256: str) -> bytes:
+        return b"".join(self.stream(sha256))
+
+    def exists(self, sha256: str) -> bool:
+        return os.path.exists(self._path(sha256))
+
+    def verify(self, sha256: str) -> bool:
+        try:
+            for _ in self.stream(sha256):
+                pass
+        except (BlobMissing, BlobDamaged):
+            return False
+        return True
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _fsync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _syncfs(fd: int) -> bool:
+    """syncfs(2): one call for all the blobs of a batch. False where there is no such call."""
+    call = getattr(_libc, "syncfs", None)
+    if call is None:
+        return False
+    if call(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return True
+
+
+_libc = ctypes.CDLL(None, use_errno=True)

@@ -1,0 +1,387 @@
+"""The queue: mail that is ours to deliver, its states, leases and conditional transitions.
+
+States of a message (maillog and metrics use the same words):
+
+    queued ──claim──▶ sending ──settle──▶ delivered   every recipient was taken
+       ▲                 │                failed      at least one was refused for good
+       └──settle, release┘ lease over     expired     at least one was tried until the end
+
+A recipient is `queued` until it is `delivered`, `failed` or `expired`; those never change again.
+Promises: every transition is one conditional UPDATE on state and lease, so of two runners that
+hold the same message (the first was so slow that its lease ran out) only the second is believed.
+A message is delivered at least once: a crash between delivery and settle() repeats it.
+Ids never come back. Finished rows stay, with the remote's words, as the history.
+Limits: bodies are in the archive, by sha256. Clock: `now` is seconds since 1970, an argument.
+Cites: architecture.md "Store"; models.md F (invariants in SQL).
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, and_, bindparam, case, func, select, update
+
+from crmstore import schema
+from crmstore.store import Store, micros
+
+__all__ = ["FINAL", "Queue", "QueuedMessage", "QueuedRecipient", "Result", "Settled"]
+
+FINAL = ("delivered", "failed", "expired")
+MAX_REPLY = 4000
+
+messages = schema.queue_messages
+recipients = schema.queue_recipients
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRecipient:
+    """One recipient that still waits (or, from show(), one with its end)."""
+
+    id: int
+    address: str
+    params: tuple[str, ...]
+    state: str
+    attempts: int
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message whose lease we hold. `recipients` are those that still wait."""
+
+    id: int
+    capture_id: str
+    listener: str
+    sender: str
+    sender_params: tuple[str, ...]
+    recipients: tuple[QueuedRecipient, ...]
+    trace: str
+    sha256: str
+    bytes: int
+    flags: tuple[str, ...]
+    attempts: int
+    created: float
+    expires: float
+    state: str = "sending"
+    lease: str = field(default="", repr=False)
+    next: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one attempt gave for one recipient; `reply` is the remote's words to the letter."""
+
+    recipient_id: int
+    outcome: Literal["delivered", "failed", "later"]
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What settle() made of it: the message's state, and recipients that ended by expiry."""
+
+    state: str
+    expired: tuple[int, ...] = ()
+
+
+def _token() -> str:
+    return secrets.token_hex(12)
+
+
+class Queue:
+    """The queue tables. Blocking: call it from a thread."""
+
+    def __init__(self, store: Store, *, token: Callable[[], str] = _token) -> None:
+        """`token` makes a text that is never the same twice (a lease)."""
+        self._store = store
+        self._token = token
+
+    # Taking and giving back
+
+    def claim(self, n: int, now: float, lease_seconds: float, owner: str) -> list[QueuedMessage]:
+        """Up to `n` due messages, oldest due first, ours until the lease ends.
+
+        Messages whose runner died are due again when its lease is over.
+        """
+        at = micros(now)
+        lease = f"{owner[:30]}:{self._token()}"[:64]
+        due = (
+            select(messages.c.id)
+            .where(messages.c.state.in_(("queued", "sending")), messages.c.next_us <= at)
+            .order_by(messages.c.next_us, messages.c.id)
+            .limit(n)
+        )
+        with self._store.reading() as connection:  # do not take the lock for nothing
+            if connection.execute(due.limit(1)).first() is None:
+                return []
+        with self._store.writing() as connection:
+            ids = connection.execute(due).scalars().all()
+            connection.execute(
+                update(messages)
+                .where(messages.c.id.in_(ids))
+                .values(state="sending", lease=lease, next_us=at + micros(lease_seconds))
+            )
+            return _load(connection, ids, waiting_only=True)
+
+    def extend(self, message: QueuedMessage, now: float, lease_seconds: float) -> bool:
+        """Keep the lease longer; False if it is not ours any more."""
+        with self._store.writing() as connection:
+            return _transition(connection, message, next_us=micros(now + lease_seconds))
+
+    def release(self, message: QueuedMessage, now: float) -> bool:
+        """Give it back untried (we are stopping): due at once, no attempt is counted."""
+        with self._store.writing() as connection:
+            return _transition(connection, message, state="queued", lease=None, next_us=micros(now))
+
+    # Ending an attempt
+
+    def settle(
+        self,
+        message: QueuedMessage,
+        results: Sequence[Result],
+        now: float,
+        next_at: float | None = None,
+    ) -> Settled | None:
+        """Record one attempt. None if the lease was lost: then nothing was changed.
+
+        Recipients without a result, and those with "later", wait until `next_at` (default: now),
+        unless the message's time is over: then they are expired with the words we have.
+        """
+        with self._store.writing() as connection:
+            return _settle(connection, message, results, micros(now), next_at)
+
+    def settle_many(
+        self,
+        done: Iterable[tuple[QueuedMessage, Sequence[Result], float | None]],
+        now: float,
+    ) -> list[Settled | None]:
+        """The same for several messages in one transaction (one sync)."""
+        at = micros(now)
+        with self._store.writing() as connection:
+            return [_settle(connection, m, results, at, next_at) for m, results, next_at in done]
+
+    # For people
+
+    def retry(self, queue_id: int, now: float) -> bool:
+        """Make a waiting message due now; False if it does not wait."""
+        with self._store.writing() as connection:
+            changed = connection.execute(
+                update(messages)
+                .where(messages.c.id == queue_id, messages.c.state == "queued")
+                .values(next_us=micros(now))
+            )
+            return changed.rowcount == 1
+
+    def listing(
+        self, *, states: Sequence[str] = ("queued", "sending"), limit: int = 50, after: int = 0
+    ) -> list[QueuedMessage]:
+        """Messages of these states by id, with all their recipients; pages by `after`."""
+        with self._store.reading() as connection:
+            ids = connection.execute(
+                select(messages.c.id)
+                .where(messages.c.state.in_(states), messages.c.id > after)
+                .order_by(messages.c.id)
+                .limit(limit)
+            ).scalars()
+            return _load(connection, ids.all(), waiting_only=False)
+
+    def show(self, queue_id: int) -> QueuedMessage | None:
+        """One message with all its recipients."""
+        with self._store.reading() as connection:
+            found = _load(connection, [queue_id], waiting_only=False)
+            return found[0] if found else None
+
+    def figures(self, now: float, *, history: bool = True) -> dict[str, tuple[int, float]]:
+        """state -> (messages, age of the oldest in seconds), as metrics.queue() takes it.
+
+        Without `history` only what waits is counted: the cost is that of the waiting mail.
+        """
+        wanted = select(messages.c.state, func.count(), func.min(messages.c.created_us))
+        if not history:
+            wanted = wanted.where(messages.c.state.in_(("queued", "sending")))
+        with self._store.reading() as connection:
+            rows = connection.execute(wanted.group_by(messages.c.state))
+            return {
+                state: (count, max(0.0, now - oldest / 1e6) if state not in FINAL else 0.0)
+                for state, count, oldest in rows
+            }
+
+    # For maintenance
+
+    def spent_blobs(self, limit: int = 500) -> list[str]:
+        """Blobs that only a finished queue row still names: excluded mail after its delivery."""
+        other = messages.alias()
+        with self._store.reading() as connection:
+            return list(
+                connection.execute(
+                    select(messages.c.sha256)
+                    .where(
+                        messages.c.only_copy == 1,
+                        messages.c.state.in_(FINAL),
+                        ~select(other.c.id)
+                        .where(other.c.sha256 == messages.c.sha256, other.c.state.not_in(FINAL))
+                        .exists(),
+                        ~select(schema.messages.c.id)
+                        .where(schema.messages.c.sha256 == messages.c.sha256)
+                        .exists(),
+                    )
+                    .distinct()
+                    .limit(limit)
+                ).scalars()
+            )
+
+    def blobs_removed(self, digests: Sequence[str]) -> None:
+        """These blobs of spent_blobs() are gone: do not name them again."""
+        with self._store.writing() as connection:
+            connection.execute(
+                update(messages)
+                .where(
+                    messages.c.sha256.in_(digests),
+                    messages.c.only_copy == 1,
+                    messages.c.state.in_(FINAL),
+                )
+                .values(only_copy=0)
+            )
+
+
+def _transition(connection: Connection, message: QueuedMessage, **values: Any) -> bool:
+    """The one gate: only who holds the lease moves the message."""
+    changed = connection.execute(
+        update(messages)
+        .where(
+            messages.c.id == message.id,
+            messages.c.state == "sending",
+            messages.c.lease == message.lease,
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1
+
+
+def _settle(
+    connection: Connection,
+    message: QueuedMessage,
+    results: Sequence[Result],
+    now_us: int,
+    next_at: float | None,
+) -> Settled | None:
+    over = now_us >= micros(message.expires)
+    next_us = now_us if next_at is None else micros(next_at)
+    # First the gate, so that a lost lease changes nothing below.
+    if not _transition(
+        connection,
+        message,
+        state="queued",
+        lease=None,
+        attempts=messages.c.attempts + 1,
+        next_us=min(next_us, micros(message.expires)) if not over else next_us,
+    ):
+        return None
+    known = {recipient.id for recipient in message.recipients}
+    changes = [
+        {
+            "r": result.recipient_id,
+            "s": "queued" if result.outcome == "later" else result.outcome,
+            "w": result.reply[:MAX_REPLY],
+        }
+        for result in results
+        if result.recipient_id in known
+    ]
+    if changes:
+        connection.execute(
+            update(recipients)
+            .where(
+                recipients.c.id == bindparam("r"),
+                recipients.c.queue_id == message.id,
+                recipients.c.state == "queued",
+            )
+            .values(
+                state=bindparam("s"),
+                reply=bindparam("w"),
+                attempts=recipients.c.attempts + 1,
+                changed_us=now_us,
+            ),
+            changes,
+        )
+    expired: tuple[int, ...] = ()
+    waiting = and_(recipients.c.queue_id == message.id, recipients.c.state == "queued")
+    if over:
+        expired = tuple(connection.execute(select(recipients.c.id).where(waiting)).scalars())
+        connection.execute(
+            update(recipients).where(waiting).values(state="expired", changed_us=now_us)
+        )
+    return Settled(_finish(connection, message, now_us), expired)
+
+
+def _finish(connection: Connection, message: QueuedMessage, now_us: int) -> str:
+    """The message's state follows from its recipients'; the timeline follows the message."""
+    found = set(
+        connection.execute(
+            select(recipients.c.state).where(recipients.c.queue_id == message.id).distinct()
+        ).scalars()
+    )
+    if "queued" in found:
+        return "queued"
+    state = next(
+        word for word in ("failed", "expired", "delivered") if word in found or word == "delivered"
+    )
+    connection.execute(
+        update(messages).where(messages.c.id == message.id).values(state=state, finished_us=now_us)
+    )
+    sightings = schema.sightings
+    connection.execute(
+        update(sightings)
+        .where(sightings.c.capture_id == message.capture_id, sightings.c.status == "queued")
+        .values(
+            status=case(
+                (sightings.c.direction == "received", "received"),
+                else_={"failed": "hard_bounce", "expired": "soft_bounce"}.get(state, "delivered"),
+            )
+        )
+    )
+    return state
+
+
+def _load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> list[QueuedMessage]:
+    """Messages with their recipients, in the order of `ids`."""
+    columns = recipients.c
+    wanted = select(recipients).where(columns.queue_id.in_(ids)).order_by(columns.id)
+    if waiting_only:
+        wanted = wanted.where(columns.state == "queued")
+    by_message: dict[int, list[QueuedRecipient]] = {}
+    for row in connection.execute(wanted):
+        by_message.setdefault(row.queue_id, []).append(
+            QueuedRecipient(
+                row.id,
+                row.address,
+                tuple(json.loads(row.params)),
+                row.state,
+                row.attempts,
+                row.reply,
+            )
+        )
+    rows = connection.execute(select(messages).where(messages.c.id.in_(ids)))
+    found = {
+        row.id: QueuedMessage(
+            id=row.id,
+            capture_id=row.capture_id,
+            listener=row.listener,
+            sender=row.sender,
+            sender_params=tuple(json.loads(row.sender_params)),
+            recipients=tuple(by_message.get(row.id, ())),
+            trace=row.trace,
+            sha256=row.sha256,
+            bytes=row.bytes,
+            flags=tuple(json.loads(row.flags)),
+            attempts=row.attempts,
+            created=row.created_us / 1e6,
+            expires=row.expires_us / 1e6,
+            state=row.state,
+            lease=row.lease or "",
+            next=row.next_us / 1e6,
+        )
+        for row in rows
+    }
+    return [found[i] for i in ids if i in found]

@@ -1,0 +1,341 @@
+"""The tables, as SQLAlchemy Core metadata. SCHEMA.md tells what each is for.
+
+Rules of this file:
+- Times are whole microseconds since 1970 in UTC (column names end in `_us`), so that they sort,
+  index and compare the same on every engine.
+- Ids of messages and records come from `counters`, in the writing transaction: they are never
+  used twice, and a batch is inserted with plain executemany. Ids of queue rows are AUTOINCREMENT
+  (threats.md: SQLite reuses row ids without it, and a late delete then removes a newer message).
+- Addresses in key columns are in the form of crmstore.addresses.key().
+- A column `when_us` repeats the message's sort time beside the key that a timeline is read by,
+  so that one index answers "newest first" at any size.
+- Only types and constraints that SQLite and PostgreSQL share.
+Migrations (crmstore/migrations) must give exactly this; tests/keepers/test_migrations.py compares.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+__all__ = ["COUNTED", "metadata"]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite makes a row id only of the word INTEGER.
+Big = BigInteger().with_variant(Integer(), "sqlite")
+ADDRESS = String(320)
+CAPTURE_ID = String(26)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Big, nullable=False),
+)
+COUNTED = ("messages", "records", "users")
+
+# Our people.
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=False),
+    Column("login", ADDRESS, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("enabled", Integer, nullable=False),
+    Column("created_us", Big, nullable=False),
+    CheckConstraint("enabled IN (0, 1)", name="enabled"),
+)
+
+user_addresses = Table(
+    "user_addresses",
+    metadata,
+    Column("address", ADDRESS, primary_key=True),
+    Column("user_id", Big, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Index(None, "user_id"),
+)
+
+# Whom they write with.
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_us", Big, nullable=False),
+    CheckConstraint("state IN ('open', 'closed')", name="state"),
+    Index(None, "kind", "id"),
+)
+
+record_addresses = Table(
+    "record_addresses",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("record_id", Big, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    Column("address", ADDRESS, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("from_us", Big, nullable=False),
+    Column("until_us", Big),  # NULL: current
+    Index(None, "address", "until_us", "record_id"),
+    Index(
+        "uq_record_addresses_current",
+        "record_id",
+        "address",
+        unique=True,
+        sqlite_where=text("until_us IS NULL"),
+        postgresql_where=text("until_us IS NULL"),
+    ),
+)
+
+deal_contacts = Table(
+    "deal_contacts",
+    metadata,
+    Column("deal_id", Big, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    Column("record_id", Big, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    Column("main", Integer, nullable=False),
+    PrimaryKeyConstraint("deal_id", "record_id"),
+    CheckConstraint("main IN (0, 1)", name="main"),
+    Index(None, "record_id", "main", "deal_id"),
+    Index(
+        "uq_deal_contacts_main",
+        "deal_id",
+        unique=True,
+        sqlite_where=text("main = 1"),
+        postgresql_where=text("main = 1"),
+    ),
+)
+
+# One message, many sightings.
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("bytes", Big, nullable=False),
+    Column("when_us", Big, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("from_address", Text, nullable=False),
+    Column("from_name", Text, nullable=False),
+    Column("date_header", Text, nullable=False),
+    Column("attachments", Integer, nullable=False),
+    Column("preview", Text, nullable=False),
+    Column("flags", Text, nullable=False),
+    Index(None, "when_us", "id"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("address", ADDRESS, nullable=False),
+    Column("name", Text, nullable=False),
+    # the sighting's capture, if only its envelope knew this participant (Bcc)
+    Column("capture_id", CAPTURE_ID),
+    Column("when_us", Big, nullable=False),
+    CheckConstraint("role IN ('from', 'to', 'cc', 'bcc', 'envelope')", name="role"),
+    Index(None, "message_id"),
+    Index(None, "address", "when_us", "message_id"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("bytes", Big, nullable=False),
+    Column("inline", Integer, nullable=False),
+    UniqueConstraint("message_id", "position"),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("capture_id", CAPTURE_ID, nullable=False),
+    Column("owner", ADDRESS, nullable=False),
+    Column("user_id", Big, ForeignKey("users.id", ondelete="SET NULL")),
+    Column("direction", String(8), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("seen_us", Big, nullable=False),
+    Column("when_us", Big, nullable=False),
+    UniqueConstraint("capture_id", "owner"),
+    CheckConstraint("direction IN ('sent', 'received')", name="direction"),
+    CheckConstraint(
+        "status IN ('scheduled', 'queued', 'sent', 'delivered', 'soft_bounce', 'hard_bounce',"
+        " 'cancelled', 'received')",
+        name="status",
+    ),
+    Index(None, "message_id"),
+    Index(None, "user_id", "when_us", "message_id"),
+    Index(None, "owner", "when_us", "message_id"),
+    Index(None, "source", "when_us", "message_id"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("record_id", Big, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("address", ADDRESS, nullable=False),
+    Column("evidence", Text, nullable=False),
+    # as in participants: set if only this capture's envelope gives the reason
+    Column("capture_id", CAPTURE_ID),
+    Column("when_us", Big, nullable=False),
+    UniqueConstraint("message_id", "record_id", "role", "address"),
+    Index(None, "record_id", "when_us", "message_id"),
+)
+
+# What the doors accepted, and what became of it.
+
+captures = Table(
+    "captures",
+    metadata,
+    Column("capture_id", CAPTURE_ID, primary_key=True),
+    Column("door", String(64), nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("verdict_seq", Big),
+    Column("role", String(16), nullable=False),
+    Column("at_us", Big, nullable=False),
+    Column("disposition", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", Big, nullable=False),
+    Column("message_id", Big, ForeignKey("messages.id", ondelete="SET NULL")),
+    # where the journal has the body; of use only while pending
+    Column("segment", String(32), nullable=False),
+    Column("offset", Big, nullable=False),
+    CheckConstraint(
+        "disposition IN ('pending', 'captured', 'excluded', 'failed', 'refused')",
+        name="disposition",
+    ),
+    Index(None, "at_us"),
+    Index(None, "message_id"),
+    Index(
+        "ix_captures_pending",
+        "door",
+        "seq",
+        sqlite_where=text("disposition = 'pending'"),
+        postgresql_where=text("disposition = 'pending'"),
+    ),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("door", String(64), nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("capture_id", CAPTURE_ID, nullable=False),
+    Column("header", LargeBinary, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    UniqueConstraint("door", "seq"),
+)
+
+journal_positions = Table(
+    "journal_positions",
+    metadata,
+    Column("door", String(64), primary_key=True),
+    Column("segment", String(32), nullable=False),
+    Column("offset", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("at_us", Big, nullable=False),
+)
+
+# Mail that is ours to deliver.
+
+queue_messages = Table(
+    "queue_messages",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("capture_id", CAPTURE_ID, nullable=False, unique=True),
+    Column("listener", String(64), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("sender_params", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", Big, nullable=False),
+    Column("flags", Text, nullable=False),
+    # 1: nobody but the queue needs the blob (the capture is excluded)
+    Column("only_copy", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_us", Big, nullable=False),
+    Column("expires_us", Big, nullable=False),
+    Column("next_us", Big, nullable=False),
+    Column("lease", String(64)),
+    Column("finished_us", Big),
+    CheckConstraint(
+        "state IN ('queued', 'sending', 'delivered', 'failed', 'expired')", name="state"
+    ),
+    CheckConstraint("(state = 'sending') = (lease IS NOT NULL)", name="lease"),
+    Index(
+        "ix_queue_messages_due",
+        "next_us",
+        "id",
+        sqlite_where=text("state IN ('queued', 'sending')"),
+        postgresql_where=text("state IN ('queued', 'sending')"),
+    ),
+    Index(None, "sha256"),
+    Index(None, "state", "created_us"),
+    Index(
+        "ix_queue_messages_only_copy",
+        "id",
+        sqlite_where=text("only_copy = 1"),
+        postgresql_where=text("only_copy = 1"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+queue_recipients = Table(
+    "queue_recipients",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("queue_id", Big, ForeignKey("queue_messages.id", ondelete="CASCADE"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("changed_us", Big, nullable=False),
+    CheckConstraint("state IN ('queued', 'delivered', 'failed', 'expired')", name="state"),
+    Index(None, "queue_id"),
+    sqlite_autoincrement=True,
+)
