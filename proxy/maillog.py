@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from proxy.logsink import LineSink
+from proxy.printable import printable
 
 CUT = 400
 CUT_TRACE = 4000
@@ -77,22 +78,11 @@ def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
     return "{" + ", ".join(parts).replace("\x7f", "\\u007f") + "}"  # DEL is ASCII, and a control
 
 
-def plain(value: object) -> str:
-    """A value for a terminal: Japanese stays readable, whatever is not printable is escaped."""
-    text = value if isinstance(value, str) else str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for c in text
-    )
-
-
 def _words(_: object, __: str, event: MutableMapping[str, Any]) -> str:
-    head = [str(event.pop("time"))[11:23], plain(event.pop("event"))]
+    head = [str(event.pop("time"))[11:23], event.pop("event")]
     if "id" in event:
-        head.insert(0, plain(event.pop("id")))
-    return " ".join(head + [f"{key}={plain(value)}" for key, value in event.items()])
+        head.insert(0, printable(str(event.pop("id"))))
+    return " ".join(head + [f"{key}={printable(str(value))}" for key, value in event.items()])
 
 
 class _Output:
@@ -287,6 +277,11 @@ def started(version: str, hostname: str, roles: Iterable[str]) -> None:
     _log.info("started", version=version, hostname=hostname, roles=" ".join(roles))
 
 
+def ready(processes: int) -> None:
+    """Every role is up: mail can come."""
+    _log.info("ready", processes=processes)
+
+
 def child_started(role: str, pid: int) -> None:
     """A role's process runs."""
     _log.info("role.started", role=role, pid=pid)
@@ -296,6 +291,11 @@ def child_exited(role: str, pid: int, status: str, retry_in: float | None) -> No
     """A role's process ended; with `retry_in` it is started again, else we are stopping."""
     say = _log.info if retry_in is None else _log.error
     say("role.exited", role=role, pid=pid, status=status, retry_in=retry_in)
+
+
+def http_fault(path: str, error: BaseException) -> None:
+    """A probe or scrape could not be answered."""
+    _log.error("http.fault", path=path, **_fault(error))
 
 
 def stopping(reason: str) -> None:
