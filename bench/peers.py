@@ -251,7 +251,9 @@ class Mailweir(Process):
     def captures(self) -> int:
         """How many messages the store knows."""
         with sqlite3.connect(f"file:{self.data}/mailweir.db?mode=ro", uri=True) as store:
-            count: int = store.execute("SELECT count(*) FROM captures").fetchone()[0]
+            count: int = store.execute(
+                "SELECT count(*) FROM captures WHERE disposition != 'pending'"
+            ).fetchone()[0]
         store.close()
         return count
 

@@ -1,0 +1,127 @@
+"""The disk runs full, the store is locked: doors answer as promised, the worker waits, nothing
+is lost. The full disk is a tmpfs of 3 MB (threats.md section 3) and needs root."""
+
+import os
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.appliance import Appliance
+from tests.crash.load import Hiccup, Mail, Session
+from tests.crash.verdict import assert_nothing_lost
+from tests.faultsink import FaultSink
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+LOCKED_FOR = 60 if os.environ.get("CI") == "true" else 15
+
+
+@pytest.fixture
+def sink() -> Iterator[FaultSink]:
+    with FaultSink() as sink:
+        yield sink
+
+
+def send(box: Appliance, listener: str, name: str, size: int = 3000) -> tuple[Mail, bytes]:
+    """The mail, and its final reply or the refusal before."""
+    head = f"From: <a@example.net>\r\nTo: <b@example.com>\r\nMessage-ID: <{name}@x>\r\n\r\n"
+    body = head.encode() + os.urandom(size // 2).hex().encode() + b"\r\n"
+    mail = Mail(box.ports[listener], ("b@example.com",), body)
+    session = Session(mail.port)
+    try:
+        session.envelope("a@example.net", mail.recipients)
+        session.content(mail.body)
+        mail.dots += 1
+        reply = session.reply()
+    except Hiccup as refused:
+        return mail, refused.args[0]
+    finally:
+        session.link.close()
+    mail.acknowledged = reply.startswith(b"250")
+    return mail, reply
+
+
+def test_the_store_is_locked(tmp_path: Path, sink: FaultSink) -> None:
+    """Somebody holds the database (a backup, a person with a shell): mail flows on, is in the
+    journal, and reaches the store afterwards by the same worker."""
+    box = Appliance(tmp_path, mx_hop=sink.port, sub_hop=sink.port, route=sink.port)
+    roles = [box.start(role) for role in ("mx", "sub", "worker")]
+    store = sqlite3.connect(box.data / "mailweir.db", isolation_level=None, timeout=10)
+    try:
+        assert all(role.wait_ready() for role in roles)
+        mails = [send(box, "mx", "before")]
+        store.execute("BEGIN EXCLUSIVE")
+        end, count = time.monotonic() + LOCKED_FOR, 0
+        while time.monotonic() < end:
+            count += 1
+            mails.append(send(box, "mx" if count % 2 else "sub", f"locked{count}"))
+            time.sleep(0.2)
+        store.execute("ROLLBACK")
+        assert [reply for mail, reply in mails if not mail.acknowledged] == []
+        assert all(role.alive for role in roles), "a role gave up"
+        assert_nothing_lost(box, [mail for mail, _ in mails], [sink], 30)
+    finally:
+        store.close()
+        box.stop()
+        print(box.log_tail())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """3 MB of disk."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("min_free", [0, 400_000], ids=["to the last byte", "with a margin"])
+def test_the_disk_is_full(tmp_path: Path, sink: FaultSink, small_disk: Path, min_free: int) -> None:
+    """Mail comes in until there is no room: then 452 4.3.1 (RFC 3463 3.4), not a byte of a
+    message on its way to the next hop without its copy, and the door lives on. With room again
+    mail flows again and the worker catches up."""
+    box = Appliance(
+        tmp_path,
+        mx_hop=sink.port,
+        sub_hop=sink.port,
+        route=sink.port,
+        data=small_disk / "data",
+        journal=f"min_free = {min_free}",
+    )
+    try:
+        door = box.start("mx")
+        assert door.wait_ready()
+        ballast = small_disk / "ballast"
+        free = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - min_free - 200_000)))
+        mails, replies = [], []
+        for number in range(120):
+            mail, reply = send(box, "mx", f"full{number}", 3000 if number % 6 else 30_000)
+            mails.append(mail)
+            replies.append(reply)
+        assert replies[0].startswith(b"250"), replies[0]
+        refused = [reply for reply in replies if not reply.startswith(b"250")]
+        assert refused, "the disk never ran full"
+        assert {reply[:9] for reply in refused} == {b"452 4.3.1"}, set(refused)
+        assert replies[-1] in refused
+
+        worker = box.start("worker")  # on a disk that is full already
+        time.sleep(3)
+        assert worker.alive, "the worker gave up"
+        assert door.alive, "the door gave up"
+
+        ballast.unlink()
+        time.sleep(1.5)  # free space is looked at once a second
+        mail, reply = send(box, "mx", "again")
+        assert reply.startswith(b"250"), reply
+        assert_nothing_lost(box, [*mails, mail], [sink], 60)
+    finally:
+        box.stop()
+        print(box.log_tail())
