@@ -98,7 +98,7 @@ def _relay_once(door: socket.socket, hop: tuple[str, int]) -> None:
         ("c quiet 0.1", "got: b'220"),
         ("c <- 220 *\nc -> QUIT\nc <- 221 *\nc quiet", "the end"),
         ("c <- 220 *\nc -> MAIL FROM:<>\nc <... 250", "503 5.5.1"),
-        ("c <- 220 *\nc -> RSET\nc <- 250 *", "it was closed"),
+        ("c <- 220 *\nc -> RSET\nc <- 250 *", "the connection was closed"),
         ("hop <- x", "needs a listener"),
         ("c ~> x", "no such step: c ~> x"),
         (r"c => \q", r"no such escape: \\q"),
