@@ -84,6 +84,14 @@ class Health:
 
     def unready(self) -> list[str]:
         """The reasons why this node should get no mail now; empty when it should."""
+        why = self.roles_unready()
+        free, least = free_bytes(self._settings.journal_dir), self._settings.journal.min_free
+        if free < least:
+            why.append(f"journal: {free} bytes free, journal.min_free is {least}")
+        return why
+
+    def roles_unready(self) -> list[str]:
+        """As above, without the disk: what a start waits for."""
         why = ["stopping"] if self._supervisor.stopping() else []
         beats = read_beats(self._settings.run_dir)
         for role in self._supervisor.roles:
@@ -94,9 +102,6 @@ class Health:
                 why.append(f"{role.name} is starting")
             elif not beat.alive:
                 why.append(f"{role.name} has not been heard of for {beat.age:.0f} s")
-        free, least = free_bytes(self._settings.journal_dir), self._settings.journal.min_free
-        if free < least:
-            why.append(f"journal: {free} bytes free, journal.min_free is {least}")
         return why
 
     def metrics(self) -> Answer:

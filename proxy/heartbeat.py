@@ -19,7 +19,7 @@ from proxy import maillog
 
 INTERVAL = 2.0
 FRESH = 10.0  # five beats missed: the role hangs or is gone
-SUFFIX = ".beat.json"
+SUFFIX = ".json"
 
 
 class Heartbeat:
