@@ -132,9 +132,14 @@ class HopConnection(asyncio.Protocol):
         self._write(line)
 
     def commands(self, lines: bytes, count: int, on_reply: OnReply) -> None:
-        """Sends several command lines at once; `on_reply` is called `count` times, in order."""
+        """Sends several command lines at once; `on_reply` is called `count` times, in order.
+
+        AUTH is never among others.
+        """
         self._age = 0
         self._limit = self._owner.reply_ticks
+        if lines[0] in b"Aa":
+            self.carried_auth = True
         self._waiting.extend((on_reply,) * count)
         self._write(lines)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -81,9 +81,12 @@ class NextHop:
         max_uses: int = 100,
         max_open: int = 5000,
         resolver: MailRoutes | None = None,
-        account: Account | None = None,
+        account: Callable[[], Account] | None = None,
     ) -> None:
-        """`resolver` is needed for "mx"; `account` logs in on every connection ([outbound])."""
+        """`resolver`: for "mx", another than the system's. `account` logs in on each connection
+
+        ([outbound]); it is asked each time, so that a new password needs no restart.
+        """
         self.target = target
         self.capabilities: Capabilities | None = None
         self._loop = loop or asyncio.get_running_loop()
@@ -91,6 +94,8 @@ class NextHop:
         self._tls = tls
         self._context = client_context(tls, ca)
         self._connect_timeout = connect_timeout
+        # For all addresses together: a client of ours may be waiting.
+        self._whole_timeout = connect_timeout + reply_timeout
         self._pool_size = pool_size
         self._max_uses = max_uses
         self._max_open = max_open
@@ -212,6 +217,14 @@ class NextHop:
             raise HopUnavailable(reply, stage="connect")
         key = domain or "" if self.target.kind == "mx" else ""
         addresses = (await self._addresses(domain))[:MAX_ADDRESSES]
+        try:
+            async with asyncio.timeout(self._whole_timeout):
+                return await self._first_good(key, addresses)
+        except TimeoutError as error:
+            reply = Reply.of(451, "4.4.1", "the next hop cannot be reached in time")
+            raise HopUnavailable(reply, stage="connect", detail=str(addresses)) from error
+
+    async def _first_good(self, key: str, addresses: Sequence[HopAddress]) -> HopConnection:
         last: HopUnavailable | None = None
         for number, address in enumerate(addresses, 1):
             patience = self._connect_timeout
@@ -266,15 +279,13 @@ class NextHop:
             self._ticker = self._loop.call_later(self._tick_seconds, self._tick)
         try:
             await self._talk(conn, address, patience, starttls)
-        except HopLost as error:
+        except BaseException as error:
             conn.abort()
-            raise HopUnavailable(
-                error.reply, stage="greeting", words=error.words, detail=str(error)
-            ) from error
-        except BaseException:
-            conn.abort()
-            if conn.transport is None:
-                self._open.discard(conn)
+            self._open.discard(conn)  # in mid-handshake no connection_lost comes
+            if isinstance(error, HopLost):
+                raise HopUnavailable(
+                    error.reply, stage="greeting", words=error.words, detail=str(error)
+                ) from error
             raise
         conn.on_lost = None
         return conn
@@ -309,8 +320,14 @@ class NextHop:
                     await self._loop.create_connection(lambda: conn, address.ip, address.port)
                 else:
                     leg, done = tls_leg(self._loop, conn, self._context, address.name, patience)
-                    await self._loop.create_connection(lambda: leg, address.ip, address.port)
-                    await self._shaken(conn, done)
+                    raw, _ = await self._loop.create_connection(
+                        lambda: leg, address.ip, address.port
+                    )
+                    try:
+                        await self._shaken(conn, done)
+                    except BaseException:
+                        raw.abort()
+                        raise
         except (OSError, TimeoutError) as error:
             reply = Reply.of(451, "4.4.1", "the next hop cannot be reached")
             detail = f"{address.ip}: {error or 'timed out'}"
@@ -356,12 +373,17 @@ class NextHop:
                 return
         raise HopUnavailable.said(reply, "LHLO" if self._lmtp else "EHLO")
 
-    async def _login(self, conn: HopConnection, account: Account, address: HopAddress) -> None:
+    async def _login(
+        self, conn: HopConnection, account: Callable[[], Account], address: HopAddress
+    ) -> None:
         if conn.tls is None and not address.local:
             reply = Reply.of(451, "4.7.0", "the next hop offers no TLS, and a password needs it")
             raise HopUnavailable(reply, stage="auth")
         try:
-            auth = ClientAuth(account, conn.caps.auth)
+            auth = ClientAuth(account(), conn.caps.auth)
+        except (OSError, ValueError) as error:
+            reply = Reply.of(451, "4.3.5", "the password for the next hop cannot be read")
+            raise HopUnavailable(reply, stage="auth", detail=str(error)) from error
         except NoMechanism as error:
             reply = Reply.of(451, "4.7.0", "the next hop offers no way to log in that we know")
             raise HopUnavailable(reply, stage="auth", detail=str(error)) from error
