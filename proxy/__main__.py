@@ -1,0 +1,5 @@
+"""`python -m proxy` is the program `mailweir`."""
+
+from proxy.cli import main
+
+main()

@@ -1,0 +1,128 @@
+"""What the commands share: the call's options, refusing in one line, printing.
+
+Promises: whatever is printed for people comes through `printable` (no control character of a mail
+reaches a terminal); `--json` prints one document, or one line for each row of a list.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from proxy.printable import printable
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from crmstore.store import Store
+
+
+class Refusal(Exception):
+    """The call ends here: one line for standard error, and the exit code."""
+
+    def __init__(self, line: str, code: int = 2) -> None:
+        super().__init__(line)
+        self.code = code
+
+
+@dataclass(slots=True)
+class Call:
+    """The options that may stand anywhere."""
+
+    config: Path | None = None
+    json: bool = False
+
+
+def call(ctx: typer.Context) -> Call:
+    found = ctx.find_object(Call)
+    return found if found is not None else Call()
+
+
+def one_line(text: str) -> str:
+    """One line without control characters, whatever an argument or a library put into it."""
+    return printable(" ".join(text.split()))
+
+
+def config_path(ctx: typer.Context) -> Path:
+    """The configuration file of this call."""
+    from config.load import ConfigError, find
+
+    try:
+        return find(call(ctx).config)
+    except ConfigError as error:
+        raise Refusal(str(error)) from None
+
+
+def settings(ctx: typer.Context) -> "Settings":
+    """The settings of this call, or a refusal that names the key."""
+    from config.load import ConfigError, load
+
+    try:
+        return load(config_path(ctx))
+    except ConfigError as error:
+        raise Refusal(str(error)) from None
+
+
+@contextmanager
+def store(ctx: typer.Context) -> Iterator["Store"]:
+    """The store of this call, with its schema checked; its errors become one line."""
+    from crmstore.store import SchemaOld, StoreError, open_store
+
+    opened = open_store(settings(ctx))
+    try:
+        opened.check_schema()
+        yield opened
+    except SchemaOld as error:
+        raise Refusal(str(error)) from None
+    except StoreError as error:
+        raise Refusal(str(error), code=1) from None
+    finally:
+        opened.close()
+
+
+def no(line: str) -> NoReturn:
+    """The answer is "no": exit 1."""
+    raise Refusal(line, code=1)
+
+
+def put_json(document: object) -> None:
+    sys.stdout.write(json.dumps(document, default=str) + "\n")
+
+
+def put_lines(rows: Iterable[object]) -> None:
+    for row in rows:
+        put_json(row)
+
+
+def put(text: str = "") -> None:
+    """A line for people."""
+    sys.stdout.write(printable(text) + "\n")
+
+
+def put_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for people; as wide as the terminal, or as the text when piped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
+    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+def put_pairs(pairs: Mapping[str, Any]) -> None:
+    """`name  value` lines; values that are empty are left out."""
+    width = max((len(name) for name in pairs), default=0)
+    for name, value in pairs.items():
+        if value not in (None, "", [], ()):
+            put(f"{name:<{width}}  {value}")

@@ -1,0 +1,71 @@
+"""run, migrate: the appliance itself."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from proxy.commands.common import Refusal, call, config_path, put, put_json, settings
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("run")(run)
+    app.command("migrate")(migrate)
+
+
+def run(
+    ctx: typer.Context,
+    role: Annotated[
+        Literal["all", "smtp", "worker"],
+        typer.Option(help="all, or one role for a unit of its own."),
+    ] = "all",
+    listener: Annotated[
+        str, typer.Option(metavar="NAME", help="With --role smtp: one door of this listener only.")
+    ] = "",
+    slot: Annotated[
+        int, typer.Option(metavar="N", min=0, max=63, help="With --listener: the door's number.")
+    ] = 0,
+) -> None:
+    """Run the appliance until SIGTERM or Ctrl-C. The log goes to standard error."""
+    path = config_path(ctx)
+    found = settings(ctx)
+    names = [one.name for one in found.smtp]
+    if listener and role != "smtp":
+        raise Refusal(f"--listener: allowed with --role smtp only, not with --role {role}")
+    if listener and listener not in names:
+        raise Refusal(f"--listener {listener}: allowed is one of: {', '.join(names)}")
+    if not names and role != "worker":
+        raise Refusal(f"{path}: smtp: at least one [[smtp]] table is needed to run")
+    from proxy import main
+    from proxy.ground import CannotStart
+
+    try:
+        if listener:
+            main.run_door(found, listener, slot)
+        elif role == "worker":
+            main.run_one_worker(found)
+        else:
+            main.run_all(found, path, worker=role == "all")
+    except CannotStart as error:
+        raise Refusal(str(error)) from None
+
+
+def migrate(ctx: typer.Context) -> None:
+    """Bring the store's schema to this version; makes the store if there is none."""
+    from crmstore.store import StoreError, open_store
+    from proxy.ground import CannotStart, make_folders
+
+    found = settings(ctx)
+    opened = open_store(found)
+    try:
+        make_folders(found)
+        version = opened.migrate()
+    except CannotStart as error:
+        raise Refusal(str(error)) from None
+    except StoreError as error:
+        raise Refusal(str(error), code=1) from None
+    finally:
+        opened.close()
+    if call(ctx).json:
+        put_json({"schema": version, "database": str(opened.path)})
+    else:
+        put(f"{opened.path}: schema {version}")
