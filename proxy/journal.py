@@ -102,12 +102,16 @@ class JournalWriter:
         loop: asyncio.AbstractEventLoop,
         segment_bytes: int = 64 << 20,
         min_free: int = 512 << 20,
+        spool_above: int = 256 << 10,
+        lock_wait: float = 5.0,
         disk: Disk | None = None,
     ) -> None:
         self.folder = folder
         self.door = door
         self.recovery: Recovery | None = None
         """What was found at the start; None while a full disk has kept recovery from ending."""
+        self.spool_above = spool_above
+        """Bodies above this go through `spool`; the caller counts."""
         self.broken: JournalBroken | None = None
         self._loop = loop
         self._segment_bytes = segment_bytes
@@ -123,10 +127,11 @@ class JournalWriter:
         self._undecided: dict[str, int] = {}  # message without verdict: its segment
         self._held: list[_Item] = []
         self._unsynced = False
+        self._sync_by = 0.0
         self._not_before = 0.0
         self._bytes = self._frames = self._syncs = 0
 
-        self._lock = FolderLock(folder)
+        self._lock = FolderLock(folder, lock_wait)
         try:
             self._begin()
         except JournalFull:
@@ -271,24 +276,27 @@ class JournalWriter:
             if not is_full(error):
                 raise
             made = self._keep_whole(made, before, segment, answers)
-        messages = wait = False
+        messages = 0
+        wait = False
         for item, _, _ in made:
             if item.kind == "message":
-                messages = True
+                messages += 1
                 self._undecided[item.header["id"]] = segment.number
             else:
                 self._undecided.pop(item.header["id"], None)
             if item.done is not None:
                 wait = True
                 answers.append((item.done, None))
-        self._unsynced = bool(made) or self._unsynced
+        if made and not self._unsynced:
+            self._unsynced = True
+            self._sync_by = time.monotonic() + LINGER
         self._frames += len(made)
         self._bytes += segment.end - begin
         if messages:
             failpoint("3.frame.written")
         if len(made) > messages:
             failpoint("7.verdict.written")
-        if wait:
+        if wait or (self._unsynced and time.monotonic() >= self._sync_by):
             self._sync(segment)
             if messages:
                 failpoint("4.frame.synced")
@@ -306,6 +314,9 @@ class JournalWriter:
         for item in items:
             kind, header, body, done = item
             before = framer.mark()
+            if not isinstance(header.get("id"), str):
+                answers.append((done or self._complain, JournalError("a frame without an id")))
+                continue
             if "time" not in header:
                 header = {"time": now, **header}
             try:

@@ -35,6 +35,7 @@ FIXED_SIZE = FIXED.size
 _REST = struct.Struct(">II8sQ32s")  # the part of FIXED that the CRC covers
 _CRC = struct.Struct(">I")
 _CRC_FROM = 12  # magic and the CRC itself are outside
+_KEY_FROM = 20
 
 KEY_SIZE = 8
 GENESIS = bytes(32)  # the "previous hash" of a journal's very first frame
@@ -43,7 +44,12 @@ MAX_BODY = 64 << 20
 
 Kind = Literal["open", "message", "verdict", "close"]
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(
+    separators=(",", ":"),
+    allow_nan=False,
+    check_circular=False,  # a circle ends as RecursionError
+).encode
+_decode = json.JSONDecoder().decode
 
 
 class JournalError(Exception):
@@ -225,27 +231,16 @@ class Decoder:
                     "unreadable bytes",
                 )
                 self._at += found.offset - self.offset
-                self.hash = None
+                self.offset = found.offset
                 yield self._accept(found)
 
     def _accept(self, frame: Frame) -> Frame:
-        previous = self.hash
-        if frame.kind == "open" and frame.offset == 0:
-            named = _unhex(frame.header.get("prev"))
-            if previous is None or named != previous:
-                # a wrong prev breaks the link even where the hash over it is right
-                frame = frame._replace(linked=_linked(named, frame) and previous is None)
-            else:
-                frame = frame._replace(linked=_linked(previous, frame))
-        elif previous is not None:
-            frame = frame._replace(linked=_linked(previous, frame))
+        if self.key is None:
+            self.key = self._buffer[self._at + _KEY_FROM : self._at + _KEY_FROM + KEY_SIZE]
         self._at += frame.end_offset - self.offset
         self.offset = frame.end_offset
         self.seq = frame.seq
         self.hash = frame.hash
-        if self.key is None:
-            begin = self._at - (frame.end_offset - frame.offset)
-            self.key = self._buffer[begin + 20 : begin + 20 + KEY_SIZE]
         return frame
 
     def _read(self, at: int) -> Frame | _Need | _Bad:
@@ -265,7 +260,7 @@ class Decoder:
             return _BAD
         header_bytes = buffer[at + FIXED_SIZE : body_at]
         try:
-            header = json.loads(header_bytes)
+            header = _decode(str(header_bytes, "utf-8"))
         except (ValueError, RecursionError):
             return _BAD
         if not isinstance(header, dict):
@@ -274,6 +269,11 @@ class Decoder:
         if type(seq) is not int:
             return _BAD
         base = self.offset - self._at
+        previous = self.hash
+        if base + at == 0 and header.get("type") == "open":
+            # the first frame of a segment names its predecessor itself
+            named = _unhex(header.get("prev"))
+            previous = named if previous is None or previous == named else b""
         return Frame(
             header,
             header_bytes,
@@ -284,11 +284,12 @@ class Decoder:
             link,
             seq,
             durable,
-            None,
+            None if previous is None else chain(previous, header_bytes) == link,
         )
 
     def _search(self) -> Frame | None:
         """The next frame that may be believed after bytes that are none."""
+        self.hash = None  # of the frame before the next one: it is lost
         at = self._buffer.find(MAGIC, self._at)
         while at >= 0:
             got = self._read(at)
@@ -315,10 +316,6 @@ class Decoder:
             yield Damage(begin, self.offset, first, None, "unreadable bytes at the end")
         else:
             self.state = "partial"
-
-
-def _linked(previous: bytes | None, frame: Frame) -> bool:
-    return previous is not None and chain(previous, frame.header_bytes) == frame.hash
 
 
 def _unhex(text: object) -> bytes | None:

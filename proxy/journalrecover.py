@@ -59,17 +59,25 @@ _DAMAGED = re.compile(r"(\d{8,18})\.damaged")
 
 
 class FolderLock:
-    """The exclusive lock of a door's folder; given up by close() or by the end of the process."""
+    """The exclusive lock of a door's folder; given up by close() or by the end of the process.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Makes the folder, durably. wait: seconds to try, since the worker may be recovering it.
+    """
+
+    def __init__(self, folder: Path, wait: float = 0.0) -> None:
+        _make_folder(folder)
         self.folder = folder
         self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise JournalLocked(f"another process holds {folder}") from None
+        until = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    os.close(self._fd)
+                    raise JournalLocked(f"another process holds {folder}") from None
+                time.sleep(0.05)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -86,6 +94,14 @@ class FolderLock:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 @dataclass

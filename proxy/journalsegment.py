@@ -46,10 +46,6 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
-def temporary_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:08d}.tmp"
-
-
 class Segment:
     """An open segment. `end`: where the next frame goes; `size`: up to where room was made."""
 
@@ -65,7 +61,7 @@ class Segment:
     @classmethod
     def create(cls, folder: Path, number: int, first: bytes, disk: Disk) -> Segment:
         """Make the file with its `open` frame, durably. JournalFull leaves nothing behind."""
-        temporary = temporary_path(folder, number)
+        temporary = folder / f"{number:08d}.tmp"
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         segment = cls(segment_path(folder, number), number, fd, 0, 0, disk)
         try:
@@ -73,16 +69,17 @@ class Segment:
                 raise JournalFull("no room for a new segment")
             segment.write([first])
             disk.fsync(fd)
-            failpoint("s1.segment.synced")
-            os.rename(temporary, segment.path)
-            failpoint("s2.segment.renamed")
-            sync_folder(folder)
         except BaseException as error:
             os.close(fd)
             temporary.unlink(missing_ok=True)
             if isinstance(error, OSError) and is_full(error):
                 raise JournalFull("no room for a new segment") from error
             raise
+        # from here on the worker may see it, so there is no way back but to fail as a whole
+        failpoint("s1.segment.synced")
+        os.rename(temporary, segment.path)
+        failpoint("s2.segment.renamed")
+        sync_folder(folder)
         return segment
 
     @classmethod
