@@ -42,6 +42,9 @@ MAX_HOST_ADDRESSES: Final = 8
 _GLOBAL_V6: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _6TO4: Final = ipaddress.IPv6Network("2002::/16")
+# What `is_global` of the older Python releases does not know yet (RFC 6890 and RFC 9637).
+_SPECIAL_V4: Final = ipaddress.IPv4Network("192.0.0.0/24")
+_SPECIAL_V6: Final = ipaddress.IPv6Network("3fff::/20")
 
 
 class MX(NamedTuple):
@@ -89,22 +92,39 @@ def is_public(ip: str) -> bool:
             return is_public(str(ipaddress.IPv4Address(value & 0xFFFFFFFF)))
         if address in _6TO4:
             return is_public(str(ipaddress.IPv4Address((value >> 80) & 0xFFFFFFFF)))
-        if address not in _GLOBAL_V6:
+        if address not in _GLOBAL_V6 or address in _SPECIAL_V6:
             return False
+    elif address in _SPECIAL_V4:
+        return False
     return address.is_global and not address.is_multicast
 
 
 def is_own_address(ip: str) -> bool:
-    """Is it an address of this machine? Asks the routing table; nothing is sent."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    """Is it an address of this machine? Nothing is sent."""
+    nobodys = "2001:db8::1" if ":" in ip else "192.0.2.1"
+    if not _binds(nobodys):
+        return _binds(ip)
+    # net.ipv4.ip_nonlocal_bind, as fail-over pairs have it: everything binds. The routing table
+    # knows too: to itself a machine speaks from the very same address (its first one at least).
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            # To itself a machine speaks from the very same address. Unlike a trial bind(), this
-            # holds under net.ipv4.ip_nonlocal_bind too.
+        with _datagram(ip) as probe:
             probe.connect((ip, 9))
             return str(probe.getsockname()[0]) == ip
     except OSError:
         return False
+
+
+def _binds(ip: str) -> bool:
+    try:
+        with _datagram(ip) as probe:
+            probe.bind((ip, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _datagram(ip: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
 
 
 class MailResolver:
