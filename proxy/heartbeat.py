@@ -27,7 +27,7 @@ class Heartbeat:
 
     def __init__(self, run_dir: Path, role: str) -> None:
         self._path = run_dir / f"{role}{SUFFIX}"
-        self._role = role
+        self.role = role
         self._started = time.time()
         self._timer: asyncio.TimerHandle | None = None
         self.ready = False
@@ -36,7 +36,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Renew the file now. Any thread may call it, one at a time."""
         beat = {
-            "role": self._role,
+            "role": self.role,
             "pid": os.getpid(),
             "started": self._started,
             "ready": self.ready,

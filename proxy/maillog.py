@@ -298,6 +298,14 @@ def http_fault(path: str, error: BaseException) -> None:
     _log.error("http.fault", path=path, **_fault(error))
 
 
+def role_failed(role: str, error: Exception) -> None:
+    """A role's process ends by a fault of its own (a lock that is held, a port, a broken disk).
+
+    Its text is told: nothing that a client sent reaches this place.
+    """
+    _log.error("role.failed", role=role, **{**_fault(error), "error": f"{error!r}"})
+
+
 def stopping(reason: str) -> None:
     """The appliance stops: doors finish the transactions they have."""
     _log.info("stopping", reason=reason)

@@ -38,11 +38,16 @@ if TYPE_CHECKING:
 WORKER = "worker"
 
 
+class RoleFailed(Exception):
+    """A role's process cannot go on; the supervisor starts it anew."""
+
+
 # The supervisor
 
 
 def run_all(settings: Settings, config: Path, *, doors: bool = True, worker: bool = True) -> None:
     """Run until SIGTERM or SIGINT; raises CannotStart."""
+    die_with_parent()  # only `mailweir try` is a parent that says so
     roles = list(_roles(settings, config, doors=doors, worker=worker))
     make_folders(settings)
     with Lock(settings.run_dir / "supervisor.lock", "mailweir run"):
@@ -78,10 +83,11 @@ async def _supervise(settings: Settings, roles: Sequence[Role], numbers: Path) -
 
     def stop(name: str) -> None:
         nonlocal begun
-        begun = begun or time.monotonic()
-        notify("STOPPING=1")
-        maillog.stopping(name)
-        supervisor.stop()
+        if not supervisor.stopping():
+            begun = time.monotonic()
+            notify("STOPPING=1")
+            maillog.stopping(name)
+            supervisor.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop, number.name)
@@ -169,8 +175,13 @@ def run_one_worker(settings: Settings) -> None:
 
 
 async def _role(heartbeat: "Heartbeat", serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Serve with a heartbeat. Faults of single sessions and messages never come here."""
     heartbeat.start(asyncio.get_running_loop())
     try:
         await serve()
-    finally:
+    except Exception as error:
+        maillog.role_failed(heartbeat.role, error)
+        heartbeat.beat()  # so that `mailweir status` knows why it is away
+        raise RoleFailed(f"{heartbeat.role}: {type(error).__name__}: {error}") from error
+    else:
         heartbeat.stop()

@@ -35,6 +35,7 @@ class Call:
 
     config: Path | None = None
     json: bool = False
+    lang: str | None = None
 
 
 def call(ctx: typer.Context) -> Call:

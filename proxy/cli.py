@@ -1,0 +1,132 @@
+"""The program `mailweir`: its commands, and how every one of them ends.
+
+Promises (contract.md, "Commands"): `--config FILE`, `--json` and `--lang` may stand anywhere;
+exit 0 = done, 1 = the answer is "no", 2 = a wrong call or configuration, told in one line that
+names the key or argument and what is allowed. No expected error shows a traceback.
+The commands live in proxy/commands; what is heavy (database, tables, daemons) they import when
+they run, so that `mailweir --help` and mistakes answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proxy.commands import mail, people, records, service
+from proxy.commands.common import Call, Refusal, one_line
+
+app = typer.Typer(
+    name="mailweir",
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: no import of rich, and it reads well in a log
+    pretty_exceptions_enable=False,
+    epilog="Every command takes --config FILE (default: $MAILWEIR_CONFIG, else"
+    " /etc/mailweir/mailweir.toml, else ./mailweir.toml) and --json.",
+)
+service.add_to(app)
+people.add_to(app)
+records.add_to(app)
+mail.add_to(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from proxy import __version__
+
+        typer.echo(f"mailweir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The configuration file.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    lang: Annotated[
+        str | None, typer.Option(metavar="en|ja", help="The language to speak.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Mailweir: an SMTP relay in the path of your mail that captures it durably for your CRM."""
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> int:
+    """One call from its arguments to its exit code."""
+    _keep_standard_descriptors()
+    try:
+        call, rest = _hoist(args)
+        result = app(args=rest or ["--help"], prog_name="mailweir", standalone_mode=False, obj=call)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except Refusal as error:
+        return _complain(str(error), error.code)
+    except typer.TyperException as error:
+        return _complain(_usage(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _complain(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+
+
+def _hoist(args: Sequence[str]) -> tuple[Call, list[str]]:
+    """Take the options of every command out of wherever they stand; what follows `--` stays."""
+    call, rest = Call(), []
+    words = iter(args)
+    for word in words:
+        name, has_value, value = word.partition("=")
+        if word == "--":
+            rest += [word, *words]
+        elif word == "--json":
+            call.json = True
+        elif name == "--config":
+            value = value if has_value else next(words, "")
+            if not value:
+                raise Refusal("--config: allowed is the path of a configuration file")
+            call.config = Path(value)
+        elif name == "--lang":
+            value = value if has_value else next(words, "")
+            if value not in ("en", "ja"):
+                raise Refusal(f"--lang {value}: allowed is one of: en, ja")
+            call.lang = value
+        else:
+            rest.append(word)
+    return call, rest
+
+
+def _usage(error: typer.TyperException) -> str:
+    """The library's words in one line, with what is allowed where it does not say so itself."""
+    text = one_line(error.format_message())
+    context = getattr(error, "ctx", None)
+    commands = getattr(getattr(context, "command", None), "commands", None)
+    if context is not None and commands and "ommand" in text:
+        known = ", ".join(name for name, command in commands.items() if not command.hidden)
+        return f"{context.command_path}: {text.rstrip('.')}; allowed is one of: {known}"
+    return f"{context.command_path}: {text}" if context is not None else text
+
+
+def _complain(line: str, code: int) -> int:
+    prefix = "" if line.startswith("mailweir") else "mailweir: "
+    print(prefix + one_line(line), file=sys.stderr)  # noqa: T201  # the one line of the contract
+    return code
+
+
+def _keep_standard_descriptors() -> None:
+    """A caller that closed 0, 1 or 2 would make the next socket or journal take their number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
