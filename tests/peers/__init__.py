@@ -1,0 +1,1 @@
+"""Real servers for tests: Postfix, Dovecot, swaks. See servers.py for the rules."""
