@@ -303,7 +303,7 @@ class _Run:
         self, segment: Segment, framer: Framer, undecided: dict[str, dict[str, Any]]
     ) -> None:
         now = timestamp()
-        frames = [framer.frame("verdict", _verdict(h, now)) for h in undecided.values()]
+        frames = [framer.frame("verdict", undecided_verdict(h, now)) for h in undecided.values()]
         frames.append(framer.frame("close", {"time": now}))
         length = sum(map(len, frames))
         if not segment.make_room(segment.end + length):
@@ -329,7 +329,7 @@ def open_header(
     }
 
 
-def _verdict(message: dict[str, Any], now: str) -> dict[str, Any]:
+def undecided_verdict(message: dict[str, Any], now: str) -> dict[str, Any]:
     """Queue mode was decided before DATA, so those recipients are ours; of others nobody knows."""
     recipients = [
         {

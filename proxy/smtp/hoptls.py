@@ -23,6 +23,15 @@ class SmallBufferTLS(sslproto.SSLProtocol):
 
     max_size = 32 * 1024
 
+    def feed(self, data: bytes) -> None:
+        """Octets that were read before the leg stood (behind a PROXY header)."""
+        while data:
+            room = self.get_buffer(len(data))
+            taken = min(len(room), len(data))
+            room[:taken] = data[:taken]
+            self.buffer_updated(taken)
+            data = data[taken:]
+
 
 def client_context(policy: str, ca: Path | None) -> ssl.SSLContext:
     """The context of a policy; for "verify", `ca` replaces the system's authorities."""

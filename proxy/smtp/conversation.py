@@ -1,0 +1,170 @@
+"""What every part of a session stands on: its state, its outputs, its hold on a next hop (core).
+
+A session is built in floors, one duty each, in one object because they share one state:
+
+  Conversation (this page)   state; answers to the client in order; letting go
+  Relay        (relay.py)    the next hop's connection, MAIL and RCPT
+  Commit       (commit.py)   content, the journal, the final reply
+  Session      (session.py)  what the client says: lines, commands, time
+
+Promises: answers leave in the order of the commands they answer (RFC 2920 section 3.2); those of
+one input leave in one write; nothing is said after the connection was given up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from proxy.smtp import actions
+from proxy.smtp.actions import Action
+from proxy.smtp.capabilities import Capabilities
+from proxy.smtp.grammar import PathArgument
+from proxy.smtp.phase import Phase
+from proxy.smtp.policy import DoorPolicy, Surroundings
+from proxy.smtp.replies import Reply
+from proxy.smtp.transaction import Client, Transaction
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A reply's place in the order in which the client asked."""
+
+    path: PathArgument | None
+    reply: Reply | None = None
+
+
+class Conversation:
+    """See the page. Call an input, then do everything that `drain` returns."""
+
+    def __init__(self, policy: DoorPolicy, around: Surroundings, client: Client) -> None:
+        self.policy = policy
+        self.around = around
+        self.client = client
+        self.phase = Phase.COMMAND
+        self.transaction: Transaction | None = None
+        #: What the connected next hop can do; None while none is held.
+        self.hop: Capabilities | None = None
+        #: The hop's connection carries this client's AUTH and serves nobody else.
+        self.hop_private = False
+        #: The end of a message was read, its fate is not known yet.
+        self.committing = False
+        self.client_gone = False
+        self.stopping = False
+        self._close_after_commit = False
+        self._input = b""
+        self._actions: list[Action] = []
+        self._pending_out: list[bytes] = []
+        self._slots: deque[Slot] = deque()
+        self._to_send: deque[Slot] = deque()
+        self._asked: deque[tuple[str, Slot | None]] = deque()
+        self._opening = ""
+        self._fresh = False
+        self._hop_reused = False
+
+    # ------------------------------------------------------------------ answers
+
+    def drain(self) -> list[Action]:
+        """What is to be done now, in order. Empty when there is nothing."""
+        self._flush()
+        done, self._actions = self._actions, []
+        return done
+
+    @property
+    def backlog(self) -> int:
+        """Octets read from the client that wait for their turn."""
+        return len(self._input)
+
+    @property
+    def rcpt_waiting(self) -> bool:
+        """Replies to RCPT are outstanding, and nothing else is."""
+        return bool(self._slots)
+
+    def _flush(self) -> None:
+        if self._pending_out:
+            out = b"".join(self._pending_out)
+            self._pending_out.clear()
+            if not self.client_gone:
+                self._actions.append(actions.ToClient(out))
+
+    def _do(self, action: Action) -> None:
+        # Whatever was said stands on the wire before a handshake or the end.
+        if isinstance(action, actions.StartTls | actions.Close | actions.Delay):
+            self._flush()
+        self._actions.append(action)
+
+    def _say(self, verb: str, reply: Reply) -> None:
+        """Answer the client, in its turn."""
+        if self.phase is Phase.CLOSED:
+            return
+        self.around.count(verb, reply.code)
+        if self._slots:
+            self._slots.append(Slot(None, reply))
+        else:
+            self._pending_out.append(reply.wire())
+
+    def _log(self, event: str, **values: object) -> None:
+        values["listener"] = self.policy.listener
+        values["ip"] = self.client.ip
+        self._actions.append(actions.Log(event, values))
+
+    def _end(self) -> None:
+        """Close the client's connection and let go of everything that is not committed."""
+        if self.phase is Phase.CLOSED:
+            return
+        self.reset()
+        if self.hop is not None:
+            self._drop(abort=False)
+        self.phase = Phase.CLOSED
+        self._input = b""
+        self._do(actions.Close())
+
+    def abandon(self) -> None:
+        """A fault of ours: forget everything; whoever calls this has let go of the rest."""
+        self.phase = Phase.CLOSED
+        self.transaction = None
+        self.hop = None
+        self.committing = False
+        self._input = b""
+        for waiting in (self._slots, self._to_send, self._asked, self._actions, self._pending_out):
+            waiting.clear()
+
+    def reset(self) -> None:
+        """Forget the transaction; the next hop forgets it too."""
+        transaction = self.transaction
+        self._slots.clear()
+        self._to_send.clear()
+        if transaction is None:
+            return
+        self.transaction = None
+        if transaction.content is not None:
+            self._give_up_content(transaction)
+        elif self.hop is not None:
+            self._release(dirty=transaction.mail_sent)
+
+    # ------------------------------------------------------------------ letting go
+
+    def _release(self, dirty: bool) -> None:
+        """The transaction needs the connection no more; it stays with a logged-in client."""
+        if self.hop is None:
+            return
+        if not self.hop_private:
+            if self._asked:
+                # Its answers would reach whoever has the connection next.
+                self._drop(abort=True)
+                return
+            self.hop = None
+            self._do(actions.ReleaseHop(dirty))
+        elif dirty:
+            self._asked.append(("RSET", None))
+            self._do(actions.AskHop(b"RSET\r\n", 1))
+
+    def _drop(self, abort: bool) -> None:
+        if self.hop is not None:
+            self.hop = None
+            self._asked.clear()
+            self._do(actions.DropHop(abort))
+
+    def _give_up_content(self, transaction: Transaction) -> None:
+        """Content had begun and must not become a message anywhere."""
+        raise NotImplementedError

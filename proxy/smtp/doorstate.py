@@ -1,0 +1,144 @@
+"""What the connections of one door process share (edge): journal, next hop, limits, clock.
+
+It is the `Surroundings` of every session (proxy/smtp/policy.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from config.settings import Network
+from proxy.captureid import CaptureIds
+from proxy.journal import JournalWriter
+from proxy.metrics import SmtpCounters
+from proxy.smtp.capabilities import Capabilities
+from proxy.smtp.limits import ConnectionCounts, LoginFailures
+from proxy.smtp.nexthop import NextHop
+from proxy.smtp.policy import DoorPolicy
+from proxy.smtp.trace import mail_date
+
+if TYPE_CHECKING:
+    from proxy.smtp.listener import Door
+
+#: Above this part of the connection limit a door behaves as under attack.
+STRESS = 0.8
+
+
+class DoorState:
+    """One door process. All of it lives in the loop's thread."""
+
+    def __init__(
+        self,
+        policy: DoorPolicy,
+        *,
+        journal: JournalWriter,
+        next_hop: NextHop,
+        counters: SmtpCounters,
+        tls_context: ssl.SSLContext | None,
+        connections: int,
+        per_client: int,
+        proxy_from: tuple[Network, ...] = (),
+        on_broken: Callable[[], None],
+    ) -> None:
+        self.policy = policy
+        self.journal = journal
+        self.next_hop = next_hop
+        self.counters = counters
+        self.tls_context = tls_context
+        self.connections = connections
+        self.proxy_from = proxy_from
+        self.counts = ConnectionCounts(per_client)
+        self.doors: set[Door] = set()
+        #: Sessions between the end of a message and its verdict; their client may be gone.
+        self.committing = 0
+        self.stopping = False
+        self.now = time.monotonic
+        self._failures = LoginFailures()
+        self._on_broken = on_broken
+        self._ids = CaptureIds()
+        self._random = SystemRandom()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._second = -1
+        self._date = ""
+        self._iso = ""
+
+    # ------------------------------------------------------------------ Surroundings
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the next hop offered last."""
+        return self.next_hop.capabilities
+
+    @property
+    def journal_full(self) -> bool:
+        """Below the configured free space, or no journal at all."""
+        return self.journal.full
+
+    @property
+    def stress(self) -> bool:
+        """Close to the connection limit."""
+        return len(self.doors) > self.connections * STRESS
+
+    def new_id(self) -> str:
+        """A capture id of this process."""
+        return self._ids.next(time.time_ns() // 1_000_000, self._random.getrandbits(80))
+
+    def times(self) -> tuple[str, str]:
+        """Now, for the journal and for a header; the slow part is done once a second."""
+        stamp = time.time()
+        second = int(stamp)
+        if second != self._second:
+            self._second = second
+            moment = datetime.fromtimestamp(second, UTC)
+            self._date = mail_date(moment)
+            self._iso = moment.strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._iso}.{int((stamp - second) * 1_000_000):06d}Z", self._date
+
+    def count(self, verb: str, code: int) -> None:
+        """One reply, for the metrics."""
+        self.counters.reply(verb.lower(), code)
+
+    def login_blocked(self, ip: str) -> bool:
+        """Has this address guessed too often?"""
+        return self._failures.blocked(ip, self.now())
+
+    # ------------------------------------------------------------------ the listener's needs
+
+    def login(self, key: str, good: bool) -> None:
+        """A login has ended."""
+        if good:
+            self._failures.succeeded(key)
+        else:
+            self._failures.failed(key, self.now())
+
+    @property
+    def busy(self) -> bool:
+        """A client is still here, or a message of one that has gone is still on its way."""
+        return bool(self.doors or self.committing)
+
+    def may_proxy(self, ip: str) -> bool:
+        """May this peer speak for others?"""
+        try:
+            address = ipaddress.ip_address(ip)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.proxy_from)
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that no client's disconnect may cancel."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def journal_broken(self) -> None:
+        """The disk has lied: nothing more may be accepted by this process."""
+        self._on_broken()
