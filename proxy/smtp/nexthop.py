@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from proxy.smtp.capabilities import Capabilities
 from proxy.smtp.hopconn import HopConnection, OnReply
 from proxy.smtp.hoperrors import HopLost, HopUnavailable
+from proxy.smtp.hoptalk import Talk
 from proxy.smtp.hoptls import client_context, switch, tls_leg
 from proxy.smtp.replies import Reply
 from proxy.smtp.resolve import HopAddress
@@ -287,27 +288,27 @@ class NextHop:
                     error.reply, stage="greeting", words=error.words, detail=str(error)
                 ) from error
             raise
-        conn.on_lost = None
+        conn.on_lost = conn.on_writable = None
         return conn
 
     async def _talk(
         self, conn: HopConnection, address: HopAddress, patience: float, starttls: bool
     ) -> None:
         """From nothing to "may take MAIL"."""
-        greeting = _Answer(self._loop, conn)
-        conn.expect(1, greeting.on_reply)
+        talk = Talk(conn)
+        greeting = talk.expect()
         await self._dial(conn, address, patience)
-        conn.banner = banner = await greeting.reply
+        conn.banner = banner = (await greeting)[0]
         if banner.code != 220:
             raise HopUnavailable.said(banner, "greeting")
-        await self._ehlo(conn)
+        await self._ehlo(talk)
         if conn.tls is None and address.port and starttls:
-            await self._starttls(conn, address)
+            await self._starttls(talk, address)
         if conn.tls is None and self._tls != "may":
             reply = Reply.of(451, "4.7.4", "the next hop offers no TLS, which is required here")
             raise HopUnavailable(reply, stage="tls")
         if self._account is not None:
-            await self._login(conn, self._account, address)
+            await self._login(talk, self._account, address)
         self.capabilities = conn.caps
 
     async def _dial(self, conn: HopConnection, address: HopAddress, patience: float) -> None:
@@ -342,12 +343,11 @@ class NextHop:
         assert conn.transport is not None
         conn.tls = conn.transport.get_extra_info("ssl_object").version()
 
-    async def _starttls(self, conn: HopConnection, address: HopAddress) -> None:
+    async def _starttls(self, talk: Talk, address: HopAddress) -> None:
+        conn = talk.conn
         if not conn.caps.has("STARTTLS"):
             return
-        answer = _Answer(self._loop, conn)
-        conn.starttls(answer.on_reply)
-        reply = await answer.reply
+        reply = await talk.starttls()
         if reply.code != 220:
             if self._tls == "may":
                 return  # RFC 3207 section 4: the client decides, and this one may go on
@@ -359,23 +359,22 @@ class NextHop:
         switch(transport, leg)
         await self._shaken(conn, done)
         conn.caps = Capabilities()
-        await self._ehlo(conn)
+        await self._ehlo(talk)
 
-    async def _ehlo(self, conn: HopConnection) -> None:
-        reply = await self._ask(conn, (b"LHLO " if self._lmtp else b"EHLO ") + self._helo)
+    async def _ehlo(self, talk: Talk) -> None:
+        reply = await _ask(talk, (b"LHLO " if self._lmtp else b"EHLO ") + self._helo)
         if reply.code == 250:
-            conn.caps = Capabilities.from_reply(reply)
+            talk.conn.caps = Capabilities.from_reply(reply)
             return
         if reply.permanent and not self._lmtp:
             # RFC 5321 section 3.2: a server that refuses EHLO may know HELO.
-            reply = await self._ask(conn, b"HELO " + self._helo)
+            reply = await _ask(talk, b"HELO " + self._helo)
             if reply.code == 250:
                 return
         raise HopUnavailable.said(reply, "LHLO" if self._lmtp else "EHLO")
 
-    async def _login(
-        self, conn: HopConnection, account: Callable[[], Account], address: HopAddress
-    ) -> None:
+    async def _login(self, talk: Talk, account: Callable[[], Account], address: HopAddress) -> None:
+        conn = talk.conn
         if conn.tls is None and not address.local:
             reply = Reply.of(451, "4.7.0", "the next hop offers no TLS, and a password needs it")
             raise HopUnavailable(reply, stage="auth")
@@ -387,37 +386,17 @@ class NextHop:
         except NoMechanism as error:
             reply = Reply.of(451, "4.7.0", "the next hop offers no way to log in that we know")
             raise HopUnavailable(reply, stage="auth", detail=str(error)) from error
-        answer = await self._ask(conn, auth.first())
+        answer = await _ask(talk, auth.first())
         while answer.code == 334:
-            answer = await self._ask(conn, auth.next(answer))
+            answer = await _ask(talk, auth.next(answer))
         if answer.code != 235:
             raise HopUnavailable.said(answer, "AUTH")
         conn.carried_auth = False  # ours, the same on every connection of this pool
 
-    async def _ask(self, conn: HopConnection, line: bytes) -> Reply:
-        answer = _Answer(self._loop, conn)
-        conn.command(line + b"\r\n", answer.on_reply)
-        return await answer.reply
+
+async def _ask(talk: Talk, line: bytes) -> Reply:
+    return (await talk.ask(line + b"\r\n"))[0]
 
 
 class _TLSFailed(Exception):
     """The handshake did not come about."""
-
-
-class _Answer:
-    """One reply, awaited: for connecting only; transactions use callbacks."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, conn: HopConnection) -> None:
-        self.reply: asyncio.Future[Reply] = loop.create_future()
-        conn.on_lost = self.on_lost
-        if conn.lost is not None:
-            self.on_lost(conn.lost)
-
-    def on_reply(self, reply: Reply) -> None:
-        if not self.reply.done():
-            self.reply.set_result(reply)
-
-    def on_lost(self, error: Exception | None) -> None:
-        if not self.reply.done():
-            self.reply.set_exception(error or HopLost("connection lost"))
-            self.reply.exception()  # seen: nobody may be waiting any more
