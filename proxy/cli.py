@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.commands import mail, people, records, service
+from proxy.commands import mail, people, records, service, setup
 from proxy.commands.common import Call, Refusal, one_line
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
     epilog="Every command takes --config FILE (default: $MAILWEIR_CONFIG, else"
     " /etc/mailweir/mailweir.toml, else ./mailweir.toml) and --json.",
 )
+setup.add_to(app)
 service.add_to(app)
 people.add_to(app)
 records.add_to(app)

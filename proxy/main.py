@@ -29,7 +29,7 @@ from proxy.ground import (
     prepare_store,
 )
 from proxy.sdnotify import notify, watchdog_interval
-from proxy.supervisor import Role, Supervisor, die_with_parent
+from proxy.supervisor import Role, Supervisor, children_environ, die_with_parent
 
 if TYPE_CHECKING:
     from proxy.health import Health
@@ -78,7 +78,7 @@ async def _supervise(settings: Settings, roles: Sequence[Role], numbers: Path) -
     from proxy.httpd import HttpServer
 
     begun = 0.0
-    supervisor = Supervisor(roles, _children_environ())
+    supervisor = Supervisor(roles, children_environ())
     loop = asyncio.get_running_loop()
 
     def stop(name: str) -> None:
@@ -123,16 +123,6 @@ async def _tell_systemd(health: "Health", supervisor: Supervisor) -> None:
         elif ready:
             notify("WATCHDOG=1", f"STATUS={'; '.join(why)[:200] or 'serving'}")
         await asyncio.sleep(pause if ready else 0.1)
-
-
-def _children_environ() -> dict[str, str]:
-    """A checkout is found by its children wherever they start; an installed package is anyway."""
-    environ = dict(os.environ)
-    root = Path(__file__).resolve().parents[1]
-    if (root / "pyproject.toml").exists():
-        paths = [str(root), *filter(None, [environ.get("PYTHONPATH")])]
-        environ["PYTHONPATH"] = os.pathsep.join(paths)
-    return environ
 
 
 # The roles' processes

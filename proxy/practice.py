@@ -6,6 +6,7 @@ what arrived, byte for byte. `stop()` and `start()` make the next hop go away an
 Limits: loopback, no TLS, everything in memory: at most `KEEP` messages.
 """
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ class PracticeServer:
         self.arrived: deque[Arrived] = deque(maxlen=KEEP)
         self._users = {name.encode(): password.encode() for name, password in users.items()}
         self._controller: Controller | None = None
+        # aiosmtpd warns of its own old names, and would do so in the middle of our output.
+        logging.getLogger("mail").addHandler(logging.NullHandler())
+        logging.getLogger("mail").propagate = False
 
     def start(self) -> None:
         """Listen; raises OSError when the port is taken."""

@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from proxy import maillog
 
@@ -145,3 +146,13 @@ def die_with_parent() -> bool:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     # The supervisor may have gone before the call above.
     return str(os.getppid()) == parent
+
+
+def children_environ() -> dict[str, str]:
+    """A checkout is found by its children wherever they start; an installed package is anyway."""
+    environ = dict(os.environ)
+    root = Path(__file__).resolve().parents[1]
+    if (root / "pyproject.toml").exists():
+        paths = [str(root), *filter(None, [environ.get("PYTHONPATH")])]
+        environ["PYTHONPATH"] = os.pathsep.join(paths)
+    return environ

@@ -1,18 +1,14 @@
-"""run, check, migrate: the appliance itself."""
+"""run, migrate: the appliance itself."""
 
-from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
 
 from proxy.commands.common import Refusal, call, config_path, put, put_json, settings
 
-_MARKS = {"ok": "ok    ", "warn": "warn  ", "fail": "FAIL  "}
-
 
 def add_to(app: typer.Typer) -> None:
     app.command("run")(run)
-    app.command("check")(check)
     app.command("migrate")(migrate)
 
 
@@ -53,38 +49,6 @@ def run(
         raise Refusal(str(error)) from None
     except main.RoleFailed as error:
         raise Refusal(str(error), code=1) from None
-
-
-def check(
-    ctx: typer.Context,
-    online: Annotated[
-        bool, typer.Option("--online", help="Also ask the DNS about our own names.")
-    ] = False,
-) -> None:
-    """Look at configuration, certificates, ports, next hops, store, disk and clock."""
-    from config.load import ConfigError, load
-    from proxy.check import check_file, findings, passed
-    from proxy.texts import language
-
-    path, lang = config_path(ctx), language(call(ctx).lang)
-    found, refused = [], ""
-    try:
-        results = findings(load(path), online, lang)
-    except ConfigError as error:
-        refused = str(error)
-        results = iter(check_file(path, online, lang))
-    for finding in results:  # one by one: a silent next hop takes its time
-        found.append(finding)
-        if call(ctx).json:
-            put_json(asdict(finding))
-        else:
-            put(f"{_MARKS[finding.level]} {finding.subject}: {finding.text}")
-            if finding.todo:
-                put(f"       {finding.todo}")
-    if refused:
-        raise Refusal(refused)
-    if not passed(found):
-        raise typer.Exit(1)
 
 
 def migrate(ctx: typer.Context) -> None:
