@@ -60,6 +60,7 @@ class BigBodies:
             body.discard()
         # a body that is being written drops its file only after that; so wait for each
         if self.unfinished:
+            self._none_left.clear()
             await self._none_left.wait()
         await self.loop.run_in_executor(None, self.threads.shutdown)
 

@@ -228,7 +228,7 @@ class Decoder:
                     found.offset,
                     first if known else None,
                     last if known else None,
-                    "unreadable bytes",
+                    "unreadable bytes" if found.offset > self.offset else "frames missing",
                 )
                 self._at += found.offset - self.offset
                 self.offset = found.offset

@@ -302,6 +302,9 @@ class _Run:
     def _decide(
         self, segment: Segment, framer: Framer, undecided: dict[str, dict[str, Any]]
     ) -> None:
+        if self.last is not None and self.last.kind == "close" and not undecided:
+            segment.give_back()  # an earlier recovery was killed right before this
+            return
         now = timestamp()
         frames = [framer.frame("verdict", undecided_verdict(h, now)) for h in undecided.values()]
         frames.append(framer.frame("close", {"time": now}))
