@@ -14,6 +14,7 @@ one input leave in one write; nothing is said after the connection was given up.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.smtp import actions
@@ -24,6 +25,8 @@ from proxy.smtp.phase import Phase
 from proxy.smtp.policy import DoorPolicy, Surroundings
 from proxy.smtp.replies import Reply
 from proxy.smtp.transaction import Client, Transaction
+
+_AFTER_WORDS = frozenset({actions.StartTls, actions.Close, actions.Delay})
 
 
 @dataclass(slots=True, eq=False)
@@ -64,10 +67,14 @@ class Conversation:
 
     # ------------------------------------------------------------------ answers
 
-    def drain(self) -> list[Action]:
+    def drain(self) -> Sequence[Action]:
         """What is to be done now, in order. Empty when there is nothing."""
-        self._flush()
-        done, self._actions = self._actions, []
+        if self._pending_out:
+            self._flush()
+        done = self._actions
+        if not done:
+            return ()
+        self._actions = []
         return done
 
     @property
@@ -81,15 +88,15 @@ class Conversation:
         return bool(self._slots)
 
     def _flush(self) -> None:
-        if self._pending_out:
-            out = b"".join(self._pending_out)
-            self._pending_out.clear()
-            if not self.client_gone:
-                self._actions.append(actions.ToClient(out))
+        out = self._pending_out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        if data and not self.client_gone:
+            self._actions.append(actions.ToClient(data))
 
     def _do(self, action: Action) -> None:
         # Whatever was said stands on the wire before a handshake or the end.
-        if isinstance(action, actions.StartTls | actions.Close | actions.Delay):
+        if self._pending_out and type(action) in _AFTER_WORDS:
             self._flush()
         self._actions.append(action)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from proxy.smtp.replies import Reply
@@ -93,8 +94,9 @@ def decode_line(line: bytes) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def parse_mailbox(text: str) -> Mailbox:
-    """Read `local@domain`. Raises Refused (501, 553)."""
+    """Read `local@domain`. Raises Refused (501, 550). The addresses of late are remembered."""
     if text.startswith("@"):
         raise Refused(550, "5.7.1", "Source routes are not accepted")
     if len(text.encode("utf-8", "surrogatepass")) > 512:

@@ -15,7 +15,6 @@ Promises
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, cast
@@ -63,7 +62,8 @@ class Door(SMTP):
     def prepare(self) -> Door:
         """A door for one connection. aiosmtpd's constructor looks through all its methods, which
         takes longer than a whole session: so it runs once, and this copies what it found."""
-        door = copy.copy(self)
+        door = Door.__new__(Door)
+        door.__dict__.update(self.__dict__)
         door._hop = None
         door._big = None
         door._undecided = None

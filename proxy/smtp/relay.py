@@ -11,6 +11,7 @@ architecture.md, "Who is responsible").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from proxy.smtp import actions, grammar
@@ -32,7 +33,7 @@ HOP_LOST: Final = Reply.of(451, "4.4.2", "Lost the connection to the next hop, t
 class Relay(Conversation):
     """See the page, and the floors in proxy/smtp/conversation.py."""
 
-    def drain(self) -> list[Action]:
+    def drain(self) -> Sequence[Action]:
         """What is to be done now; recipients of one input go to the hop in one write."""
         if self._to_send and self.hop is not None:
             self._pump()
@@ -198,7 +199,7 @@ class Relay(Conversation):
         hop = self.hop or self.around.capabilities
         return min(self.policy.max_size, (hop.size if hop else None) or self.policy.max_size)
 
-    def _rcpt(self, text: str) -> None:
+    def _cmd_rcpt(self, text: str) -> None:
         transaction, policy = self.transaction, self.policy
         if transaction is None or transaction.content is not None:
             raise Refused(503, "5.5.1", "Send MAIL first")

@@ -22,6 +22,8 @@ RFC 5321, 2033 (LMTP), 2920, 3030, 3207, 3461, 4954, 6152, 6531; decisions 0002 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from proxy.smtp import actions, grammar
@@ -39,12 +41,25 @@ MAX_LINE: Final = 2_048
 MAX_AUTH_LINE: Final = MAX_RESPONSE + 64
 
 _HTTP: Final = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE"})
-_VERBS: Final = frozenset(
-    "EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP STARTTLS AUTH".split()
-)
-
 OK: Final = Reply.of(250, "2.0.0", "Ok")
 BYE: Final = Reply.of(221, "2.0.0", "Bye")
+
+
+@lru_cache(maxsize=64)
+def _greeting(hostname: str) -> Reply:
+    return Reply.of(220, "", f"{hostname} ESMTP Mailweir")
+
+
+@lru_cache(maxsize=256)
+def _ehlo_reply(
+    hostname: str, size: int, starttls: bool, mechanisms: tuple[str, ...], offered: tuple[str, ...]
+) -> Reply:
+    lines = [hostname, "PIPELINING", f"SIZE {size}", "ENHANCEDSTATUSCODES"]
+    if starttls:
+        lines.append("STARTTLS")
+    if mechanisms:
+        lines.append("AUTH " + " ".join(mechanisms))
+    return Reply.of(250, "", *lines, *offered)
 
 
 class Session(Commit):
@@ -69,7 +84,7 @@ class Session(Commit):
 
     def begin(self) -> None:
         """The client may be greeted (after PROXY and implicit TLS)."""
-        self._say("CONNECT", Reply.of(220, "", f"{self.policy.hostname} ESMTP Mailweir"))
+        self._say("CONNECT", _greeting(self.policy.hostname))
 
     def receive(self, data: bytes, now: float) -> None:
         """Octets from the client."""
@@ -190,15 +205,11 @@ class Session(Commit):
             return len(self._input) != before and self.phase is Phase.COMMAND
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
-        if verb not in _VERBS:
+        if verb not in _COMMANDS:
             self._unknown(verb)
             return True
         try:
-            text = grammar.decode_line(rest)
-            if verb == "RCPT":
-                self._rcpt(text)
-            else:
-                getattr(self, f"_cmd_{verb.lower()}")(text.strip())
+            _COMMANDS[verb](self, grammar.decode_line(rest).strip())
         except Refused as refused:
             self._error(refused.reply, verb)
         return True
@@ -256,27 +267,26 @@ class Session(Commit):
 
     def answer_ehlo(self, hop: Capabilities | None) -> None:
         """Our own list, cut to what the next hop can do; never the hop's list."""
-        policy = self.policy
+        policy, client = self.policy, self.client
         direct = policy.hop_kind == "mx" or (hop is None and policy.role == "submission")
+        offered = tuple(
+            keyword
+            for keyword in ("8BITMIME", "SMTPUTF8", "DSN", "CHUNKING")
+            if direct or (hop is not None and hop.has(keyword))
+        )
+        starttls = policy.tls == "starttls" and client.tls is None
         size = min(policy.max_size, (hop.size if hop else None) or policy.max_size)
-        lines = [policy.hostname, "PIPELINING", f"SIZE {size}", "ENHANCEDSTATUSCODES"]
-        if policy.tls == "starttls" and self.client.tls is None:
-            lines.append("STARTTLS")
-        if mechanisms := self._mechanisms(hop):
-            lines.append("AUTH " + " ".join(mechanisms))
-        for keyword in ("8BITMIME", "SMTPUTF8", "DSN", "CHUNKING"):
-            if direct or (hop is not None and hop.has(keyword)):
-                lines.append(keyword)
-        self._say("EHLO", Reply.of(250, "", *lines))
+        reply = _ehlo_reply(policy.hostname, size, starttls, self._mechanisms(hop), offered)
+        self._say("EHLO", reply)
 
-    def _mechanisms(self, hop: Capabilities | None) -> list[str]:
+    def _mechanisms(self, hop: Capabilities | None) -> tuple[str, ...]:
         """What AUTH may be offered now: nothing on a wire that others can read."""
         client, policy = self.client, self.policy
         if not policy.auth or client.auth is not None or hop is None:
-            return []
+            return ()
         if client.tls is None and not policy.auth_without_tls:
-            return []
-        return [name for name in RELAYABLE if name in hop.auth]
+            return ()
+        return tuple(name for name in RELAYABLE if name in hop.auth)
 
     def _cmd_noop(self, text: str) -> None:
         self._say("NOOP", OK)
@@ -419,3 +429,22 @@ class Session(Commit):
             self._hang_up("4.3.2", "Service shutting down")
             return
         self.begin_transaction(Transaction(grammar.parse_mail(text)))
+
+
+_COMMANDS: Final[dict[str, Callable[[Session, str], None]]] = {
+    "EHLO": Session._cmd_ehlo,
+    "HELO": Session._cmd_helo,
+    "LHLO": Session._cmd_lhlo,
+    "MAIL": Session._cmd_mail,
+    "RCPT": Session._cmd_rcpt,
+    "DATA": Session._cmd_data,
+    "BDAT": Session._cmd_bdat,
+    "RSET": Session._cmd_rset,
+    "NOOP": Session._cmd_noop,
+    "QUIT": Session._cmd_quit,
+    "VRFY": Session._cmd_vrfy,
+    "EXPN": Session._cmd_expn,
+    "HELP": Session._cmd_help,
+    "STARTTLS": Session._cmd_starttls,
+    "AUTH": Session._cmd_auth,
+}
