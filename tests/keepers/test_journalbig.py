@@ -160,7 +160,7 @@ def test_disk_full(tmp_path: Path) -> None:
             assert type(await answer(big.finish)) is JournalFull
             assert type(big.error) is JournalFull
             assert not big.write(b"thrown away")
-            assert not (tmp_path / big.name).exists()  # noqa: ASYNC240
+            assert not (tmp_path / big.name).exists()
             assert await answer(writer.append, message(1), [b"small"]) is None
             big.discard()  # harmless
 
@@ -183,7 +183,7 @@ def test_io_error_fails_this_message_only(tmp_path: Path) -> None:
             big = writer.spool(ID[0])
             big.write(b"x")
             assert type(await answer(big.finish)) is JournalError
-            assert not (tmp_path / big.name).exists()  # noqa: ASYNC240
+            assert not (tmp_path / big.name).exists()
             disk.fail = False
             assert await answer(writer.append, message(1), [b"small"]) is None
 
