@@ -1,14 +1,28 @@
-"""run, migrate: the appliance itself."""
+"""run, status, migrate: the appliance itself."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from proxy.commands.common import Refusal, call, config_path, put, put_json, settings
+from proxy.commands.common import (
+    Refusal,
+    call,
+    config_path,
+    put,
+    put_json,
+    put_table,
+    settings,
+    size,
+    span,
+)
+
+if TYPE_CHECKING:
+    from proxy.status import Status
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("run")(run)
+    app.command("status")(status)
     app.command("migrate")(migrate)
 
 
@@ -49,6 +63,63 @@ def run(
         raise Refusal(str(error)) from None
     except main.RoleFailed as error:
         raise Refusal(str(error), code=1) from None
+
+
+def status(ctx: typer.Context) -> None:
+    """Say how roles, journals and queue stand; exit 1 when something is wrong."""
+    from proxy.status import status as look
+
+    found = look(settings(ctx))
+    if call(ctx).json:
+        put_json(found.document())
+    else:
+        _show(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _show(found: "Status") -> None:
+    put_table(
+        "",
+        ("role", "state", "pid", "up for", "figures"),
+        [
+            (
+                role.role,
+                "up" if role.up else "DOWN",
+                role.pid if role.up else "",
+                span(role.uptime_seconds) if role.up else "",
+                "  ".join(f"{key} {value}" for key, value in role.figures.items()),
+            )
+            for role in found.roles
+        ],
+    )
+    put()
+    put_table(
+        "",
+        ("journal", "size", "waiting for the store", "oldest"),
+        [
+            (
+                journal.door,
+                size(journal.bytes),
+                "unknown" if journal.pending is None else journal.pending,
+                span(journal.oldest_pending_seconds) if journal.pending else "",
+            )
+            for journal in found.journals
+        ],
+    )
+    put(f"free for journals: {size(found.journal_free_bytes)}")
+    put()
+    queue = [(one.state, one.messages, span(one.oldest_age_seconds)) for one in found.queue]
+    put_table("", ("queue", "messages", "oldest"), queue or [("empty", 0, "")])
+    for role in found.roles:
+        if role.last_error:
+            error = " ".join(f"{key}={value}" for key, value in role.last_error.items())
+            put()
+            put(f"last error of {role.role}: {error}")
+    if found.wrong:
+        put()
+    for line in found.wrong:
+        put(f"WRONG  {line}")
 
 
 def migrate(ctx: typer.Context) -> None:

@@ -1,0 +1,182 @@
+"""`mailweir status`: roles, journals, lag, queue, last errors; and whether something is wrong.
+
+Looks at what every part leaves on the disk (heartbeats, journals) and at the store; asks no
+process, so it also answers when everything is down. "wrong" are things that need a person now.
+Bounded: at most `LAG_FRAMES` journal records are counted for each door.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from crmstore.intake import Intake, Place
+from crmstore.queue import Queue
+from crmstore.store import Store, StoreError, open_store
+from proxy.health import free_bytes, journal_bytes
+from proxy.heartbeat import Beat, read_beats
+from proxy.journalfmt import Frame
+from proxy.journalread import Position, follow
+from proxy.main import WORKER
+
+LAG_FRAMES = 20_000
+WAITING = ("queued", "sending")
+# Ingest takes a batch every fraction of a second; a minute behind means that it does not.
+LAG_WRONG = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoleState:
+    """One process that should run."""
+
+    role: str
+    up: bool
+    pid: int | None = None
+    uptime_seconds: float | None = None
+    beat_age_seconds: float | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    last_error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoorJournal:
+    """One door's journal. `pending`: records that are not in the store yet, None if unknown."""
+
+    door: str
+    bytes: int
+    pending: int | None
+    oldest_pending_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    state: str
+    messages: int
+    oldest_age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole answer."""
+
+    ok: bool
+    wrong: tuple[str, ...]
+    roles: tuple[RoleState, ...]
+    journals: tuple[DoorJournal, ...]
+    journal_free_bytes: int
+    lag_seconds: float | None
+    queue: tuple[QueueState, ...]
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status(settings: Settings, now: datetime | None = None) -> Status:
+    """Look at everything; never raises for what it finds."""
+    now = now or datetime.now(UTC)
+    wrong: list[str] = []
+    roles = tuple(_roles(settings, now, wrong))
+    places, queue = _store(settings, wrong)
+    journals = tuple(_journals(settings, places, now, wrong))
+    free = free_bytes(settings.journal_dir)
+    if 0 <= free < settings.journal.min_free:
+        wrong.append(
+            f"journal: {free} bytes free, below journal.min_free = {settings.journal.min_free}:"
+            " mail is put off with 452"
+        )
+    ages = [door.oldest_pending_seconds for door in journals]
+    lag = None if None in ages else max((age for age in ages if age is not None), default=0.0)
+    return Status(not wrong, tuple(wrong), roles, journals, free, lag, queue)
+
+
+def _roles(settings: Settings, now: datetime, wrong: list[str]) -> list[RoleState]:
+    beats = read_beats(settings.run_dir, now.timestamp())
+    names = [f"{one.name}-{slot}" for one in settings.smtp for slot in range(one.doors)]
+    states = [_role(name, beats.get(name), now) for name in [*names, WORKER]]
+    down = [state.role for state in states if not state.up]
+    if len(down) == len(states):
+        wrong.append("nothing runs: start it with `mailweir run`")
+    else:
+        wrong.extend(f"{name} is down" for name in down)
+    return states
+
+
+def _role(name: str, beat: Beat | None, now: datetime) -> RoleState:
+    if beat is None:
+        return RoleState(name, False)
+    return RoleState(
+        role=name,
+        up=beat.alive and Path(f"/proc/{beat.pid}").exists(),
+        pid=beat.pid,
+        uptime_seconds=round((now - beat.started).total_seconds(), 1),
+        beat_age_seconds=round(beat.age, 1),
+        figures=beat.figures,
+        last_error=beat.last_error,
+    )
+
+
+def _store(
+    settings: Settings, wrong: list[str]
+) -> tuple[dict[str, Place] | None, tuple[QueueState, ...]]:
+    store = open_store(settings)
+    try:
+        store.check_schema()
+        return _places(settings, store), _queue(store)
+    except StoreError as error:
+        wrong.append(f"store: {error}")
+        return None, ()
+    finally:
+        store.close()
+
+
+def _places(settings: Settings, store: Store) -> dict[str, Place]:
+    return Intake(store, settings.node.domains, retry_for=0).places()
+
+
+def _queue(store: Store) -> tuple[QueueState, ...]:
+    figures = Queue(store).figures(time.time())
+    return tuple(
+        QueueState(state, count, round(oldest, 1)) for state, (count, oldest) in figures.items()
+    )
+
+
+def _journals(
+    settings: Settings, places: dict[str, Place] | None, now: datetime, wrong: list[str]
+) -> list[DoorJournal]:
+    found: list[DoorJournal] = []
+    for door, size in sorted(journal_bytes(settings.journal_dir).items()):
+        if places is None:
+            found.append(DoorJournal(door, size, None, None))
+            continue
+        count, oldest = _pending(settings.journal_dir / door, places.get(door), now)
+        found.append(DoorJournal(door, size, count, oldest))
+        if oldest > LAG_WRONG:
+            wrong.append(f"{door}: {count} records wait for the store, the oldest {oldest:.0f} s")
+    return found
+
+
+def _pending(folder: Path, place: Place | None, now: datetime) -> tuple[int, float]:
+    """Records behind the store's position, and the age of the first of them."""
+    position = Position(place.segment, place.offset, place.seq, place.hash) if place else None
+    count, oldest = 0, 0.0
+    try:
+        for _, item in follow(folder, position):
+            if not isinstance(item, Frame) or item.header.get("type") == "open":
+                continue
+            count += 1
+            if count == 1:
+                oldest = _age(item.header.get("time"), now)
+            if count >= LAG_FRAMES:
+                break
+    except OSError:
+        pass  # a segment was ingested and deleted while we read: then it does not wait
+    return count, round(oldest, 1)
+
+
+def _age(text: object, now: datetime) -> float:
+    try:
+        return max(0.0, (now - datetime.fromisoformat(str(text))).total_seconds())
+    except ValueError:
+        return 0.0
