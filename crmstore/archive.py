@@ -35,10 +35,22 @@ class Archive(Protocol):
     """Where raw messages lie. Names are lower-case hex sha-256 digests."""
 
     def put(self, sha256: str, data: bytes | memoryview) -> int:
-        """Store a whole body; returns the bytes it takes. Durable after sync()."""
+        """Store a whole body; returns the bytes it takes. Durable after sync().
+
+        The caller has made sure that the digest is the body's.
+        """
+
+    def pack(self, data: bytes | memoryview) -> bytes:
+        """The form that put_packed() takes, for a caller that packs while it waits."""
+
+    def put_packed(self, sha256: str, packed: bytes) -> int:
+        """As put(), for what pack() made."""
 
     def put_file(self, sha256: str, path: Path) -> int:
-        """Store the body that a file holds, in bounded memory. Durable after sync()."""
+        """Store the body that a file holds, in bounded memory. Durable after sync().
+
+        BlobDamaged if the file's content does not have this digest: nothing is stored.
+        """
 
     def sync(self) -> None:
         """Return when everything that was put is durable."""
@@ -91,11 +103,10 @@ class FileArchive:
         return self.put_packed(sha256, self.pack(data))
 
     def pack(self, data: bytes | memoryview) -> bytes:
-        """The compressed form that put_packed() takes: one zstd frame."""
+        """One zstd frame."""
         return self._compress.compress(data, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
     def put_packed(self, sha256: str, packed: bytes) -> int:
-        """Store a body that pack() made; for a caller that packs while it waits."""
         path = self._path(sha256)
         if self._has(path, sha256):
             return 0
@@ -120,12 +131,16 @@ class FileArchive:
             return 0
         part = target + ".part"
         compressor = zstd.ZstdCompressor(level=LEVEL)
+        digest = hashlib.sha256()
         total = 0
         try:
             with open(self._create(part), "wb") as sink, path.open("rb") as source:
                 while piece := source.read(CHUNK):
+                    digest.update(piece)
                     total += sink.write(compressor.compress(piece))
                 total += sink.write(compressor.flush())
+            if digest.hexdigest() != sha256:
+                raise BlobDamaged(sha256)
         except BaseException:
             _unlink(part)
             raise

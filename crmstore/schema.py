@@ -53,7 +53,9 @@ counters = Table(
     Column("name", String(32), primary_key=True),
     Column("value", Big, nullable=False),
 )
-COUNTED = ("messages", "records", "users")
+# "people" counts the changes of users, records and their addresses: what is cached of them is
+# good while it stands still.
+COUNTED = ("messages", "people", "records", "users")
 
 # Our people.
 
@@ -157,6 +159,7 @@ participants = Table(
     Column("role", String(8), nullable=False),
     Column("address", ADDRESS, nullable=False),
     Column("name", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
     # the sighting's capture, if only its envelope knew this participant (Bcc)
     Column("capture_id", CAPTURE_ID),
     Column("when_us", Big, nullable=False),
@@ -227,6 +230,7 @@ captures = Table(
     metadata,
     Column("capture_id", CAPTURE_ID, primary_key=True),
     Column("door", String(64), nullable=False),
+    Column("journal", CAPTURE_ID, nullable=False),
     Column("seq", Big, nullable=False),
     Column("verdict_seq", Big),
     Column("role", String(16), nullable=False),
@@ -237,8 +241,8 @@ captures = Table(
     Column("sha256", String(64), nullable=False),
     Column("bytes", Big, nullable=False),
     Column("message_id", Big, ForeignKey("messages.id", ondelete="SET NULL")),
-    # where the journal has the body; of use only while pending
-    Column("segment", String(32), nullable=False),
+    # where the journal has the body, until its segment is deleted
+    Column("segment", Big, nullable=False),
     Column("offset", Big, nullable=False),
     CheckConstraint(
         "disposition IN ('pending', 'captured', 'excluded', 'failed', 'refused')",
@@ -249,7 +253,7 @@ captures = Table(
     Index(
         "ix_captures_pending",
         "door",
-        "seq",
+        "segment",
         sqlite_where=text("disposition = 'pending'"),
         postgresql_where=text("disposition = 'pending'"),
     ),
@@ -260,19 +264,21 @@ ledger = Table(
     metadata,
     Column("id", Big, primary_key=True),
     Column("door", String(64), nullable=False),
+    Column("journal", CAPTURE_ID, nullable=False),  # the chain; a new one only if one was lost
     Column("seq", Big, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("capture_id", CAPTURE_ID, nullable=False),
     Column("header", LargeBinary, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
-    UniqueConstraint("door", "seq"),
+    UniqueConstraint("door", "journal", "seq"),
 )
 
 journal_positions = Table(
     "journal_positions",
     metadata,
     Column("door", String(64), primary_key=True),
-    Column("segment", String(32), nullable=False),
+    Column("journal", CAPTURE_ID, nullable=False),
+    Column("segment", Big, nullable=False),
     Column("offset", Big, nullable=False),
     Column("seq", Big, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),

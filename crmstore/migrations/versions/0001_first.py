@@ -24,7 +24,8 @@ def upgrade() -> None:
     op.create_table(
         "journal_positions",
         sa.Column("door", sa.String(length=64), nullable=False),
-        sa.Column("segment", sa.String(length=32), nullable=False),
+        sa.Column("journal", sa.String(length=26), nullable=False),
+        sa.Column("segment", BIG, nullable=False),
         sa.Column("offset", BIG, nullable=False),
         sa.Column("seq", BIG, nullable=False),
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
@@ -35,13 +36,14 @@ def upgrade() -> None:
         "ledger",
         sa.Column("id", BIG, nullable=False),
         sa.Column("door", sa.String(length=64), nullable=False),
+        sa.Column("journal", sa.String(length=26), nullable=False),
         sa.Column("seq", BIG, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("capture_id", sa.String(length=26), nullable=False),
         sa.Column("header", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger")),
-        sa.UniqueConstraint("door", "seq", name=op.f("uq_ledger_door_seq")),
+        sa.UniqueConstraint("door", "journal", "seq", name=op.f("uq_ledger_door_journal_seq")),
     )
     op.create_table(
         "messages",
@@ -160,6 +162,7 @@ def upgrade() -> None:
         "captures",
         sa.Column("capture_id", sa.String(length=26), nullable=False),
         sa.Column("door", sa.String(length=64), nullable=False),
+        sa.Column("journal", sa.String(length=26), nullable=False),
         sa.Column("seq", BIG, nullable=False),
         sa.Column("verdict_seq", BIG, nullable=True),
         sa.Column("role", sa.String(length=16), nullable=False),
@@ -170,7 +173,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("bytes", BIG, nullable=False),
         sa.Column("message_id", BIG, nullable=True),
-        sa.Column("segment", sa.String(length=32), nullable=False),
+        sa.Column("segment", BIG, nullable=False),
         sa.Column("offset", BIG, nullable=False),
         sa.CheckConstraint(
             "disposition IN ('pending', 'captured', 'excluded', 'failed', 'refused')",
@@ -189,7 +192,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_captures_pending",
         "captures",
-        ["door", "seq"],
+        ["door", "segment"],
         unique=False,
         sqlite_where=sa.text("disposition = 'pending'"),
         postgresql_where=sa.text("disposition = 'pending'"),
@@ -263,6 +266,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=8), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("capture_id", sa.String(length=26), nullable=True),
         sa.Column("when_us", BIG, nullable=False),
         sa.CheckConstraint(
@@ -405,6 +409,5 @@ def upgrade() -> None:
     op.create_index(op.f("ix_user_addresses_user_id"), "user_addresses", ["user_id"], unique=False)
     # ### end Alembic commands ###
     counters = sa.table("counters", sa.column("name", sa.String), sa.column("value", BIG))
-    op.bulk_insert(
-        counters, [{"name": name, "value": 0} for name in ("messages", "records", "users")]
-    )
+    names = ("messages", "people", "records", "users")
+    op.bulk_insert(counters, [{"name": name, "value": 0} for name in names])

@@ -1,0 +1,279 @@
+"""Bytes of a mail to text, whatever charset was declared. A core: no disk, no clock, no socket.
+
+Promises: never raises; linear time; the result holds no lone surrogate that was not in the bytes'
+own encoding (clean() removes those too). Order, as in libraries.md "charsets": declared →
+ISO-2022-JP by its escapes → strict UTF-8 → cp932 → EUC-JP → a detector on the first bytes.
+
+Japanese as it is really sent:
+- Python's ISO-2022-JP knows neither the vendor rows (①㈱髙) nor half-width kana, so JIS is
+  mapped to cp932 here, run by run.
+- "shift_jis" means cp932, "euc-jp" has the vendor rows too.
+- UTF-8 under another label is common; strictly valid UTF-8 with wide characters is never cp932
+  or EUC-JP by chance.
+Only charsets of the list below are asked of Python's codecs: some codecs are no charsets
+(idna, punycode: quadratic; unicode_escape; base64).
+"""
+
+import codecs
+import re
+
+__all__ = ["clean", "decode", "decode_raw", "storable"]
+
+_ALLOWED = frozenset(
+    ["ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+    + ["utf-7", "cp932", "shift_jis_2004", "euc_jp", "euc_jis_2004", "iso2022_jp", "gb18030"]
+    + ["big5", "big5hkscs", "cp950", "cp949", "johab", "iso2022_kr", "hz", "koi8-r", "koi8-u"]
+    + [f"iso8859-{n}" for n in range(1, 17) if n != 12]
+    + [f"cp{n}" for n in (437, 720, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 864)]
+    + [f"cp{n}" for n in (865, 866, 869, 874, 1125)]
+    + [f"cp125{n}" for n in range(9)]
+    + ["mac-roman", "mac-cyrillic", "mac-greek", "mac-turkish", "mac-latin2", "mac-iceland"]
+    + ["tis-620", "kz1048", "ptcp154", "hp-roman8"]
+)
+# What senders mean by a name; the keys have no "-" or "_".
+_MEANT = {
+    "usascii": "ascii",
+    "iso646us": "ascii",
+    "iso88591": "cp1252",
+    "latin1": "cp1252",
+    "shiftjis": "cp932",
+    "sjis": "cp932",
+    "xsjis": "cp932",
+    "mskanji": "cp932",
+    "windows31j": "cp932",
+    "cswindows31j": "cp932",
+    "xeucjp": "euc_jp",
+    "eucjpms": "euc_jp",
+    "cp51932": "euc_jp",
+    "cp50220": "iso2022_jp",
+    "cp50221": "iso2022_jp",
+    "cp50222": "iso2022_jp",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "xgbk": "gb18030",
+    "cp936": "gb18030",
+    "euckr": "cp949",
+    "ksc56011987": "cp949",
+    "ksc5601": "cp949",
+    "xwindows949": "cp949",
+    "windows874": "cp874",
+    "iso88598i": "iso8859-8",
+    "iso88598e": "iso8859-8",
+    "xmacroman": "mac-roman",
+    "macintosh": "mac-roman",
+    "unicode11utf7": "utf-7",
+    "utf8mb4": "utf-8",
+}
+_MULTIBYTE_CJK = frozenset(["cp932", "euc_jp", "gb18030", "big5", "big5hkscs", "cp950", "cp949"])
+_NOT_ASCII_BASED = ("utf-16", "utf-32", "utf-7", "hz", "iso2022")
+_known: dict[str, str | None] = {}
+
+
+def _codec(declared: str) -> str | None:
+    """The codec that is meant by a declared name; None if it names no charset."""
+    if declared in _known:
+        return _known[declared]
+    name = re.sub(r"[-_ .:]", "", declared.lower())[:40]
+    found: str | None = _MEANT.get(name)
+    if found is None and name.startswith("iso2022jp"):
+        found = "iso2022_jp"
+    if found is None:
+        try:
+            found = codecs.lookup(declared[:40].strip().partition(" ")[0]).name
+        except (LookupError, ValueError, UnicodeError):
+            found = None
+        if found not in _ALLOWED:
+            found = None
+    if len(_known) < 500:
+        _known[declared] = found
+    return found
+
+
+def decode(data: bytes, declared: str = "") -> str:
+    """Text of `data`, which says it is in the charset `declared`."""
+    codec = _codec(declared) if declared else None
+    plain = data.isascii()
+    plain_meant = codec is None or not codec.startswith(_NOT_ASCII_BASED)
+    if plain and plain_meant and b"\x1b" not in data:
+        return data.decode("ascii")
+    if codec is None or codec == "ascii":
+        return decode_raw(data)
+    if codec == "iso2022_jp":
+        return _iso2022jp(data)
+    if not plain and codec != "utf-8" and not codec.startswith(_NOT_ASCII_BASED):
+        text = _utf8(data)
+        if text is not None and (codec not in _MULTIBYTE_CJK or max(text) >= "\u0800"):
+            return text
+    text = _strict(data, codec)
+    if text is not None:
+        return text
+    if codec == "euc_jp":
+        return _euc(data)
+    if codec == "utf-8" and _looks_cut(data):
+        return data.decode("utf-8", "replace")
+    if b"\x1b$" in data:
+        return _iso2022jp(data)
+    for other in ("utf-8", "cp932"):
+        if codec != other and (text := _strict(data, other)) is not None:
+            return text
+    return data.decode(codec, "replace")
+
+
+def decode_raw(data: bytes) -> str:
+    """Text of bytes that declare nothing (a raw header, or a label that cannot be true)."""
+    if b"\x1b$" in data or b"\x1b(" in data:
+        return _iso2022jp(data)
+    if data.isascii():
+        return data.decode("ascii")
+    for codec in ("utf-8", "cp932", "euc_jp"):
+        text = _strict(data, codec)
+        if text is not None:
+            if codec == "cp932" and _half_width(text) and (euc := _strict(data, "euc_jp")):
+                return euc
+            return text
+    if _looks_cut(data):
+        return data.decode("utf-8", "replace")
+    return _detect(data)
+
+
+def _strict(data: bytes, codec: str) -> str | None:
+    try:
+        return data.decode(codec)
+    except (UnicodeError, LookupError, OverflowError):
+        return None
+
+
+def _utf8(data: bytes) -> str | None:
+    return _strict(data, "utf-8")
+
+
+def _looks_cut(data: bytes) -> bool:
+    """UTF-8 but for a character cut in two, or for very little damage."""
+    text = data.decode("utf-8", "replace")
+    return text.count("\ufffd") * 20 <= sum(c > "\x7f" for c in text[:20_000]) or (
+        _utf8(data[:-3]) is not None and not data[:-3].isascii()
+    )
+
+
+def _half_width(text: str) -> bool:
+    """EUC-JP read as cp932 gives half-width kana (two for each kanji); people write few of them."""
+    kana = sum("\uff61" <= c <= "\uff9f" for c in text)
+    return kana * 2 > sum(c > "\x7f" for c in text)
+
+
+def _detect(data: bytes) -> str:
+    """The last resort, on the first bytes only: detectors are slow and misjudge short text."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data[:2048], steps=3, chunk_size=256).best()
+    codec = _codec(best.encoding) if best else None
+    return data.decode(codec or "cp1252", "replace")
+
+
+# JIS X 0208 with the vendor rows, by cp932.
+
+_ESCAPE = re.compile(rb"\x1b(\([A-Z]|\$\([A-Z]|\$[@AB]|&@)|([\x0e\x0f\r\n])")
+_HIGH = bytes(i | 0x80 if 0x21 <= i <= 0x7E else i for i in range(256))
+# Where Python's euc_jp and cp932 name the same character differently, cp932's name.
+_LIKE_CP932 = {0x301C: 0xFF5E, 0x2212: 0xFF0D, 0x2016: 0x2225, 0x2014: 0x2015}
+_LIKE_CP932 |= {0xA2: 0xFFE0, 0xA3: 0xFFE1, 0xAC: 0xFFE2, 0xA6: 0xFFE4}
+
+
+def _iso2022jp(data: bytes) -> str:
+    """ISO-2022-JP (RFC 1468) with what is sent under its name: vendor rows, kana, raw 8 bit."""
+    out: list[str] = []
+    mode = b"(B"
+    kana = False  # by shift-out
+    position = 0
+    for escape in _ESCAPE.finditer(data):
+        if escape.start() > position:
+            out.append(_jis_run(data[position : escape.start()], b"(I" if kana else mode))
+        position = escape.end()
+        if escape[1] is not None:
+            mode, kana = escape[1], False
+        elif escape[2] in b"\r\n":
+            # RFC 1468: a line ends in ASCII; a sender who forgot to say so meant it
+            mode, kana = b"(B", False
+            out.append(escape[2].decode("ascii"))
+        else:
+            kana = escape[2] == b"\x0e"
+    if position < len(data):
+        out.append(_jis_run(data[position:], b"(I" if kana else mode))
+    return "".join(out)
+
+
+def _jis_run(run: bytes, mode: bytes) -> str:
+    if mode in (b"$B", b"$@"):
+        return _pairs(run)
+    if mode == b"(I":
+        return bytes(b | 0x80 if 0x21 <= b <= 0x5F else b for b in run).decode("cp932", "replace")
+    if mode == b"$(D":  # JIS X 0212 is not in cp932
+        high = run.translate(_HIGH)
+        each = (b"\x8f" + high[i : i + 2] for i in range(0, len(high), 2))
+        return b"".join(each).decode("euc_jp", "replace")
+    if mode in (b"$(O", b"$(Q"):  # JIS X 0213, first plane
+        return run.translate(_HIGH).decode("euc_jis_2004", "replace")
+    return run.decode("ascii") if run.isascii() else decode_raw(run)
+
+
+def _pairs(run: bytes) -> str:
+    """Two-byte JIS: Python's codec where it knows the characters, else pair by pair."""
+    text = _strict(run.translate(_HIGH), "euc_jp")
+    if text is not None:
+        return text.translate(_LIKE_CP932)
+    out = bytearray()
+    i = 0
+    while i < len(run):
+        high = run[i] & 0x7F
+        if high < 0x21 or high > 0x7E or i + 1 >= len(run):
+            out.append(high)
+            i += 1
+            continue
+        out += _shifted(high, run[i + 1] & 0x7F)
+        i += 2
+    return out.decode("cp932", "replace")
+
+
+def _shifted(high: int, low: int) -> bytes:
+    """A JIS X 0208 pair in Shift_JIS form."""
+    if low < 0x21:
+        return b"?"
+    lead = (high - 0x21) // 2 + 0x81
+    if lead > 0x9F:
+        lead += 0x40
+    odd = low + (0x1F if low < 0x60 else 0x20)
+    return bytes((lead, odd if high & 1 else low + 0x7E))
+
+
+def _euc(data: bytes) -> str:
+    """EUC-JP with vendor rows: runs of pairs by the same map as ISO-2022-JP."""
+    parts = re.split(rb"((?:[\xa1-\xfe][\xa1-\xfe])+|\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2})", data)
+    return "".join(
+        _pairs(part) if 0xA1 <= part[0] <= 0xFE else part.decode("euc_jp", "replace")
+        for part in parts
+        if part
+    )
+
+
+# What may be kept of decoded text.
+
+_TO_SPACE = [*range(0x20), 0x7F, *range(0x80, 0xA0), 0x2028, 0x2029]
+_REMOVED = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF]
+_CLEAN: dict[int, str | None] = dict.fromkeys(_TO_SPACE, " ")
+_CLEAN |= dict.fromkeys(_REMOVED)  # direction overrides: they forge what a reader sees
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """One line, storable anywhere: no controls (a decoded CR LF would be a header of its own,
+    threats.md "header injection"), no NUL, no lone surrogates, no direction overrides."""
+    if text.isprintable():
+        return text
+    return _SURROGATE.sub("\ufffd", text.translate(_CLEAN))
+
+
+def storable(text: str) -> str:
+    """Text of an envelope as a database takes it: no NUL, no lone surrogates, all else as it is."""
+    if text.isprintable():
+        return text
+    return _SURROGATE.sub("\ufffd", text).replace("\0", "\ufffd")

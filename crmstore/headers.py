@@ -1,0 +1,156 @@
+"""A header block split into fields, and the parameters of the structured ones. A core.
+
+Promises: never raises, linear time, bounded: at most `MAX_HEADERS` fields and `MAX_BLOCK` octets
+of a block are looked at (threats.md: 100 kB, 1,000); what lies behind is reported as a flag.
+Reads bytes; the result is text that still holds its encoded words (decode with words.py).
+Fields as RFC 5322 section 2.2; parameters as RFC 2045 section 5.1 and RFC 2231 sections 3, 4,
+and as they are really sent: raw 8 bit, encoded words in quotes, unquoted spaces.
+"""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from crmstore.charsets import clean, decode, decode_raw
+from crmstore.words import decode_words
+
+__all__ = ["MAX_BLOCK", "MAX_HEADERS", "Block", "parameters", "split", "unfold"]
+
+MAX_BLOCK = 100_000
+MAX_HEADERS = 1_000
+MAX_VALUE = 65_536
+MAX_PARAMETERS = 100
+
+# A name, then its value with the folded lines. Names are printable ASCII without the colon.
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*+:((?:[^\n]*\n[ \t])*[^\n]*)(?:\n|\Z)")
+_END = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(r"[\r\n]+[ \t]*")
+
+
+class Block(NamedTuple):
+    """The fields of a block: lower-case name -> raw values in their order."""
+
+    fields: dict[bytes, list[bytes]]
+    body: int  # where the body begins
+    flags: tuple[str, ...]
+
+
+def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool = False) -> Block:
+    """The header block at `start`: up to a blank line or, as the stdlib has it, the first line
+    that is no field. `lenient` steps over such lines if a blank line follows: for the header of
+    a message, where a broken line in the middle must not hide the From below it.
+    """
+    stop = len(data) if end is None else end
+    if data.startswith((b"\n", b"\r\n"), start):
+        return Block({}, start + (1 if data[start] == 10 else 2), ())
+    limit = min(stop, start + MAX_BLOCK)
+    blank = _END.search(data, start, limit)
+    edge = blank.start() if blank else limit
+    fields: dict[bytes, list[bytes]] = {}
+    flags: list[str] = []
+    count = 0
+    position = start
+    while position < edge:
+        field = _FIELD.match(data, position, edge)
+        if field is None:
+            newline = data.find(b"\n", position, edge)
+            following = newline + 1 if newline >= 0 else edge
+            if position == start and data.startswith(b"From ", start):
+                position = following  # an mbox separator
+                continue
+            if not lenient or blank is None:
+                return Block(fields, position, (*flags, "header_unended"))
+            if "header_garbage" not in flags:
+                flags.append("header_garbage")
+            position = following
+            continue
+        name = field[1].lower()
+        values = fields.get(name)
+        if values is None:
+            fields[name] = [field[2]]
+        else:
+            values.append(field[2])
+        count += 1
+        if count >= MAX_HEADERS:
+            flags.append("header_limit")
+            break
+        position = field.end()
+    if blank is not None:
+        return Block(fields, blank.end(), tuple(flags))
+    if limit < stop:
+        # The block goes on behind what we look at: find its end, read no more of it.
+        flags.append("header_limit")
+        far = _END.search(data, max(start, limit - 3), stop)
+        return Block(fields, far.end() if far else stop, tuple(dict.fromkeys(flags)))
+    return Block(fields, stop, (*flags, "header_unended"))
+
+
+def unfold(raw: bytes, limit: int = MAX_VALUE) -> str:
+    """A field's value as one line of text; raw 8-bit bytes are read as what they seem to be."""
+    raw = raw[:limit]
+    if raw.isascii() and b"\x1b" not in raw:
+        text = raw.decode("ascii")
+    else:
+        # Folded before decoded: a line end would reset ISO-2022-JP
+        text = decode_raw(re.sub(rb"\r?\n[ \t]*", b" ", raw))
+    if "\n" in text or "\r" in text:
+        text = _FOLD.sub(" ", text)
+    return text.strip()
+
+
+# name = "quoted" or unquoted up to the next semicolon.
+_PARAMETER = re.compile(
+    r'[;\s]*+([^\s=;"]{1,100})\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)[^;]*|([^;]*))'
+    r"|[;\s]++|[^;]++",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r'\\(["\\])')
+_SECTION = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?$")
+
+
+def parameters(raw: bytes) -> tuple[str, dict[str, str]]:
+    """("text/plain", {"charset": "utf-8"}): both lower case but for the values."""
+    text = unfold(raw)
+    main, semicolon, rest = text.partition(";")
+    value = clean(main).strip().lower()[:200]
+    if not semicolon:
+        return value, {}
+    plain: dict[str, str] = {}
+    sections: dict[str, dict[int, tuple[bool, str]]] = {}
+    for count, found in enumerate(_PARAMETER.finditer(rest)):
+        if count >= MAX_PARAMETERS:
+            break
+        if found[1] is None:
+            continue
+        name = found[1].lower()
+        content = _ESCAPE.sub(r"\1", found[2]) if found[2] is not None else found[3].strip()
+        section = _SECTION.match(name) if "*" in name else None
+        if section is not None:
+            number = int(section[2] or 0)
+            sections.setdefault(section[1], {}).setdefault(number, (bool(section[3]), content))
+        else:
+            plain.setdefault(name, content)
+    result = {name: _words(content) for name, content in plain.items()}
+    for name, parts in sections.items():  # RFC 2231 wins over the fallback beside it
+        result[name] = clean(_join(parts))
+    return value, result
+
+
+def _words(content: str) -> str:
+    """Encoded words have no place here (RFC 2047 section 5), and half of the world puts them."""
+    return decode_words(content) if "=?" in content else clean(content)
+
+
+def _join(parts: dict[int, tuple[bool, str]]) -> str:
+    """The sections of one value (RFC 2231 section 3); the first names the charset (section 4)."""
+    charset = ""
+    data = b""
+    for place, number in enumerate(sorted(parts)):
+        encoded, content = parts[number]
+        if encoded:
+            if place == 0 and content.count("'") >= 2:
+                charset, _, content = content.split("'", 2)
+            data += unquote_to_bytes(content)
+        else:
+            data += content.encode("utf-8", "replace")
+    return decode(data, charset)

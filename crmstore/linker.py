@@ -1,0 +1,144 @@
+"""Messages to records: by the addresses of outsiders, with the evidence for each link.
+
+An address on several records links to all of them (beyond.md 18). A contact that is the main
+contact of open deals brings those deals (features.md A8). Only addresses that a record has now
+link new mail; links that exist stay when an address leaves ([capture].address_change = "keep").
+Late linking: what a record gains (its first addresses, a new one, a main contact) links the mail
+that came before, by one INSERT from participants.
+A keeper of the table `links`; every function works inside the caller's transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Table, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from crmstore import schema
+from crmstore.whose import Participant
+
+__all__ = ["Links", "find", "insert_new", "late", "link_rows", "several"]
+
+CHUNK = 5_000  # values of one IN: far below SQLite's 32,766 and PostgreSQL's 65,535 parameters
+
+record_addresses = schema.record_addresses.c
+deal_contacts = schema.deal_contacts.c
+records = schema.records.c
+
+
+class Links(NamedTuple):
+    """The records of a batch's addresses: address -> record ids, contact -> its open deals."""
+
+    records: Mapping[str, Sequence[int]]
+    deals: Mapping[int, Sequence[int]]
+
+
+def several(values: Iterable[Any]) -> Iterable[list[Any]]:
+    """Values in lists short enough for one IN."""
+    all_of_them = list(values)
+    for start in range(0, len(all_of_them), CHUNK):
+        yield all_of_them[start : start + CHUNK]
+
+
+def find(connection: Connection, addresses: Iterable[str]) -> Links:
+    """Whom these addresses key now: one query a batch, and one more for deals."""
+    by_address: dict[str, list[int]] = {}
+    found: set[int] = set()
+    for chunk in several(addresses):
+        rows = connection.execute(
+            select(record_addresses.address, record_addresses.record_id)
+            .where(record_addresses.address.in_(chunk), record_addresses.until_us.is_(None))
+            .order_by(record_addresses.record_id)
+        )
+        for address, record in rows:
+            by_address.setdefault(address, []).append(record)
+            found.add(record)
+    deals: dict[int, list[int]] = {}
+    for chunk in several(sorted(found)):
+        rows = connection.execute(
+            select(deal_contacts.record_id, deal_contacts.deal_id)
+            .join(schema.records, records.id == deal_contacts.deal_id)
+            .where(
+                deal_contacts.record_id.in_(chunk),
+                deal_contacts.main == 1,
+                records.state == "open",
+            )
+            .order_by(deal_contacts.deal_id)
+        )
+        for contact, deal in rows:
+            deals.setdefault(contact, []).append(deal)
+    return Links(by_address, deals)
+
+
+def link_rows(
+    links: Links, message_id: int, when_us: int, capture_id: str, outsiders: Iterable[Participant]
+) -> list[dict[str, Any]]:
+    """The rows of one message: an outsider's records, and the deals behind them."""
+    rows: dict[tuple[int, str, str], dict[str, Any]] = {}
+
+    def add(record: int, outsider: Participant, evidence: str) -> None:
+        key = (record, outsider.role, outsider.address)
+        if key not in rows:
+            rows[key] = {
+                "message_id": message_id,
+                "record_id": record,
+                "role": outsider.role,
+                "address": outsider.address,
+                "evidence": evidence,
+                "capture_id": capture_id if outsider.envelope_only else None,
+                "when_us": when_us,
+            }
+
+    for outsider in outsiders:
+        for record in links.records.get(outsider.address, ()):
+            add(record, outsider, outsider.evidence)
+            for deal in links.deals.get(record, ()):
+                add(deal, outsider, via(record, outsider.evidence))
+    return list(rows.values())
+
+
+def via(contact: int, evidence: str) -> str:
+    """The evidence of a deal's link."""
+    return f"main contact {contact}: {evidence}"
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """INSERT of rows that may be there already; returns how many were new."""
+    if not rows:
+        return 0
+    result = connection.execute(_ignoring(connection, table), rows)
+    return max(result.rowcount, 0)
+
+
+def _ignoring(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The engine's INSERT that leaves existing rows alone."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def late(connection: Connection, record: int, addresses: Iterable[str], contact: int = 0) -> int:
+    """Link the mail that these addresses took part in before now; returns the number of links.
+
+    With `contact`, the record is the deal that this contact is the main one of.
+    """
+    participants = schema.participants.c
+    links = schema.links
+    evidence: ColumnElement[str] = participants.evidence
+    if contact:
+        evidence = literal(via(contact, "")) + participants.evidence
+    chosen = {
+        links.c.message_id: participants.message_id,
+        links.c.record_id: literal(record),
+        links.c.role: participants.role,
+        links.c.address: participants.address,
+        links.c.evidence: evidence,
+        links.c.capture_id: participants.capture_id,
+        links.c.when_us: participants.when_us,
+    }
+    made = 0
+    for chunk in several(addresses):
+        rows = select(*chosen.values()).where(participants.address.in_(chunk))
+        statement = _ignoring(connection, links).from_select(list(chosen), rows)
+        made += max(connection.execute(statement).rowcount, 0)
+    return made
