@@ -163,7 +163,7 @@ def _pending(folder: Path, place: Place | None, now: datetime) -> tuple[int, flo
     count, oldest = 0, 0.0
     try:
         for _, item in follow(folder, position):
-            if not isinstance(item, Frame) or item.header.get("type") == "open":
+            if not isinstance(item, Frame) or item.kind not in ("message", "verdict"):
                 continue
             count += 1
             if count == 1:

@@ -118,7 +118,10 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object
     console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 200
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")  # cells are filled up with blanks
 
 
 def put_pairs(pairs: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def _show(found: "Status") -> None:
                 "up" if role.up else "DOWN",
                 role.pid if role.up else "",
                 span(role.uptime_seconds) if role.up else "",
-                "  ".join(f"{key} {value}" for key, value in role.figures.items()),
+                ", ".join(f"{key} {value}" for key, value in role.figures.items()),
             )
             for role in found.roles
         ],
