@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -204,12 +204,14 @@ def big_of(frame: Frame) -> str | None:
     return None
 
 
-def remove_segment(folder: Path, number: int) -> None:
+def remove_segment(folder: Path, number: int, *, big: Sequence[str] | None = None) -> None:
     """Delete a segment that is wholly ingested, and first the big files its frames name.
 
     The newest one is refused (it carries the chain on). A crash half-way leaves a segment without
     big files, to be removed again. A segment with damage is renamed to *.damaged for a person to
     look at, and its big files stay. A segment that is not there is no error.
+    big: the big files its frames name, from a caller who has read all of it without damage; it is
+    then not read again.
     """
     numbers = list_segments(folder)
     if number not in numbers:
@@ -217,9 +219,12 @@ def remove_segment(folder: Path, number: int) -> None:
     if number == numbers[-1]:
         raise ValueError("the newest segment carries the chain and must stay")
     path = segment_path(folder, number)
-    reader = read_frames(path, sealed=True)
-    big = [name for name in map(big_of, reader) if name is not None]
-    if reader.damage:
+    damaged = False
+    if big is None:
+        reader = read_frames(path, sealed=True)
+        big = [name for name in map(big_of, reader) if name is not None]
+        damaged = bool(reader.damage)
+    if damaged:
         os.rename(path, damaged_path(folder, number))
     else:
         for name in big:
