@@ -1,0 +1,155 @@
+"""Records what became of claimed messages: in batches, until the store takes it.
+
+An edge of the queue runner. Settling is the only place where an attempt becomes a fact, so it
+does not give up: a store that is locked or full is asked again, with back-off, while the results
+wait in memory (as many as messages may be claimed). Only then the mail log and the metrics hear
+of it. It also keeps the leases of what is claimed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from crmstore.queue import Queue, QueuedMessage, Result, Settled
+from proxy import maillog, metrics
+from proxy.failpoint import failpoint
+from proxy.smtp.handover import Outcome
+
+MAX_PAUSE: Final = 30.0
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A message whose lease we hold, while its parts are on their way."""
+
+    message: QueuedMessage
+    parts: int
+    mine: bool = True
+    outcomes: dict[int, tuple[Outcome, str]] = field(default_factory=dict)  # and the target
+    next_at: float | None = None
+
+    def later(self, at: float) -> None:
+        """Not after this time is it to be tried again."""
+        self.next_at = at if self.next_at is None else min(self.next_at, at)
+
+
+class Settler:
+    """Takes claimed messages that are through, writes them down, lets go of them."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        clock: Callable[[], float],
+        lease: float,
+        on_settled: Callable[[Claimed], None],
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._lease = lease
+        self._on_settled = on_settled
+        self._done: list[Claimed] = []
+        self._something = asyncio.Event()
+        self.held: dict[int, Claimed] = {}
+
+    def hold(self, claimed: Claimed) -> None:
+        """From now on its lease is kept."""
+        self.held[claimed.message.id] = claimed
+
+    def settle(self, claimed: Claimed) -> None:
+        """Its parts are through."""
+        self._done.append(claimed)
+        self._something.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._something.wait()
+            await self.flush()
+
+    async def flush(self, patience: float | None = None) -> None:
+        """Write all that is there; with `patience` give up after so many seconds."""
+        end = None if patience is None else asyncio.get_running_loop().time() + patience
+        pause = 0.5
+        while self._done:
+            batch = self._done[:]
+            self._something.clear()
+            now = self._clock()
+            try:
+                settled = await asyncio.to_thread(self._write, batch, now)
+            except Exception as error:
+                if end is not None and asyncio.get_running_loop().time() > end:
+                    return
+                maillog.store_trouble("settling queued mail", error, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE)
+                continue
+            failpoint("16.queue.recorded")
+            pause = 0.5
+            del self._done[: len(batch)]
+            for claimed, fact in zip(batch, settled, strict=True):
+                self.held.pop(claimed.message.id, None)
+                if fact is not None:
+                    _tell(claimed, fact, now)
+                self._on_settled(claimed)
+
+    def _write(self, batch: list[Claimed], now: float) -> list[Settled | None]:
+        """In a thread. What nobody tried is given back without counting an attempt."""
+        tried = [claimed for claimed in batch if claimed.outcomes]
+        for claimed in batch:
+            if not claimed.outcomes:
+                self._queue.release(claimed.message, claimed.next_at or now)
+        settled = iter(
+            self._queue.settle_many(
+                [(claimed.message, _results(claimed), claimed.next_at) for claimed in tried], now
+            )
+            if tried
+            else ()
+        )
+        return [next(settled) if claimed.outcomes else None for claimed in batch]
+
+    async def keep_leases(self) -> None:
+        """Until cancelled: what is held stays ours."""
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            for claimed in list(self.held.values()):
+                try:
+                    claimed.mine = await asyncio.to_thread(
+                        self._queue.extend, claimed.message, self._clock(), self._lease
+                    )
+                except Exception as error:
+                    maillog.store_trouble("keeping leases", error, self._lease / 3)
+                    break
+
+
+def _results(claimed: Claimed) -> list[Result]:
+    return [
+        Result(ident, outcome.kind, outcome.reply.text)
+        for ident, (outcome, _) in claimed.outcomes.items()
+    ]
+
+
+def _tell(claimed: Claimed, fact: Settled, now: float) -> None:
+    """The log and the metrics, a line and a count for each recipient."""
+    message = claimed.message
+    for recipient in message.recipients:
+        outcome, target = claimed.outcomes.get(recipient.id, (None, ""))
+        words = outcome.reply.text if outcome else recipient.reply
+        if recipient.id in fact.expired:
+            maillog.undeliverable(message.capture_id, recipient.address, "expired", words)
+            metrics.delivery_attempt("expired")
+        elif outcome is None:
+            continue
+        elif outcome.kind == "delivered":
+            tries = recipient.attempts + 1
+            maillog.delivered(message.capture_id, recipient.address, target, words, tries)
+            metrics.delivery_attempt("delivered")
+        elif outcome.kind == "failed":
+            maillog.undeliverable(message.capture_id, recipient.address, "failed", words)
+            metrics.delivery_attempt("failed")
+        else:
+            wait = max(0.0, (claimed.next_at or now) - now)
+            maillog.deferred(message.capture_id, recipient.address, target, words, wait)
+            metrics.delivery_attempt("deferred")
