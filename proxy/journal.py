@@ -117,7 +117,8 @@ class JournalWriter:
         self._segment_bytes = segment_bytes
         self._min_free = min_free
         self._disk = disk or Disk()
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Item] | None] = SimpleQueue()
+        self._fresh: list[_Item] = []
         self._closed = False
         self._full = False
         self._full_checked = 0.0
@@ -159,7 +160,16 @@ class JournalWriter:
             if item.done is not None:
                 self._loop.call_soon(item.done, JournalError("the journal is closed"))
         else:
-            self._queue.put(item)
+            self._fresh.append(item)
+            if len(self._fresh) == 1:
+                # Once a turn of the loop: under load one wake of the thread serves many sessions,
+                # and an idle loop turns at once.
+                self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        if fresh:
+            self._queue.put(fresh)
 
     def spool(self, capture_id: str) -> BigBody:
         """A file for a large body; finish it, then append its message with "file": body.name."""
@@ -191,6 +201,7 @@ class JournalWriter:
             return
         self._closed = True
         await self._big.close()
+        self._hand_over()
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._lock.close()
@@ -245,12 +256,12 @@ class JournalWriter:
             wait = LINGER if self._unsynced else RETRY if self._held else None
         batch: list[_Item] = []
         try:
-            item = self._queue.get(timeout=wait)
-            while item is not None:
-                batch.append(item)
+            items = self._queue.get(timeout=wait)
+            while items is not None:
+                batch.extend(items)
                 if len(batch) >= BATCH:
                     return batch, True
-                item = self._queue.get_nowait()
+                items = self._queue.get_nowait()
             return batch, False
         except Empty:
             return batch, True
