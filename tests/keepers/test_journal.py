@@ -163,6 +163,33 @@ def test_rotation(tmp_path: Path) -> None:
         assert segment_path(tmp_path, number).stat().st_size < 60_000
 
 
+def test_verdicts_are_synced_before_the_next_segment_follows_them(tmp_path: Path) -> None:
+    """Else a power failure leaves a hole in front of a segment that is there."""
+
+    class Recording(Disk):
+        calls: list[tuple[str, int]]
+
+        def pwritev(self, fd: int, buffers: Sequence[bytes | memoryview], offset: int) -> int:
+            self.calls.append(("write", os.fstat(fd).st_ino))
+            return super().pwritev(fd, buffers, offset)
+
+        def fdatasync(self, fd: int) -> None:
+            self.calls.append(("sync", os.fstat(fd).st_ino))
+            super().fdatasync(fd)
+
+    async def run() -> None:
+        disk = Recording()
+        disk.calls = []
+        async with writing(tmp_path, disk=disk, segment_bytes=5000) as writer:
+            old = segment_path(tmp_path, 1).stat().st_ino
+            writer.append_verdict(verdict(0, "250 " + "x" * 6000))
+            await eventually(lambda: len(list_segments(tmp_path)) == 2)
+            new = disk.calls.index(("write", segment_path(tmp_path, 2).stat().st_ino))
+            assert [call for call, inode in disk.calls[:new] if inode == old][-1] == "sync"
+
+    asyncio.run(run())
+
+
 def test_each_start_begins_a_segment_and_goes_on_with_the_chain(tmp_path: Path) -> None:
     async def run(number: int) -> None:
         async with writing(tmp_path) as writer:
