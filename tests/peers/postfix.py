@@ -193,8 +193,6 @@ class Postfix(Server):
                 settings["smtpd_recipient_restrictions"] = "permit_sasl_authenticated, reject"
         if self.users or self.auth:
             settings |= {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_security_options": ""}
-        if self.users:
-            settings["cyrus_sasl_config_path"] = f"{folder}/conf"
         if self.auth:
             settings |= {
                 "smtpd_sasl_type": "dovecot",
@@ -209,8 +207,9 @@ class Postfix(Server):
         return settings
 
     def _write_users(self, users: Mapping[str, str]) -> None:
-        database = self.folder / "conf/sasldb2"
-        (self.folder / "conf/smtpd.conf").write_text(
+        database = self.folder / "data/sasldb2"
+        (self.folder / "conf/sasl").mkdir()  # where Debian's Postfix looks
+        (self.folder / "conf/sasl/smtpd.conf").write_text(
             "pwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
             f"sasldb_path: {database}\nmech_list: PLAIN LOGIN CRAM-MD5\n"
         )

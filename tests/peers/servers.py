@@ -14,9 +14,9 @@ never means "not tried".
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -61,6 +61,9 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 20.0
         time.sleep(0.02)
 
 
+KEEPER = Path(__file__).with_name("keeper.py")
+
+
 class Server:
     """One server process in the foreground. A subclass writes its files and names its command."""
 
@@ -90,9 +93,8 @@ class Server:
             (self.folder / "written").touch()
         with (self.folder / "out").open("ab") as out:
             self.process = subprocess.Popen(
-                # setpriv: it ends when the test process does, however that happens.
-                [need("setpriv"), "--pdeathsig", "TERM", "--", *self.command()],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-P", str(KEEPER), str(self.folder), *self.command()],
+                stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
@@ -114,17 +116,11 @@ class Server:
     def stop(self) -> None:
         if self.process is None:
             return
-        self.process.terminate()
         try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass  # the signal below cannot be ignored
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nobody of its group is left
-        self.process.wait()
-        self.process = None
+            self.process.communicate(b"stop", timeout=20)
+        finally:
+            self.process.kill()  # no more than a precaution
+            self.process = None
 
     def close(self) -> None:
         self.stop()

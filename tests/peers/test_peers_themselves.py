@@ -4,6 +4,8 @@ import base64
 import imaplib
 import os
 import smtplib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from tests.certs import certificate_for
 from tests.faultsink import FaultSink
 from tests.peers.dovecot import ALICE, Dovecot
 from tests.peers.postfix import Postfix, split_trace
-from tests.peers.servers import need
+from tests.peers.servers import need, wait_until
 from tests.peers.swaks import swaks
 
 pytestmark = pytest.mark.peers
 
+ROOT = Path(__file__).parents[2]
 MESSAGE = b"Subject: =?utf-8?B?5pel5pys?=\r\nX-Odd:  two  spaces \r\n\r\n.dot\r\n\r\nhi  \r\n.\r\n"
 
 
@@ -138,6 +141,20 @@ def test_nothing_stays_behind() -> None:
         folders = [str(hop.folder), str(dovecot.folder)]
         assert [folder for folder in folders if processes_of(folder)] == folders
     assert [folder for folder in folders if processes_of(folder) or os.path.exists(folder)] == []
+
+
+def test_nothing_stays_behind_when_the_tests_are_killed() -> None:
+    program = """
+from tests.peers.postfix import Postfix
+import os, signal
+with Postfix() as hop:
+    print(hop.folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    folder = ran.stdout.strip()
+    assert folder, ran.stderr
+    wait_until(lambda: not processes_of(folder) and not os.path.exists(folder), "all is gone")
 
 
 def processes_of(folder: str) -> list[str]:
