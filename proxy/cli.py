@@ -41,6 +41,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_COMMON = ["--config", "--json", "--lang", "--help"]
+
+
 @app.callback()
 def _options(
     config: Annotated[
@@ -111,13 +114,24 @@ def _hoist(args: Sequence[str]) -> tuple[Call, list[str]]:
 
 def _usage(error: typer.TyperException) -> str:
     """The library's words in one line, with what is allowed where it does not say so itself."""
-    text = one_line(error.format_message())
+    text = one_line(error.format_message()).replace("Value error, ", "").rstrip(".")
     context = getattr(error, "ctx", None)
-    commands = getattr(getattr(context, "command", None), "commands", None)
-    if context is not None and commands and "ommand" in text:
-        known = ", ".join(name for name, command in commands.items() if not command.hidden)
-        return f"{context.command_path}: {text.rstrip('.')}; allowed is one of: {known}"
-    return f"{context.command_path}: {text}" if context is not None else text
+    if context is None:
+        return text
+    commands = getattr(context.command, "commands", None)
+    options = [option for param in context.command.params for option in getattr(param, "opts", [])]
+    if commands and "ommand" in text:
+        text += f"; allowed is one of: {', '.join(commands)}"
+    elif "No such option" in text:
+        text = text.partition(" (")[0] + f"; allowed: {', '.join(_COMMON + _dashed(options))}"
+    elif "unexpected extra" in text:
+        wanted = [option.upper() for option in options if not option.startswith("-")]
+        text += f"; allowed: {' '.join(wanted) or 'none'}"
+    return f"{context.command_path}: {text}"
+
+
+def _dashed(options: Sequence[str]) -> list[str]:
+    return [option for option in options if option.startswith("-")]
 
 
 def _complain(line: str, code: int) -> int:

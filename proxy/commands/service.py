@@ -39,7 +39,7 @@ def run(
         int, typer.Option(metavar="N", min=0, max=63, help="With --listener: the door's number.")
     ] = 0,
 ) -> None:
-    """Run the appliance until SIGTERM or Ctrl-C. The log goes to standard error."""
+    """Run the appliance; the log goes to standard error."""
     path = config_path(ctx)
     found = settings(ctx)
     names = [one.name for one in found.smtp]
@@ -66,7 +66,7 @@ def run(
 
 
 def status(ctx: typer.Context) -> None:
-    """Say how roles, journals and queue stand; exit 1 when something is wrong."""
+    """Say how it stands; exit 1 if something is wrong."""
     from proxy.status import status as look
 
     found = look(settings(ctx))
@@ -123,7 +123,7 @@ def _show(found: "Status") -> None:
 
 
 def migrate(ctx: typer.Context) -> None:
-    """Bring the store's schema to this version; makes the store if there is none."""
+    """Bring the store to this version, or make it."""
     from crmstore.store import StoreError, open_store
     from proxy.ground import CannotStart, make_folders
 

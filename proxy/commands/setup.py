@@ -30,7 +30,7 @@ def try_(
         Path | None, typer.Option(metavar="DIR", help="Keep everything in this folder.")
     ] = None,
 ) -> None:
-    """See it work: the whole appliance on loopback, with a short real conversation."""
+    """See it work, on loopback, with a short conversation."""
     from proxy.ground import CannotStart
     from proxy.texts import language
     from proxy.trial import trial
@@ -47,7 +47,7 @@ def try_(
 
 def quickstart(
     ctx: typer.Context,
-    domain: Annotated[str, typer.Argument(help="Your mail domain, like example.com.")],
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Yours, like example.com.")],
     dir: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the files go.")] = Path(
         "/etc/mailweir"
     ),
@@ -66,7 +66,7 @@ def quickstart(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an older configuration.")] = False,
 ) -> None:
-    """Write a configuration that works, and say what DNS, Postfix and Dovecot need."""
+    """Write a configuration that works; say what is next."""
     from proxy.quickstart import QuickstartError, as_text
     from proxy.quickstart import quickstart as write
     from proxy.texts import language
@@ -99,7 +99,7 @@ def check(
         bool, typer.Option("--online", help="Also ask the DNS about our own names.")
     ] = False,
 ) -> None:
-    """Look at configuration, certificates, ports, next hops, store, disk and clock."""
+    """Look at all that must be right before mail flows."""
     from config.load import ConfigError, load
     from proxy.check import check_file, findings, passed
     from proxy.texts import language

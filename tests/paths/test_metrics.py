@@ -1,12 +1,13 @@
 """The metrics: closed label sets, files that survive a restart, the format promtool wants."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.peers.servers import need
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,9 +82,7 @@ door.flush()
 
 @pytest.mark.peers
 def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
+    promtool = need("promtool")
     python(COUNT, tmp_path)
     text = python(READ, tmp_path)
     done = subprocess.run(
