@@ -18,7 +18,6 @@ from cryptography import x509
 class Certificate:
     """The first certificate of a PEM file, and the number of those that follow it."""
 
-    subject: str
     names: tuple[str, ...]
     not_before: datetime
     not_after: datetime
@@ -40,7 +39,6 @@ def read_certificate(path: Path) -> Certificate:
         raise ValueError("a readable PEM file with a certificate") from None
     first = chain[0]
     return Certificate(
-        subject=first.subject.rfc4514_string(),
         names=_names(first),
         not_before=first.not_valid_before_utc,
         not_after=first.not_valid_after_utc,

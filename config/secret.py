@@ -19,11 +19,6 @@ class Secret:
 
     __str__ = __repr__
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    __hash__ = None  # type: ignore[assignment]  # a hash would let it slip into keys and caches
-
 
 def read_secret(path: Path) -> Secret:
     """The first line of a file, without its line end. Raises OSError or ValueError."""

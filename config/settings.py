@@ -89,10 +89,6 @@ class Node(Table):
     data_dir: FilePath = Path("/var/lib/mailweir")
     timezone: TimeZone = "UTC"
 
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
 
 class Store(Table):
     url: StrictStr = "sqlite"

@@ -6,6 +6,7 @@ written. Files with secrets are made with mode 0600 from the start.
 Limits: in front of a Postfix (and Dovecot) on the same machine; see proxy/recipes.py.
 """
 
+import ipaddress
 import os
 import shutil
 import sys
@@ -61,6 +62,8 @@ def quickstart(
 ) -> Quickstart:
     """Writes the files into `folder`; raises QuickstartError, or OSError of the disk."""
     names = _names(domain, folder, hostname, data_dir, cert, key, program)
+    if address is not None and not _is_address(address):
+        raise QuickstartError("--address: allowed is an IP address like 192.0.2.1 or 2001:db8::1")
     kept = _pair(names, given=cert is not None)
     files = {
         names.config: recipes.configuration(names, lang).encode(),
@@ -75,8 +78,8 @@ def quickstart(
     names.config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     for path, content in files.items():
         _write(path, content, 0o600 if path == names.key else 0o644)
-    load(names.config)
-    sections = _sections(names, address or t("quickstart.address", lang), not kept, lang)
+    max_size = load(names.config).smtp[0].max_size
+    sections = _sections(names, address, max_size, not kept, lang)
     return Quickstart(names.config, tuple(files), kept, sections)
 
 
@@ -128,6 +131,14 @@ def _names(
     return names
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _pair(names: recipes.Names, *, given: bool) -> tuple[Path, ...]:
     """The certificate and key to use as they are, or () if a pair is to be made."""
     there = [path for path in (names.cert, names.key) if os.path.lexists(path)]
@@ -168,11 +179,10 @@ def _program(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _sections(
-    names: recipes.Names, address: str, made: bool, lang: Language
+    names: recipes.Names, address: str | None, max_size: int, made: bool, lang: Language
 ) -> tuple[Section, ...]:
-    max_size = load(names.config).smtp[0].max_size
     steps = [
-        ("dns", recipes.dns_records(names, address)),
+        ("dns", recipes.dns_records(names, address or t("quickstart.address", lang))),
         ("master", recipes.postfix_master()),
         ("main", recipes.postfix_main(max_size)),
         ("dovecot", recipes.dovecot_auth()),

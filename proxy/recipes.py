@@ -62,7 +62,7 @@ def dns_records(names: Names, address: str) -> str:
     """A zone file's lines; services for mail programs by RFC 6186 and RFC 8314."""
     host, domain = f"{names.hostname}.", f"{names.domain}."
     rows = [
-        (host, "A", address),
+        (host, "AAAA" if ":" in address else "A", address),
         (domain, "MX", f"10 {host}"),
         (domain, "TXT", '"v=spf1 mx -all"'),
         (f"_dmarc.{domain}", "TXT", f'"v=DMARC1; p=none; rua=mailto:postmaster@{names.domain}"'),

@@ -103,6 +103,7 @@ def test_a_pair_of_our_own(tmp_path: Path) -> None:
         ({"domain": "exa mple.com"}, "DOMAIN"),
         ({"domain": 'a"\n[x].com'}, "DOMAIN"),
         ({"domain": ""}, "DOMAIN"),
+        ({"address": "mail.example.com"}, "--address"),
         ({"hostname": "mail"}, "--hostname"),
         ({"cert": Path("c.pem")}, "--cert"),
         ({"cert": Path("none.pem"), "key": Path("none.key")}, "none.pem"),
