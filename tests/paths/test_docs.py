@@ -1,0 +1,73 @@
+"""What the documents name exists: functions, files, commands, metrics, log events."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from proxy import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "docs/operating.md", "proxy/FLOW.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_places_exist(document: str) -> None:
+    text = (ROOT / document).read_text()
+    places = re.findall(r"`([\w/]+\.py):(\w+)`", text)
+    if document.endswith("FLOW.md"):
+        assert len(places) > 40
+    missing = [
+        f"{file}:{name}"
+        for file, name in places
+        if not re.search(rf"^ *(async )?(def|class) {name}\b", (ROOT / file).read_text(), re.M)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_files_exist(document: str) -> None:
+    text = (ROOT / document).read_text()
+    named = re.findall(r"`((?:proxy|crmstore|config|docs|tests|bench|bin)/[\w/.-]*)[`:]", text)
+    named += [
+        str((Path(document).parent / target).as_posix())
+        for target in re.findall(r"\]\(([^)#:]+)\)", text)
+    ]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_named_commands_exist() -> None:
+    command = typer.main.get_command(cli.app)
+    for document in DOCUMENTS:
+        for line in re.findall(r"mailweir ([a-z].*)", (ROOT / document).read_text()):
+            words = re.split(r"[^\w-]+", line)
+            found = command.commands.get(words[0])  # type: ignore[attr-defined]
+            if words[0] in ("try", "run", "quickstart", "user", "record", "email", "emails"):
+                assert found is not None, line
+            for word in re.findall(r"(?<!\w)--[\w-]+", line.split("#")[0].split("`")[0]):
+                inner = getattr(found, "commands", {}).get(words[1], found)
+                options = [option for param in inner.params for option in param.opts]
+                assert word in [*options, "--config", "--json", "--lang", "--version"], line
+
+
+def test_every_metric_is_explained_and_every_explained_metric_exists() -> None:
+    sources = "".join((ROOT / f"proxy/{name}.py").read_text() for name in ("metrics", "health"))
+    counters = set(re.findall(r'CounterMetricFamily\(\s*"mailweir_(\w+)"', sources))
+    defined = {
+        f"{name}_total" if name in counters else name
+        for name in re.findall(r'"mailweir_(\w+)"', sources)
+    }
+    text = (ROOT / "docs/operating.md").read_text()
+    table = text[text.index("| metric |") : text.index("```yaml")]
+    explained = set(re.findall(r"`(\w+)(?:\{[\w,]+\})?`", table))
+    assert explained == defined
+    assert set(re.findall(r"mailweir_(\w+)", text)) <= defined
+
+
+def test_every_log_event_is_explained() -> None:
+    source = (ROOT / "proxy/maillog.py").read_text()
+    events = set(re.findall(r'(?:_log\.\w+|say)\(\s*"([\w.]+)"', source))
+    text = (ROOT / "docs/operating.md").read_text()
+    missing = [event for event in events if f"`{event}`" not in text]
+    assert missing == []
