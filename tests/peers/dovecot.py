@@ -5,8 +5,7 @@
 
 Users are `users` (address -> password) for PLAIN, LOGIN, CRAM-MD5 and SCRAM-SHA-256, and `tokens`
 (access token -> address) for XOAUTH2 and OAUTHBEARER, which Dovecot really asks a TokenServer
-about. Submitted mail goes on to `relay_to`. After a failed AUTH the next ones are slow (seconds):
-that is Dovecot's own brake.
+about. Submitted mail goes on to `relay_to`. Dovecot's brakes after a failed AUTH are off.
 """
 
 from collections.abc import Mapping
@@ -81,6 +80,12 @@ instance_name = mailweir-test
 protocols = imap submission
 listen = 127.0.0.1
 disable_plaintext_auth = no
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 {tls}
 auth_mechanisms = {self.mechanisms}
 mail_location = maildir:{folder}/mail/%u

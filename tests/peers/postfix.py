@@ -145,6 +145,9 @@ class Postfix(Server):
         (folder / "conf/master.cf").write_text(services + SERVICES.lstrip())
         if self.users:
             self._write_users(self.users)
+        # A configuration changed within the last two seconds is read again and again until it is
+        # older: so make it older.
+        os.utime(folder / "conf/main.cf", (0, 0))
         check = [need("postfix"), "-c", f"{folder}/conf", "check"]
         subprocess.run(check, check=True, capture_output=True)
 
