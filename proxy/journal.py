@@ -1,8 +1,9 @@
 """The writer of a door's journal: `done` is called without an error only when it is on the disk.
 
-One thread owns the segment and the chain. It takes all that was appended meanwhile, writes it in
-one call, syncs once, and answers in the loop (group commit). The loop's part is one queue put and
-one callback. There is one writer per folder: it holds the folder's lock and has run recovery.
+One thread owns the segment and the chain (journalcommit). It takes all that was appended meanwhile,
+writes it in one call, syncs once, and answers in the loop (group commit). The loop's part is an
+append to a list, and the callback. There is one writer per folder: it holds the folder's lock and
+has run recovery.
 
 Promises:
 * `done(None)`: the frame, and every frame before it, was written and synced.
@@ -23,30 +24,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from proxy.failpoint import failpoint
 from proxy.journalbig import BigBodies, BigBody
-from proxy.journalfmt import (
-    KEY_SIZE,
-    Framer,
-    JournalBroken,
-    JournalError,
-    JournalFull,
-    JournalLocked,
-    Kind,
-)
-from proxy.journalrecover import FolderLock, Recovery, open_header, recover, timestamp
-from proxy.journalsegment import RESERVE, STEP, Disk, Segment, is_full
+from proxy.journalcommit import LINGER, RETRY, Answers, Committer, Done, Item
+from proxy.journalfmt import JournalBroken, JournalError, JournalFull, JournalLocked
+from proxy.journallock import FolderLock
+from proxy.journalrecover import Recovery
+from proxy.journalsegment import Disk
 
 __all__ = [
     "BigBody",
+    "Done",
     "JournalBroken",
     "JournalError",
     "JournalFull",
@@ -55,12 +49,7 @@ __all__ = [
     "Stats",
 ]
 
-Done = Callable[[Exception | None], None]
-Answers = list[tuple[Done | None, Exception | None]]
-
 BATCH = 256
-LINGER = 0.02
-RETRY = 1.0  # seconds between tries to begin a segment or write held verdicts on a full disk
 
 
 class Stats(NamedTuple):
@@ -71,21 +60,6 @@ class Stats(NamedTuple):
     syncs: int
     held: int
     """Verdicts that wait for room."""
-
-
-class _Item(NamedTuple):
-    kind: Kind
-    header: dict[str, Any]
-    body: Sequence[bytes]
-    done: Done | None
-
-
-class _Made(NamedTuple):
-    """A frame in the batch at hand, and the state of chain and file behind it."""
-
-    item: _Item
-    mark: tuple[int, bytes]
-    end: int
 
 
 class JournalWriter:
@@ -108,39 +82,25 @@ class JournalWriter:
     ) -> None:
         self.folder = folder
         self.door = door
-        self.recovery: Recovery | None = None
-        """What was found at the start; None while a full disk has kept recovery from ending."""
         self.spool_above = spool_above
         """Bodies above this go through `spool`; the caller counts."""
         self.broken: JournalBroken | None = None
         self._loop = loop
-        self._segment_bytes = segment_bytes
         self._min_free = min_free
-        self._disk = disk or Disk()
-        self._queue: SimpleQueue[list[_Item] | None] = SimpleQueue()
-        self._fresh: list[_Item] = []
+        self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
+        self._fresh: list[Item] = []
         self._closed = False
         self._full = False
         self._full_checked = 0.0
-        # what follows belongs to the thread
-        self._segment: Segment | None = None
-        self._framer = Framer(bytes(KEY_SIZE), 0, bytes(32), 0)
-        self._undecided: dict[str, int] = {}  # message without verdict: its segment
-        self._held: list[_Item] = []
-        self._unsynced = False
-        self._sync_by = 0.0
-        self._not_before = 0.0
-        self._bytes = self._frames = self._syncs = 0
-
         self._lock = FolderLock(folder, lock_wait)
+        disk = disk or Disk()
         try:
-            self._begin()
-        except JournalFull:
-            pass
+            # from here on it belongs to the thread
+            self._commits = Committer(self._lock, door, segment_bytes, disk, self._complain)
         except BaseException:
             self._lock.close()
             raise
-        self._big = BigBodies(folder, loop, self._disk)
+        self._big = BigBodies(folder, loop, disk)
         self._thread = threading.Thread(target=self._run, name=f"journal-{door}", daemon=True)
         self._thread.start()
 
@@ -149,13 +109,13 @@ class JournalWriter:
     def append(self, header: dict[str, Any], body: Sequence[bytes], done: Done) -> None:
         """Journal a message. The header (without v, type, seq) must not be changed afterwards;
         `time` is filled in where it is missing. A big body is named by "file" instead."""
-        self._put(_Item("message", header, body, done))
+        self._put(Item("message", header, body, done))
 
     def append_verdict(self, header: dict[str, Any], done: Done | None = None) -> None:
         """Journal what became of a message; `done` only where an answer hangs on it."""
-        self._put(_Item("verdict", header, (), done))
+        self._put(Item("verdict", header, (), done))
 
-    def _put(self, item: _Item) -> None:
+    def _put(self, item: Item) -> None:
         if self._closed:
             if item.done is not None:
                 self._loop.call_soon(item.done, JournalError("the journal is closed"))
@@ -189,8 +149,14 @@ class JournalWriter:
         return self._full
 
     @property
+    def recovery(self) -> Recovery | None:
+        """What was found at the start; None while a full disk has kept recovery from ending."""
+        return self._commits.recovery
+
+    @property
     def stats(self) -> Stats:
-        return Stats(self._bytes, self._frames, self._syncs, len(self._held))
+        now = self._commits
+        return Stats(now.bytes, now.frames, now.syncs, len(now.held))
 
     async def close(self) -> None:
         """Write what was appended, end the segment, give up the lock.
@@ -223,7 +189,7 @@ class JournalWriter:
             batch, going = self._gather()
             if self.broken is None:
                 try:
-                    answers = self._commit(batch)
+                    answers = self._commits.commit(batch)
                 except Exception as fault:
                     # a write or sync failed, or a fault of ours: either way nothing is known
                     answers = self._give_up(fault, batch)
@@ -232,13 +198,15 @@ class JournalWriter:
             self._answer(answers)
             if self.broken is None:
                 try:
-                    self._prepare() if going else self._end()
+                    if going:
+                        self._commits.prepare(idle=self._queue.empty())
+                    else:
+                        self._commits.end()
                 except Exception as fault:
                     self._give_up(fault, ())
-        if self._segment is not None:
-            self._segment.abandon()
+        self._commits.close()
 
-    def _give_up(self, fault: Exception, batch: Sequence[_Item]) -> Answers:
+    def _give_up(self, fault: Exception, batch: Sequence[Item]) -> Answers:
         self.broken = JournalBroken(f"{type(fault).__name__}: {fault}")
         self.broken.__cause__ = fault
         return [(item.done, self.broken) for item in batch]
@@ -249,12 +217,12 @@ class JournalWriter:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there
                 self._loop.call_soon_threadsafe(self._deliver, wanted)
 
-    def _gather(self) -> tuple[list[_Item], bool]:
+    def _gather(self) -> tuple[list[Item], bool]:
         """Wait for work; all that is there, and whether to go on afterwards."""
         wait = None
         if self.broken is None:
-            wait = LINGER if self._unsynced else RETRY if self._held else None
-        batch: list[_Item] = []
+            wait = LINGER if self._commits.unsynced else RETRY if self._commits.held else None
+        batch: list[Item] = []
         try:
             items = self._queue.get(timeout=wait)
             while items is not None:
@@ -266,184 +234,6 @@ class JournalWriter:
         except Empty:
             return batch, True
 
-    def _commit(self, batch: list[_Item]) -> Answers:
-        """Write a batch, sync it if somebody waits for that, and tell what to answer."""
-        answers: Answers = []
-        if self._segment is None and not self._begin_again():
-            # no message was taken yet, so there is no verdict to keep either
-            return [(item.done, JournalFull("the disk is full")) for item in batch]
-        segment = self._segment
-        assert segment is not None
-        held, self._held = self._held, []
-        before, begin = self._framer.mark(), segment.end
-        made, buffers = self._frame([*held, *batch], segment, answers)
-        if not made:
-            if self._unsynced:
-                self._sync(segment)
-            return answers
-        try:
-            segment.write(buffers)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            made = self._keep_whole(made, before, segment, answers)
-        messages = 0
-        wait = False
-        for item, _, _ in made:
-            if item.kind == "message":
-                messages += 1
-                self._undecided[item.header["id"]] = segment.number
-            else:
-                self._undecided.pop(item.header["id"], None)
-            if item.done is not None:
-                wait = True
-                answers.append((item.done, None))
-        if made and not self._unsynced:
-            self._unsynced = True
-            self._sync_by = time.monotonic() + LINGER
-        self._frames += len(made)
-        self._bytes += segment.end - begin
-        if messages:
-            failpoint("3.frame.written")
-        if len(made) > messages:
-            failpoint("7.verdict.written")
-        if wait or (self._unsynced and time.monotonic() >= self._sync_by):
-            self._sync(segment)
-            if messages:
-                failpoint("4.frame.synced")
-        return answers
-
-    def _frame(
-        self, items: list[_Item], segment: Segment, answers: Answers
-    ) -> tuple[list[_Made], list[bytes]]:
-        """Frames for all that finds room. The others are answered, or held."""
-        framer = self._framer
-        made: list[_Made] = []
-        buffers: list[bytes] = []
-        now = timestamp()
-        end = segment.end
-        for item in items:
-            kind, header, body, done = item
-            before = framer.mark()
-            if not isinstance(header.get("id"), str):
-                answers.append((done or self._complain, JournalError("a frame without an id")))
-                continue
-            if "time" not in header:
-                header = {"time": now, **header}
-            try:
-                head = framer.frame(kind, header, body)
-            except (TypeError, ValueError, RecursionError) as fault:
-                answers.append((done or self._complain, JournalError(f"not a frame: {fault}")))
-                continue
-            upto = end + framer.size
-            if segment.make_room(upto + RESERVE if kind == "message" else upto):
-                made.append(_Made(item, framer.mark(), upto))
-                buffers.append(head)
-                buffers.extend(body)
-                end = upto
-            else:
-                framer.back_to(before)
-                self._refuse(item, answers)
-        return made, buffers
-
-    def _refuse(self, item: _Item, answers: Answers) -> None:
-        """No room for it: whoever waits is told, a verdict nobody waits for is tried again."""
-        if item.done is None:
-            self._held.append(item)
-        else:
-            answers.append((item.done, JournalFull("the disk is full")))
-
-    def _keep_whole(
-        self, made: list[_Made], before: tuple[int, bytes], segment: Segment, answers: Answers
-    ) -> list[_Made]:
-        """The disk filled up in the middle of a write, in spite of the room made before.
-
-        Frames that are wholly written stay: the worker may have read them already, so their
-        numbers must not be used for others.
-        """
-        whole = [frame for frame in made if frame.end <= segment.reached]
-        if whole:
-            self._framer.back_to(whole[-1].mark)
-            segment.keep(whole[-1].end)
-        else:
-            self._framer.back_to(before)
-            segment.keep(segment.end)
-        for frame in made[len(whole) :]:
-            self._refuse(frame.item, answers)
-        return whole
-
     def _complain(self, error: Exception | None) -> None:
         """A verdict that is no frame, and nobody waits for it: our caller's fault, be loud."""
         self._loop.call_exception_handler({"message": "a verdict was lost", "exception": error})
-
-    def _sync(self, segment: Segment) -> None:
-        segment.sync()
-        self._framer.durable = self._framer.seq
-        self._syncs += 1
-        self._unsynced = False
-
-    # -- segments
-
-    def _begin(self) -> None:
-        if self.recovery is None:
-            self.recovery = recover(self._lock, self._disk)
-        found = self.recovery
-        self._open(found.next_segment, found.seq, found.hash, found.next_segment)
-
-    def _begin_again(self) -> bool:
-        try:
-            if time.monotonic() >= self._not_before:
-                self._begin()
-        except JournalFull:
-            self._not_before = time.monotonic() + RETRY
-        return self._segment is not None
-
-    def _open(self, number: int, seq: int, previous: bytes, since: int) -> None:
-        assert self.recovery is not None
-        framer = Framer(secrets.token_bytes(KEY_SIZE), seq, previous, seq)
-        header = open_header(self.door, self.recovery.journal, number, previous, since)
-        segment = Segment.create(self.folder, number, framer.frame("open", header), self._disk)
-        framer.durable = framer.seq
-        self._segment, self._framer = segment, framer
-
-    def _prepare(self) -> None:
-        """After a batch, when those who waited have their answer: the next segment, or room."""
-        segment = self._segment
-        if segment is None or time.monotonic() < self._not_before:
-            return
-        if segment.end >= self._segment_bytes:
-            self._rotate(segment)
-        elif segment.size - segment.end < RESERVE + STEP // 4 and self._queue.empty():
-            if segment.make_room(segment.end + RESERVE + STEP // 4):
-                self._sync(segment)
-            else:
-                self._not_before = time.monotonic() + RETRY
-
-    def _rotate(self, old: Segment) -> None:
-        if self._unsynced:
-            self._sync(old)  # the new segment's `prev` must not be ahead of the disk
-        number = old.number + 1
-        try:
-            since = min(self._undecided.values(), default=number)
-            self._open(number, self._framer.seq, self._framer.hash, since)
-        except JournalFull:
-            self._not_before = time.monotonic() + RETRY  # the old one grows a little longer
-            return
-        old.give_back()
-        old.abandon()
-
-    def _end(self) -> None:
-        """Nothing comes any more. A `close` frame only if there is nothing left to recover."""
-        segment = self._segment
-        if segment is None or self._held or self._undecided:
-            return
-        end = segment.end
-        frame = self._framer.frame("close", {"time": timestamp()})
-        try:
-            if segment.make_room(end + len(frame)):
-                segment.write([frame])
-                self._sync(segment)
-                segment.give_back()
-        except OSError:
-            segment.keep(end)  # recovery must not take it for granted
-            raise

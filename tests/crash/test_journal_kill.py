@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from proxy.journalfmt import Frame
+from proxy.journallock import FolderLock
 from proxy.journalread import big_of, follow, read_body, segment_path
-from proxy.journalrecover import FolderLock, recover
+from proxy.journalrecover import recover
 
 STEPS = [
     "1.big.written",

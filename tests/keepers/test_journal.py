@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from proxy.journal import (
-    RETRY,
     JournalBroken,
     JournalError,
     JournalFull,
     JournalLocked,
     JournalWriter,
 )
+from proxy.journalcommit import RETRY
 from proxy.journalread import list_segments, read_body, segment_path
 from proxy.journalsegment import RESERVE, STEP, Disk
 from tests.keepers.journals import (

@@ -20,8 +20,9 @@ import pytest
 
 from proxy.journal import Done
 from proxy.journalfmt import Frame
+from proxy.journallock import FolderLock
 from proxy.journalread import follow, read_body, segment_path
-from proxy.journalrecover import FolderLock, recover
+from proxy.journalrecover import recover
 from proxy.journalsegment import Disk
 from tests.keepers.journals import ID, frames, message, verdict, writing
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from proxy.journalfmt import Damage, Frame, JournalFull, JournalLocked
+from proxy.journallock import FolderLock
 from proxy.journalread import list_segments, read_frames, segment_path
-from proxy.journalrecover import FolderLock, Recovery, recover
+from proxy.journalrecover import Recovery, recover
 from proxy.journalsegment import Disk
 from tests.keepers.journals import (
     ID,
