@@ -3,7 +3,7 @@
 What is stored lies at <folder>/ab/cd/<sha256>.zst. Blobs are written once and never changed.
 Promises: after `sync()` every blob put before it survives a power cut. A name that exists is
 believed only after its content was read and matches (a crash can leave an empty file behind).
-A reader never sees half a blob: files are written under another name and renamed.
+Names are told to nobody before sync(), so no reader meets half a blob.
 Limits: a folder on a local disk; `Archive` is the interface that other places will fill.
 Cites: architecture.md "Archive"; syncfs(2); rename(2).
 """
@@ -88,7 +88,6 @@ class FileArchive:
         self.folder = folder
         self._base = str(folder)
         self._compress = zstd.ZstdCompressor(level=LEVEL)
-        self._folders: set[str] = set()  # known to exist; the layout bounds it at 65,536
         self._created: list[str] = []  # since the last sync()
         self._found: list[str] = []
 
@@ -108,22 +107,29 @@ class FileArchive:
 
     def put_packed(self, sha256: str, packed: bytes) -> int:
         path = self._path(sha256)
-        if self._has(path, sha256):
-            return 0
-        part = path + ".part"
-        fd = self._create(part)
         try:
-            written = os.write(fd, packed)
-            while written < len(packed):
-                written += os.write(fd, packed[written:])
-        except BaseException:
-            os.close(fd)
-            _unlink(part)
-            raise
-        os.close(fd)
-        os.rename(part, path)
+            fd = self._create(path, os.O_EXCL)
+        except FileExistsError:
+            if self._has(path, sha256):
+                return 0
+            part = path + ".part"  # a crash left a torn one: put the whole one in its place
+            self._write(self._create(part, os.O_TRUNC), part, packed)
+            os.rename(part, path)
+        else:
+            self._write(fd, path, packed)
         self._created.append(path)
         return len(packed)
+
+    def _write(self, fd: int, path: str, data: bytes) -> None:
+        try:
+            written = os.write(fd, data)
+            while written < len(data):
+                written += os.write(fd, data[written:])
+        except BaseException:
+            _unlink(path)
+            raise
+        finally:
+            os.close(fd)
 
     def put_file(self, sha256: str, path: Path) -> int:
         target = self._path(sha256)
@@ -134,7 +140,7 @@ class FileArchive:
         digest = hashlib.sha256()
         total = 0
         try:
-            with open(self._create(part), "wb") as sink, path.open("rb") as source:
+            with open(self._create(part, os.O_TRUNC), "wb") as sink, path.open("rb") as source:
                 while piece := source.read(CHUNK):
                     digest.update(piece)
                     total += sink.write(compressor.compress(piece))
@@ -155,17 +161,13 @@ class FileArchive:
         self._found.append(path)
         return True
 
-    def _create(self, part: str) -> int:
-        folder = os.path.dirname(part)
-        if folder not in self._folders:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            self._folders.add(folder)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    def _create(self, path: str, how: int) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how
         try:
-            return os.open(part, flags, 0o600)
-        except FileNotFoundError:  # somebody tidied the empty folder away
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            return os.open(part, flags, 0o600)
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:  # the first of its folder
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            return os.open(path, flags, 0o600)
 
     def sync(self) -> None:
         if not self._created and not self._found:

@@ -201,11 +201,11 @@ def _preview(data: bytes, leaf: Leaf) -> str:
     """The first words of the text, on one line."""
     is_html = leaf.type == "text/html"
     # Plain text needs no more than its beginning; HTML begins with its style sheets.
-    limit = MAX_TEXT if is_html else 4_096
+    limit = MAX_TEXT if is_html else 2_048
     text = decode(_content(data, leaf, limit), leaf.parameters.get("charset", ""))
     if is_html:
         text = _visible(text)
-    words = " ".join(text[: MAX_PREVIEW * 8].split())
+    words = " ".join(text[: MAX_PREVIEW * 4].split())
     return clean(words[:MAX_PREVIEW])
 
 

@@ -16,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from crmstore import linker, schema
+from crmstore.bulk import insert_rows
 from crmstore.charsets import clean, storable
 from crmstore.facts import Facts
 from crmstore.store import Store, counter, micros, next_ids
@@ -26,6 +27,24 @@ from crmstore.whose import Judgement, People, UserRef
 
 __all__ = ["Batch", "Behind", "Decided", "Intake", "LedgerRow", "Pending", "Place", "Taken"]
 
+Row = tuple[Any, ...]
+_LEDGER = ("door", "journal", "seq", "kind", "capture_id", "header", "hash")
+_MESSAGES = (
+    "id", "sha256", "bytes", "when_us", "message_id", "subject", "from_address", "from_name",
+    "date_header", "attachments", "preview", "flags",
+)  # fmt: skip
+_ATTACHMENTS = ("message_id", "position", "name", "type", "bytes", "inline")
+_PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
+_SIGHTINGS = (
+    "message_id", "capture_id", "owner", "user_id", "direction", "source", "status", "seen_us",
+    "when_us",
+)  # fmt: skip
+_CAPTURES = (
+    "capture_id", "door", "journal", "seq", "verdict_seq", "role", "at_us", "disposition",
+    "reason", "outcome", "sha256", "bytes", "message_id", "segment", "offset",
+)  # fmt: skip
+_ENDED = ("new_verdict_seq", "new_disposition", "new_reason", "new_outcome", "new_message_id")
+_QUEUE_RECIPIENTS = ("queue_id", "address", "params", "state", "attempts", "reply", "changed_us")
 _WEEK_US = 7 * 86_400 * 1_000_000
 
 
@@ -45,17 +64,8 @@ class Place:
     hash: bytes
 
 
-@dataclass(slots=True)
-class LedgerRow:
-    """One frame of a journal."""
-
-    door: str
-    journal: str
-    seq: int
-    kind: str
-    capture_id: str
-    header: bytes
-    hash: bytes
+# One frame of a journal: door, journal, seq, kind, capture id, JSON header, hash.
+LedgerRow = tuple[str, str, int, str, str, bytes, bytes]
 
 
 @dataclass(slots=True)
@@ -204,64 +214,31 @@ class _Writing:
         self.retry_us = retry_us
         self.taken = Taken()
         self.now_us = micros()
-        self.participants: list[dict[str, Any]] = []
-        self.sightings: list[dict[str, Any]] = []
-        self.links: list[dict[str, Any]] = []
-        self.captures: list[dict[str, Any]] = []
-        self.decided_captures: list[dict[str, Any]] = []
+        self.participants: list[Row] = []
+        self.sightings: list[Row] = []
+        self.links: list[Row] = []
 
     def run(self) -> Taken:
         batch = self.batch
-        self._ledger()
+        self._insert(schema.ledger, _LEDGER, batch.ledger)
         new = self._unknown([d.message.capture_id for d in batch.decided if not d.message.stored])
         decided = [d for d in batch.decided if d.message.stored or d.message.capture_id in new]
         captured = [d for d in decided if d.judgement is not None and not d.judgement.excluded]
         ids = self._messages(captured)
         self._around(captured, ids)
-        for item in decided:
-            self._capture(item, ids)
-        pending = self._unknown([p.capture_id for p in batch.pending if not p.stored])
-        self.captures += [
-            self._capture_row(p, None) for p in batch.pending if p.capture_id in pending
-        ]
-        self._insert(schema.participants, self.participants)
-        linker.insert_new(self.connection, schema.sightings, self.sightings)
-        self.taken.links = linker.insert_new(self.connection, schema.links, self.links)
-        self._insert(schema.captures, self.captures)
-        if self.decided_captures:
-            columns = schema.captures.c
-            changes = ("verdict_seq", "disposition", "reason", "outcome", "message_id")
-            self.connection.execute(
-                update(schema.captures)
-                .where(columns.capture_id == bindparam("id"), columns.disposition == "pending")
-                .values({name: bindparam(f"new_{name}") for name in changes}),
-                self.decided_captures,
-            )
+        self._insert(schema.participants, _PARTICIPANTS, self.participants)
+        self._insert(schema.sightings, _SIGHTINGS, self.sightings, ignore=True)
+        self.taken.links = self._insert(schema.links, linker.LINK_COLUMNS, self.links, ignore=True)
+        self._captures(decided, ids)
         for item in decided:
             self._queue(item)
         self._positions()
         return self.taken
 
-    def _insert(self, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            self.connection.execute(insert(table), rows)
-
-    def _ledger(self) -> None:
-        self._insert(
-            schema.ledger,
-            [
-                {
-                    "door": row.door,
-                    "journal": row.journal,
-                    "seq": row.seq,
-                    "kind": row.kind,
-                    "capture_id": row.capture_id,
-                    "header": row.header,
-                    "hash": row.hash,
-                }
-                for row in self.batch.ledger
-            ],
-        )
+    def _insert(
+        self, table: Table, columns: tuple[str, ...], rows: Sequence[Row], *, ignore: bool = False
+    ) -> int:
+        return insert_rows(self.connection, table, columns, rows, ignore=ignore)
 
     def _unknown(self, capture_ids: Sequence[str]) -> set[str]:
         """Those that have no row yet."""
@@ -290,148 +267,102 @@ class _Writing:
         new = [(sha256, item) for sha256, item in first.items() if sha256 not in ids]
         if not new:
             return ids
-        rows_in: list[dict[str, Any]] = []
-        attachments: list[dict[str, Any]] = []
+        rows_in: list[Row] = []
+        attachments: list[Row] = []
         for id_, (sha256, item) in zip(
             next_ids(self.connection, "messages", len(new)), new, strict=True
         ):
             facts = item.facts or Facts(flags=["unread"])
             when = _when(facts.date, item.message.at_us)
             ids[sha256] = (id_, when)
-            writer = next((p for p in facts.people if p[0] == "from"), ("from", "", ""))
             header = item.message.header
+            _, writer, name = next((p for p in facts.people if p[0] == "from"), ("", "", ""))
             rows_in.append(
-                {
-                    "id": id_,
-                    "sha256": sha256,
-                    "bytes": int(header["size"]),
-                    "when_us": when,
-                    "message_id": facts.message_id,
-                    "subject": facts.subject,
-                    "from_address": writer[1] or clean(str(header.get("sender", "")))[:320],
-                    "from_name": writer[2],
-                    "date_header": facts.date_header,
-                    "attachments": len(facts.attachments),
-                    "preview": facts.preview,
-                    "flags": " ".join(facts.flags),
-                }
+                (
+                    id_,
+                    sha256,
+                    header["size"],
+                    when,
+                    facts.message_id,
+                    facts.subject,
+                    writer or clean(str(header.get("sender", "")))[:320],
+                    name,
+                    facts.date_header,
+                    len(facts.attachments),
+                    facts.preview,
+                    " ".join(facts.flags),
+                )
             )
             attachments += [
-                {
-                    "message_id": id_,
-                    "position": position,
-                    "name": attachment.name,
-                    "type": attachment.type,
-                    "bytes": attachment.bytes,
-                    "inline": int(attachment.inline),
-                }
-                for position, attachment in enumerate(facts.attachments)
+                (id_, position, a.name, a.type, a.bytes, int(a.inline))
+                for position, a in enumerate(facts.attachments)
             ]
-            if item.judgement is not None:
-                self._participants(id_, when, item, envelope_only=False)
-        self._insert(schema.messages, rows_in)
-        self._insert(schema.attachments, attachments)
+            self._participants(id_, when, item, envelope_only=False)
+        self._insert(schema.messages, _MESSAGES, rows_in)
+        self._insert(schema.attachments, _ATTACHMENTS, attachments)
         self.taken.new_messages = len(new)
         return ids
 
     def _participants(self, id_: int, when: int, item: Decided, *, envelope_only: bool) -> None:
-        if item.judgement is None:
-            return
-        for role, address, name, evidence, only in item.judgement.participants:
+        """The header's people belong to the message, the envelope's to this sighting of it."""
+        capture = item.message.capture_id if envelope_only else None
+        for role, address, name, evidence, only in (
+            item.judgement.participants if item.judgement is not None else ()
+        ):
             if only == envelope_only:
-                self.participants.append(
-                    {
-                        "message_id": id_,
-                        "role": role,
-                        "address": address,
-                        "name": name,
-                        "evidence": evidence,
-                        "capture_id": item.message.capture_id if only else None,
-                        "when_us": when,
-                    }
-                )
+                self.participants.append((id_, role, address, name, evidence, capture, when))
 
     def _around(self, captured: Sequence[Decided], ids: Mapping[str, tuple[int, int]]) -> None:
         """What each sighting adds: its owners, its envelope's people, its links."""
-        addresses = {
-            outsider.address
-            for item in captured
-            if item.judgement is not None
-            for outsider in item.judgement.outsiders
-        }
-        keyed = linker.find(self.connection, addresses)
-        for item in captured:
-            judgement, message = item.judgement, item.message
-            if judgement is None:
-                continue
-            id_, when = ids[str(message.header["sha256"])]
+        judged = [(item, item.judgement) for item in captured if item.judgement is not None]
+        keyed = linker.find(
+            self.connection, {o.address for _, judgement in judged for o in judgement.outsiders}
+        )
+        for item, judgement in judged:
+            message = item.message
+            id_, when = ids[message.header["sha256"]]
+            capture_id = message.capture_id
             self._participants(id_, when, item, envelope_only=True)
             if keyed.records:
-                self.links += linker.link_rows(
-                    keyed, id_, when, message.capture_id, judgement.outsiders
+                self.links += linker.link_rows(keyed, id_, when, capture_id, judgement.outsiders)
+            direction, source = judgement.direction, judgement.source
+            for name, user, status in judgement.owners:
+                self.sightings.append(
+                    (id_, capture_id, name, user, direction, source, status, message.at_us, when)
                 )
-            self.sightings += [
-                {
-                    "message_id": id_,
-                    "capture_id": message.capture_id,
-                    "owner": owner.name,
-                    "user_id": owner.user_id,
-                    "direction": judgement.direction,
-                    "source": judgement.source,
-                    "status": owner.status,
-                    "seen_us": message.at_us,
-                    "when_us": when,
-                }
-                for owner in judgement.owners
-            ]
 
     # Captures and positions
 
-    def _capture(self, item: Decided, ids: Mapping[str, tuple[int, int]]) -> None:
-        message, judgement = item.message, item.judgement
-        if item.failed:
-            disposition, reason = "failed", item.failed
-        elif judgement is None:
-            disposition, reason = "refused", ""
-        elif judgement.excluded:
-            disposition, reason = "excluded", judgement.excluded
-        else:
-            disposition, reason = "captured", ""
-        sha256 = str(message.header["sha256"])
-        result = {
-            "verdict_seq": item.verdict_seq,
-            "disposition": disposition,
-            "reason": reason,
-            "outcome": str(item.verdict.get("outcome", ""))[:16],
-            "message_id": ids[sha256][0] if disposition == "captured" else None,
-        }
-        self.taken.count(str(message.header.get("role", "")), disposition)
-        if message.stored:
-            changed = {f"new_{name}": value for name, value in result.items()}
-            self.decided_captures.append({"id": message.capture_id, **changed})
-        else:
-            self.captures.append(self._capture_row(message, result))
-
-    def _capture_row(self, message: Pending, result: Mapping[str, Any] | None) -> dict[str, Any]:
-        header = message.header
-        row = {
-            "capture_id": message.capture_id,
-            "door": message.door,
-            "journal": message.journal,
-            "seq": message.seq,
-            "role": str(header.get("role", ""))[:16],
-            "at_us": message.at_us,
-            "sha256": str(header["sha256"]),
-            "bytes": int(header["size"]),
-            "segment": message.segment,
-            "offset": message.offset,
-            "verdict_seq": None,
-            "disposition": "pending",
-            "reason": "",
-            "outcome": "",
-            "message_id": None,
-        }
-        return {**row, **result} if result else row
+    def _captures(self, decided: Sequence[Decided], ids: Mapping[str, tuple[int, int]]) -> None:
+        """What became of each: a new row, or the end of a pending one."""
+        rows: list[Row] = []
+        ended: list[dict[str, Any]] = []
+        for item in decided:
+            message, header = item.message, item.message.header
+            disposition, reason = _disposition(item)
+            self.taken.count(str(header.get("role", "")), disposition)
+            outcome = str(item.verdict.get("outcome", ""))[:16]
+            id_ = ids[header["sha256"]][0] if disposition == "captured" else None
+            if message.stored:
+                values = (item.verdict_seq, disposition, reason, outcome, id_)
+                ended.append({"id": message.capture_id, **dict(zip(_ENDED, values, strict=True))})
+            else:
+                rows.append(_capture(message, item.verdict_seq, disposition, reason, outcome, id_))
+        fresh = self._unknown([p.capture_id for p in self.batch.pending if not p.stored])
+        rows += [
+            _capture(message, None, "pending", "", "", None)
+            for message in self.batch.pending
+            if message.capture_id in fresh
+        ]
+        self._insert(schema.captures, _CAPTURES, rows)
+        if ended:
+            columns = schema.captures.c
+            self.connection.execute(
+                update(schema.captures)
+                .where(columns.capture_id == bindparam("id"), columns.disposition == "pending")
+                .values({name[4:]: bindparam(name) for name in _ENDED}),
+                ended,
+            )
 
     def _positions(self) -> None:
         table = schema.journal_positions
@@ -493,20 +424,51 @@ class _Writing:
         ).scalar_one()
         self._insert(
             schema.queue_recipients,
+            _QUEUE_RECIPIENTS,
             [
-                {
-                    "queue_id": queue_id,
-                    "address": storable(address),
-                    "params": json.dumps(params.get(address, [])),
-                    "state": "queued",
-                    "attempts": 0,
-                    "reply": "",
-                    "changed_us": self.now_us,
-                }
-                for address in queued
+                (queue_id, storable(a), json.dumps(params.get(a, [])), "queued", 0, "", self.now_us)
+                for a in queued
             ],
         )
         self.taken.queued += 1
+
+
+def _disposition(item: Decided) -> tuple[str, str]:
+    if item.failed:
+        return "failed", item.failed
+    if item.judgement is None:
+        return "refused", ""
+    if item.judgement.excluded:
+        return "excluded", item.judgement.excluded
+    return "captured", ""
+
+
+def _capture(
+    message: Pending,
+    verdict_seq: int | None,
+    disposition: str,
+    reason: str,
+    outcome: str,
+    id_: int | None,
+) -> Row:
+    header = message.header
+    return (
+        message.capture_id,
+        message.door,
+        message.journal,
+        message.seq,
+        verdict_seq,
+        str(header.get("role", ""))[:16],
+        message.at_us,
+        disposition,
+        reason,
+        outcome,
+        header["sha256"],
+        header["size"],
+        id_,
+        message.segment,
+        message.offset,
+    )
 
 
 def _when(date: int | None, seen_us: int) -> int:

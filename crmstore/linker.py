@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from crmstore import schema
 from crmstore.whose import Participant
 
-__all__ = ["Links", "find", "insert_new", "late", "link_rows", "several"]
+__all__ = ["LINK_COLUMNS", "Links", "find", "late", "link_rows", "several"]
 
 CHUNK = 5_000  # values of one IN: far below SQLite's 32,766 and PostgreSQL's 65,535 parameters
 
@@ -70,44 +70,30 @@ def find(connection: Connection, addresses: Iterable[str]) -> Links:
     return Links(by_address, deals)
 
 
+LINK_COLUMNS = (
+    "message_id", "record_id", "role", "address", "evidence", "capture_id", "when_us",
+)  # fmt: skip
+
+
 def link_rows(
     links: Links, message_id: int, when_us: int, capture_id: str, outsiders: Iterable[Participant]
-) -> list[dict[str, Any]]:
-    """The rows of one message: an outsider's records, and the deals behind them."""
-    rows: dict[tuple[int, str, str], dict[str, Any]] = {}
-
-    def add(record: int, outsider: Participant, evidence: str) -> None:
-        key = (record, outsider.role, outsider.address)
-        if key not in rows:
-            rows[key] = {
-                "message_id": message_id,
-                "record_id": record,
-                "role": outsider.role,
-                "address": outsider.address,
-                "evidence": evidence,
-                "capture_id": capture_id if outsider.envelope_only else None,
-                "when_us": when_us,
-            }
-
-    for outsider in outsiders:
-        for record in links.records.get(outsider.address, ()):
-            add(record, outsider, outsider.evidence)
-            for deal in links.deals.get(record, ()):
-                add(deal, outsider, via(record, outsider.evidence))
+) -> list[tuple[Any, ...]]:
+    """The rows of one message (LINK_COLUMNS): an outsider's records, and the deals behind them."""
+    rows: dict[tuple[int, str, str], tuple[Any, ...]] = {}
+    for role, address, _, evidence, only in outsiders:
+        capture = capture_id if only else None
+        for record in links.records.get(address, ()):
+            reasons = [(record, evidence)]
+            reasons += [(deal, via(record, evidence)) for deal in links.deals.get(record, ())]
+            for linked, reason in reasons:
+                row = (message_id, linked, role, address, reason, capture, when_us)
+                rows.setdefault((linked, role, address), row)
     return list(rows.values())
 
 
 def via(contact: int, evidence: str) -> str:
     """The evidence of a deal's link."""
     return f"main contact {contact}: {evidence}"
-
-
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """INSERT of rows that may be there already; returns how many were new."""
-    if not rows:
-        return 0
-    result = connection.execute(_ignoring(connection, table), rows)
-    return max(result.rowcount, 0)
 
 
 def _ignoring(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

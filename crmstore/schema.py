@@ -202,7 +202,6 @@ sightings = Table(
         name="status",
     ),
     Index(None, "message_id"),
-    Index(None, "user_id", "when_us", "message_id"),
     Index(None, "owner", "when_us", "message_id"),
     Index(None, "source", "when_us", "message_id"),
 )
@@ -240,7 +239,7 @@ captures = Table(
     Column("outcome", String(16), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("bytes", Big, nullable=False),
-    Column("message_id", Big, ForeignKey("messages.id", ondelete="SET NULL")),
+    Column("message_id", Big),  # no foreign key: the ledger of captures outlives messages
     # where the journal has the body, until its segment is deleted
     Column("segment", Big, nullable=False),
     Column("offset", Big, nullable=False),
@@ -248,8 +247,7 @@ captures = Table(
         "disposition IN ('pending', 'captured', 'excluded', 'failed', 'refused')",
         name="disposition",
     ),
-    Index(None, "at_us"),
-    Index(None, "message_id"),
+    # capture ids sort by time, so a span of time needs no index of its own
     Index(
         "ix_captures_pending",
         "door",

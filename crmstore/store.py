@@ -36,6 +36,7 @@ __all__ = [
 
 BUSY_MS = 10_000
 CACHE_KIB = 65_536
+WAL_PAGES = 8_192  # 32 MiB: a batch writes 4 MiB, mostly pages that the next one writes again
 _WRITING = "mailweir_writing"
 
 
@@ -110,6 +111,7 @@ class Store:
         run("PRAGMA foreign_keys = ON")
         run(f"PRAGMA cache_size = -{CACHE_KIB}")
         run("PRAGMA temp_store = MEMORY")
+        run(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         mode = run("PRAGMA journal_mode").fetchone()[0]
         synchronous = run("PRAGMA synchronous").fetchone()[0]
         if str(mode).lower() != "wal" or synchronous != 2:

@@ -16,6 +16,37 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "captures",
+        sa.Column("capture_id", sa.String(length=26), nullable=False),
+        sa.Column("door", sa.String(length=64), nullable=False),
+        sa.Column("journal", sa.String(length=26), nullable=False),
+        sa.Column("seq", BIG, nullable=False),
+        sa.Column("verdict_seq", BIG, nullable=True),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("at_us", BIG, nullable=False),
+        sa.Column("disposition", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("bytes", BIG, nullable=False),
+        sa.Column("message_id", BIG, nullable=True),
+        sa.Column("segment", BIG, nullable=False),
+        sa.Column("offset", BIG, nullable=False),
+        sa.CheckConstraint(
+            "disposition IN ('pending', 'captured', 'excluded', 'failed', 'refused')",
+            name=op.f("ck_captures_disposition"),
+        ),
+        sa.PrimaryKeyConstraint("capture_id", name=op.f("pk_captures")),
+    )
+    op.create_index(
+        "ix_captures_pending",
+        "captures",
+        ["door", "segment"],
+        unique=False,
+        sqlite_where=sa.text("disposition = 'pending'"),
+        postgresql_where=sa.text("disposition = 'pending'"),
+    )
+    op.create_table(
         "counters",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("value", BIG, nullable=False),
@@ -157,45 +188,6 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "message_id", "position", name=op.f("uq_attachments_message_id_position")
         ),
-    )
-    op.create_table(
-        "captures",
-        sa.Column("capture_id", sa.String(length=26), nullable=False),
-        sa.Column("door", sa.String(length=64), nullable=False),
-        sa.Column("journal", sa.String(length=26), nullable=False),
-        sa.Column("seq", BIG, nullable=False),
-        sa.Column("verdict_seq", BIG, nullable=True),
-        sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("at_us", BIG, nullable=False),
-        sa.Column("disposition", sa.String(length=16), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("bytes", BIG, nullable=False),
-        sa.Column("message_id", BIG, nullable=True),
-        sa.Column("segment", BIG, nullable=False),
-        sa.Column("offset", BIG, nullable=False),
-        sa.CheckConstraint(
-            "disposition IN ('pending', 'captured', 'excluded', 'failed', 'refused')",
-            name=op.f("ck_captures_disposition"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["message_id"],
-            ["messages.id"],
-            name=op.f("fk_captures_message_id"),
-            ondelete="SET NULL",
-        ),
-        sa.PrimaryKeyConstraint("capture_id", name=op.f("pk_captures")),
-    )
-    op.create_index(op.f("ix_captures_at_us"), "captures", ["at_us"], unique=False)
-    op.create_index(op.f("ix_captures_message_id"), "captures", ["message_id"], unique=False)
-    op.create_index(
-        "ix_captures_pending",
-        "captures",
-        ["door", "segment"],
-        unique=False,
-        sqlite_where=sa.text("disposition = 'pending'"),
-        postgresql_where=sa.text("disposition = 'pending'"),
     )
     op.create_table(
         "deal_contacts",
@@ -388,12 +380,6 @@ def upgrade() -> None:
         op.f("ix_sightings_source_when_us_message_id"),
         "sightings",
         ["source", "when_us", "message_id"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_sightings_user_id_when_us_message_id"),
-        "sightings",
-        ["user_id", "when_us", "message_id"],
         unique=False,
     )
     op.create_table(

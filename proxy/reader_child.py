@@ -1,0 +1,100 @@
+"""The process that reads strangers' mail: bytes in, facts out, nothing else.
+
+Run by proxy/reader.py as `python -m proxy.reader_child`. A line of JSON on standard input is a
+batch, [[path, offset, length], ...]; for each there is a line on standard output as soon as it is
+read: the packed facts, or {"error": why}. It answers in order, so the first that is missing when
+the process dies is the one that killed it.
+Promises: bounded in memory (RLIMIT_AS) and time (RLIMIT_CPU, besides the parent's watch), can
+write no file, dies with its parent. Cites: architecture.md "Ingest"; setrlimit(2); prctl(2).
+"""
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+
+from crmstore import facts
+
+MAX_MEMORY = 768 << 20
+MAX_READ = 96 << 20  # of one message; what is behind is not looked at
+encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+READY = b'"ready"\n'  # the first line: from here on, a death is the fault of a message
+_PR_SET_PDEATHSIG = 1
+
+
+def confine(parent: int) -> None:
+    """Take away what reading mail does not need."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(0)  # it died before we asked to be told
+    # Ctrl-C and systemd reach the whole group: it is the parent who decides, after its batch
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+
+class Files:
+    """The file that was read last stays open: a batch comes mostly from one segment."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._fd = -1
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        if path != self._path:
+            self.close()
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._path = path
+        return os.pread(self._fd, min(length, MAX_READ), offset)
+
+    def close(self) -> None:
+        """Segments are deleted: hold none of them longer than a batch."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._path = -1, ""
+
+
+def answer(files: Files, path: str, offset: int, length: int) -> str:
+    try:
+        data = files.read(path, offset, length)
+        if len(data) < min(length, MAX_READ):
+            return '{"error":"body is cut short"}'
+        found = facts.read(data)
+        if length > MAX_READ:
+            found.flags.append("read_in_part")
+        return encode(found.pack())
+    except MemoryError:
+        return '{"error":"memory"}'
+    except OSError as error:
+        return json.dumps({"error": f"body: {error.strerror}"})
+    except Exception as error:  # the message is stored raw and flagged with this
+        return json.dumps({"error": f"fault: {type(error).__name__}"})
+
+
+def main() -> None:
+    confine(int(sys.argv[1]))
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # facts are small and hold no cycles
+    files = Files()
+    os.write(1, READY)
+    unlimited = resource.RLIM_INFINITY
+    for line in sys.stdin.buffer:
+        jobs = json.loads(line)
+        until = int(time.process_time()) + 2 + len(jobs)  # a second each, as the parent has it
+        resource.setrlimit(resource.RLIMIT_CPU, (until, unlimited))
+        for path, offset, length in jobs:
+            data = answer(files, path, offset, length).encode("ascii") + b"\n"
+            while data:
+                data = data[os.write(1, data) :]
+        files.close()
+
+
+if __name__ == "__main__":
+    main()

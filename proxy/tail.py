@@ -1,0 +1,246 @@
+"""Following one door's journal: what came since, what still waits, what may be deleted.
+
+Promises: frames are handed out in their order, each once per position; memory is bounded by the
+messages between door and next hop (they wait for their verdict) and by the batch. Nothing is
+written but by tidy(), which deletes segments that are wholly in the store.
+The position moves only by moved(), after the commit; until then read() gives the same again.
+A keeper, read side; one thread. Cites: architecture.md "Journal"; JOURNAL.md.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crmstore.intake import LedgerRow, Pending, Place
+from proxy.captureid import is_capture_id
+from proxy.journalfmt import Damage, Frame
+from proxy.journalread import (
+    Position,
+    big_name,
+    big_of,
+    follow,
+    list_segments,
+    remove_segment,
+    segment_path,
+)
+
+__all__ = ["Item", "Tail", "at_us", "doors"]
+
+_KINDS = frozenset({"open", "message", "verdict", "close"})
+_QUIET = 0.05  # seconds; file times are coarser than writes
+
+
+class Item(NamedTuple):
+    """One frame as ingest needs it."""
+
+    segment: int
+    frame: Frame
+    row: LedgerRow
+    message: Pending | None  # of a message frame
+
+    @property
+    def place(self) -> Place:
+        """Behind the frame."""
+        frame = self.frame
+        return Place(self.row[1], self.segment, frame.end_offset, frame.seq, frame.hash)
+
+    @property
+    def kind(self) -> str:
+        return self.row[3]
+
+    @property
+    def capture_id(self) -> str:
+        return self.row[4]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was seen of a segment, so that deleting it needs no second reading."""
+
+    whole: bool  # from its first frame on
+    damaged: bool = False
+    big: set[str] = field(default_factory=set)
+
+
+def doors(journal_dir: Path) -> list[str]:
+    """The names of the folders that hold a door's journal."""
+    try:
+        with os.scandir(journal_dir) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def at_us(text: object, default: int) -> int:
+    """A frame's time in microseconds since 1970."""
+    try:
+        return round(datetime.fromisoformat(str(text)).timestamp() * 1_000_000)
+    except (ValueError, OverflowError):
+        return default
+
+
+class Tail:
+    """One door's folder."""
+
+    def __init__(self, folder: Path, place: Place | None) -> None:
+        self.folder = folder
+        self.door = folder.name
+        self.place = place
+        self.last_kind = ""  # of the frame before `place`, if we read it
+        self.damage: list[tuple[int, Damage]] = []  # met by the last read()
+        self._known: dict[int, _Known] = {}
+        self._newest = 0
+        self._stamp: tuple[int, int, int] | None = None
+        self._fds: dict[int, int] = {}
+        self._paths: dict[int, str] = {}
+
+    # Reading
+
+    def quiet(self) -> bool:
+        """Whether nothing was written since the last reading came to its end."""
+        stamp = self._look()
+        return stamp is not None and stamp == self._stamp
+
+    def _look(self) -> tuple[int, int, int] | None:
+        numbers = list_segments(self.folder)
+        self._newest = numbers[-1] if numbers else 0
+        if not numbers:
+            return (0, 0, 0)
+        try:
+            found = os.stat(segment_path(self.folder, numbers[-1]))
+        except FileNotFoundError:
+            return None
+        if time.time() - found.st_mtime < _QUIET:
+            return None  # a write within the same tick of the clock would not show
+        return numbers[-1], found.st_size, found.st_mtime_ns
+
+    def read(self) -> Iterator[Item]:
+        """The frames behind the position, to the end so far. Damage goes to `damage`."""
+        self.damage = []
+        stamp = self._look()
+        journal = self.place.journal if self.place else ""
+        position = None
+        if self.place is not None:
+            position = Position(
+                self.place.segment, self.place.offset, self.place.seq, self.place.hash
+            )
+        for number, found in follow(self.folder, position):
+            known = self._known.get(number)
+            if known is None:
+                first = isinstance(found, Frame) and found.offset == 0
+                known = self._known[number] = _Known(whole=first)
+            if isinstance(found, Damage):
+                known.damaged = True
+                self.damage.append((number, found))
+                continue
+            header = found.header
+            if header.get("type") == "open":
+                journal = str(header.get("journal", ""))[:26]
+            yield self._item(number, found, journal, known)
+        self._stamp = stamp
+
+    def _item(self, number: int, frame: Frame, journal: str, known: _Known) -> Item:
+        header = frame.header
+        kind = header.get("type")
+        ident = header.get("id")
+        row = (
+            self.door,
+            journal,
+            frame.seq,
+            kind if kind in _KINDS else "other",
+            ident if isinstance(ident, str) and is_capture_id(ident) else "",
+            frame.header_bytes,
+            frame.hash,
+        )
+        if kind != "message":
+            return Item(number, frame, row, None)
+        name = big_of(frame)
+        if name is not None:
+            known.big.add(name)
+        if not row[4] or not _is_whole(header):
+            return Item(number, frame, row, None)
+        at = at_us(header.get("time"), time.time_ns() // 1000)
+        message = Pending(
+            row[4], self.door, journal, frame.seq, number, frame.body_offset, header, at
+        )
+        return Item(number, frame, row, message)
+
+    # Bodies
+
+    def where(self, message: Pending) -> tuple[str, int, int]:
+        """(path, offset, length) of a message's body."""
+        name = message.header.get("file")
+        size = int(message.header["size"])
+        if name:  # whatever it says: there is one file that can be this message's
+            return str(self.folder / big_name(message.capture_id)), 0, size
+        number = message.segment
+        path = self._paths.get(number)
+        if path is None:
+            self._paths.clear()  # one or two are in use at a time
+            path = self._paths[number] = str(segment_path(self.folder, number))
+        return path, message.offset, size
+
+    def body(self, message: Pending) -> bytes:
+        """The body of a message that lies in a segment."""
+        fd = self._fds.get(message.segment)
+        if fd is None:
+            path = segment_path(self.folder, message.segment)
+            fd = self._fds[message.segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(fd, int(message.header["size"]), message.offset)
+
+    def sync(self, segments: set[int]) -> None:
+        """Make what was read of these segments durable: a door may have written and not synced."""
+        for number in segments:
+            path = segment_path(self.folder, number)
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+
+    # After the commit
+
+    def moved(self, place: Place, last_kind: str) -> None:
+        """Everything up to here is in the store."""
+        self.place = place
+        self.last_kind = last_kind
+
+    def close(self) -> None:
+        """Let go of the segments."""
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+    def tidy(self, waiting: set[int], retain: float) -> int:
+        """Delete segments that are wholly in the store and in which no message waits."""
+        if self.place is None:
+            return 0
+        removed = 0
+        numbers = list_segments(self.folder)
+        for number in numbers[:-1]:
+            if number >= self.place.segment or number in waiting:
+                continue
+            if retain and not _older(segment_path(self.folder, number), retain):
+                continue
+            known = self._known.pop(number, None)
+            big = sorted(known.big) if known and known.whole and not known.damaged else None
+            remove_segment(self.folder, number, big=big)
+            removed += 1
+        return removed
+
+
+def _older(path: Path, seconds: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > seconds
+    except FileNotFoundError:
+        return True
+
+
+def _is_whole(header: Mapping[str, Any]) -> bool:
+    """Whether a message header has what the store cannot do without."""
+    sha256, size = header.get("sha256"), header.get("size")
+    return isinstance(sha256, str) and len(sha256) == 64 and type(size) is int and size >= 0
