@@ -140,6 +140,9 @@ async def _tick(state: DoorState, heartbeat: Heartbeat) -> None:
         for door in list(state.doors):
             door.tick(now, now - last)
         last = now
+        if state.journal.broken is not None:
+            # It may break while nobody writes; the sooner the door starts anew, the better.
+            state.journal_broken()
         stats = state.journal.stats
         heartbeat.figures = {
             "connections": len(state.doors),
