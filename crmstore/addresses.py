@@ -1,4 +1,4 @@
-"""Addresses as they stand in real mail: a tolerant reader, and the form by which we compare.
+"""Addresses as they stand in real mail: a tolerant reader, and their form to compare. A core.
 
 A core. For facts only, never for decisions about where mail goes. Promises: never raises, linear
 time, at most `MAX_ADDRESSES` a header. Structure is read before encoded words are decoded, so an

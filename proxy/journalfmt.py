@@ -1,4 +1,4 @@
-"""The journal's format: frames, the hash chain, and how damage is told from an unfinished end.
+"""The journal's format: frames, hash chain, damage told from an unfinished end (core).
 
 A segment is a row of frames; a frame is a fixed binary header, a JSON header and the raw body.
 `JOURNAL.md` has the byte table and the reasons; this module is the only place that knows them.

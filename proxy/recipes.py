@@ -1,4 +1,4 @@
-"""What `mailweir quickstart` writes and says: pure functions from names to text (a core).
+"""What `mailweir quickstart` writes and says: pure functions from names to text.
 
 The picture: Mailweir has the public ports 25, 587 and 465; Postfix keeps the mailboxes and the way
 out, on three ports of 127.0.0.1 that each do one thing.

@@ -1,4 +1,4 @@
-"""What a server said it can do: the EHLO (or LHLO) reply, read once.
+"""What a server said it can do: the EHLO (or LHLO) reply, read once (core).
 
 A core. Keywords are upper case, their parameters stay as they came; a keyword that is none
 (RFC 5321 section 4.1.1.1: letters, digits, hyphen) is dropped. `AUTH=LOGIN PLAIN`, the form from

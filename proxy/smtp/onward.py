@@ -1,4 +1,4 @@
-"""What a queued message needs of its next hop, and the commands that carry it there.
+"""What a queued message needs of its next hop, and the commands that carry it there (core).
 
 A core. A door asks its client to be fitted to what the next hop can do; queued mail was taken
 before anybody knew its hop, so here the fitting comes after:

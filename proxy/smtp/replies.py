@@ -1,4 +1,4 @@
-"""SMTP replies: what a next hop said, kept to the letter, and what we say ourselves.
+"""SMTP replies: what a next hop said, kept to the letter, and what we say ourselves (core).
 
 A core: bytes in, replies out; no socket, no clock. One parser serves the next hop (SMTP and
 LMTP); `Reply.of` makes the replies that are ours.

@@ -1,4 +1,4 @@
-"""When to try again: exponential back-off with jitter, and hosts that do not answer.
+"""When to try again: exponential back-off with jitter, and hosts that do not answer (core).
 
 A core: clock and randomness are arguments. Whether a message's time is over is decided where it
 is recorded (crmstore/queue.py, `settle`), by the time of expiry that the message carries.

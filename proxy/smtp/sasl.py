@@ -1,4 +1,4 @@
-"""The client's side of AUTH, for the service account of [outbound]: PLAIN and LOGIN.
+"""The client's side of AUTH, for the service account of [outbound]: PLAIN and LOGIN (core).
 
 A core: replies in, lines out (RFC 4954; PLAIN is RFC 4616; LOGIN an old draft that everybody has).
 The password stays inside a `Secret`; it appears in the lines that go to the wire and nowhere else.

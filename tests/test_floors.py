@@ -1,0 +1,96 @@
+"""Who may import whom. Read the sources, so that the structure stays what the architecture says.
+
+- Floors: config <- crmstore <- bounce <- proxy, each may import itself and those below it.
+- No cycles between modules.
+- A core is a module whose docstring says so in its first paragraph, "(core)" or "A core.": it knows
+  no socket, disk, clock or database. It imports other cores, settings (frozen values) and the part
+  of the standard library named here, and asks nobody for the time.
+- One way out for logs, one door to the database.
+"""
+
+import ast
+import graphlib
+
+import pytest
+
+from tests.sources import FLOORS, Module, modules
+
+# Standard library and packages without a socket, a disk, a clock or a random number in them (or, as
+# datetime, pathlib and random, with functions that `asks_the_world` finds).
+PURE = frozenset(
+    "__future__ array base64 binascii bisect codecs collections collections.abc dataclasses"
+    " datetime difflib email email.header email.message email.mime.application email.mime.multipart"
+    " email.mime.text email.parser email.policy email.utils encodings enum functools hashlib heapq"
+    " hmac html html.parser idna ipaddress itertools json math operator pathlib quopri random re"
+    " charset_normalizer string struct textwrap types typing unicodedata urllib.parse zlib".split()
+)
+CALLS = frozenset(
+    "now utcnow today open input print exists is_file is_dir iterdir glob stat mkdir unlink"
+    " read_text read_bytes write_text write_bytes resolve cwd home".split()
+)
+ALL = modules()
+CORES = {name: module for name, module in ALL.items() if module.is_core}
+# A core that forgets to say so would not be looked at: these are known.
+KNOWN = frozenset(
+    "proxy.journalfmt proxy.smtp.capabilities proxy.smtp.grammar proxy.smtp.octets"
+    " proxy.smtp.replies proxy.smtp.retry proxy.smtp.session proxy.smtp.trace"
+    " crmstore.addresses crmstore.facts crmstore.headers crmstore.whose".split()
+)
+
+
+def every(found: dict[str, Module]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("module", found.values(), ids=found.keys())
+
+
+@every(ALL)
+def test_imports_go_downward(module: Module) -> None:
+    above = FLOORS[FLOORS.index(module.floor) + 1 :]
+    others = (*above, "tests", "bench", "console")
+    assert [name for name in module.imports if name.split(".")[0] in others] == []
+
+
+def test_there_are_no_cycles() -> None:
+    graph = {name: {to for to in module.early if to in ALL} for name, module in ALL.items()}
+    for name in graph:
+        graph[name].discard(name)
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the modules
+
+
+def test_the_known_cores_say_so() -> None:
+    assert sorted(KNOWN - CORES.keys()) == []
+
+
+@every(CORES)
+def test_a_core_imports_nothing_that_knows_the_world(module: Module) -> None:
+    allowed = PURE | CORES.keys() | {name for name in ALL if name.split(".")[0] == "config"}
+    packages = {name for name in ALL if ALL[name].path.name == "__init__.py"}
+    assert sorted(module.imports - allowed - packages) == []
+
+
+@every(CORES)
+def test_a_core_asks_nobody_for_the_time_or_a_file(module: Module) -> None:
+    asked = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and asks_the_world(node.func)
+    ]
+    assert asked == []
+
+
+def asks_the_world(function: ast.expr) -> bool:
+    if isinstance(function, ast.Attribute):
+        module_random = ast.unparse(function.value) == "random"  # Random(seed) is an argument
+        return function.attr in CALLS or (module_random and function.attr != "Random")
+    return isinstance(function, ast.Name) and function.id in CALLS
+
+
+@every(ALL)
+def test_logs_and_the_database_have_one_door_each(module: Module) -> None:
+    if module.name != "proxy.maillog":
+        assert "structlog" not in module.imports
+    if module.floor != "crmstore":
+        database = {
+            name for name in module.imports if name.split(".")[0] in ("sqlalchemy", "alembic")
+        }
+        # Its exceptions pass through; its statements do not.
+        assert database <= {"sqlalchemy.exc"}

@@ -1,0 +1,107 @@
+"""What must hold for every committed file, whatever is in it."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sources import FLOORS, ROOT, committed_files, modules
+
+# Written so that these lines do not match themselves.
+REGISTRY = re.compile(
+    r"py[p]i\.(org|python)|python[h]osted|npm[j]s\.(org|com)|deb\.debian[.]org|crates[.]io"
+    r"|index[-_]url|proxy\.golang[.]org",
+    re.IGNORECASE,
+)
+MACHINE = re.compile(r"(?<![\w./])/(w[o]rk|r[o]ot|opt/py[p]i|tmp/[w]|home/(?!example))(?=/|\b)")
+
+# Files above 400 lines, and why they are better whole.
+LONG = {
+    "crmstore/intake.py": "one transaction, statement after statement, in the order they run",
+    "proxy/smtp/listener.py": "what each action of a session does, one method for each",
+    "proxy/smtp/nexthop.py": "where connections come from and where they rest, two halves",
+    "proxy/smtp/relay.py": "the next hop's half of a session, in the order of the dialogue",
+    "proxy/smtp/session.py": "the client's commands in the order of the dialogue",
+    "tests/keepers/test_journal.py": "tests of one keeper",
+    "tests/paths/test_check.py": "tests of one command, a check each",
+    "proxy/wording/check.py": "a table of texts in two languages, a row each",
+}
+# What is installed and never imported, and why.
+NOT_IMPORTED = {
+    "aioimaplib": "the owner's choice, for the companion that reads mailboxes",
+    "dkimpy": "the owner's choice; the tests verify signatures with it",
+    "flanker": "the owner's choice, for addresses that people type",
+    "standard-imghdr": "flanker needs it from Python 3.13 on",
+}
+
+
+def text_of(path: Path) -> str:
+    return (ROOT / path).read_bytes().decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("path", committed_files(), ids=str)
+def test_no_registry_and_no_machine_is_named(path: Path) -> None:
+    lines = text_of(path).splitlines()
+    named = [line for line in lines if REGISTRY.search(line) or MACHINE.search(line)]
+    assert named == []
+
+
+def test_long_files_have_a_reason() -> None:
+    paths = [path for path in committed_files() if path.suffix == ".py"]
+    long = {str(path) for path in paths if text_of(path).count("\n") > 400}
+    assert sorted(long - LONG.keys()) == [], "shorten it, or give the reason in LONG"
+    assert sorted(LONG.keys() - long) == [], "no longer long"
+
+
+def test_every_module_opens_by_saying_what_it_is_for() -> None:
+    silent = [
+        str(path)
+        for path in committed_files()
+        if path.suffix == ".py"
+        and text_of(path)
+        and not ast.get_docstring(ast.parse(text_of(path)))
+    ]
+    assert silent == []
+
+
+def test_shell_scripts_may_be_run() -> None:
+    scripts = [path for path in committed_files() if text_of(path).startswith("#!")]
+    assert [str(path) for path in scripts if not (ROOT / path).stat().st_mode & 0o100] == []
+
+
+def requirements(name: str) -> set[str]:
+    """The packages a requirements file names itself."""
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    names = [re.match(r"[a-z0-9.-]+", line) for line in lines if not line.startswith("-")]
+    return {found.group() for found in names if found}
+
+
+def test_what_is_imported_is_required_and_the_other_way_round() -> None:
+    found = {name.split(".")[0] for module in modules().values() for name in module.imports}
+    outside = found - sys.stdlib_module_names - set(FLOORS)
+    packages = importlib.metadata.packages_distributions()
+    imported = {packages[name][0].lower().replace("_", "-") for name in outside - {"backports"}}
+    imported |= {"backports.zstd"} if "backports" in outside else set()
+    required = requirements("run.in")
+    assert sorted(imported - required) == []
+    assert sorted(required - imported - NOT_IMPORTED.keys()) == []
+
+
+def test_pins_have_hashes_and_name_no_place() -> None:
+    for name in ("run.txt", "test.txt"):
+        text = (ROOT / "requirements" / name).read_text()
+        pins = re.findall(r"(?m)^([a-z0-9._-]+)==", text)
+        blocks = re.findall(r"(?m)^[a-z0-9._-]+==[^\n]*\\\n    --hash=sha256:[0-9a-f]{64}", text)
+        assert len(pins) == len(blocks) > 30
+        assert "://" not in text
+
+
+def test_test_pins_are_those_of_the_product_and_more() -> None:
+    run, test = (
+        set(re.findall(r"(?m)^[a-z0-9._-]+==[^\s;\\]+", (ROOT / "requirements" / name).read_text()))
+        for name in ("run.txt", "test.txt")
+    )
+    assert run < test
