@@ -437,7 +437,7 @@ class Door(SMTP):
     def _durable(self, header: dict[str, Any], error: Exception | None) -> None:
         failure = None
         if error is not None:
-            maillog.journal_trouble(self.state.policy.door, "message not taken", error)
+            maillog.journal_trouble(self.state.policy.door, f"message not taken: {error}", error)
             failure = NO_SPACE if isinstance(error, JournalFull) else FAULT
             self._committed()
         else:
