@@ -1,0 +1,184 @@
+"""The worker process: ingest, queue, upkeep. Mail goes on without it; it only goes after.
+
+Ingest runs in a thread of its own (archive and store block), the queue runner in the loop.
+Promises: no fault of store, archive or reader ends the worker: it waits with back-off, up to
+MAX_PAUSE, and tries again from what the store says (a locked, full or missing store loses
+nothing, the journal keeps it all). On SIGTERM it finishes the batch at hand and stops.
+Cites: architecture.md "Processes"; JOURNAL.md, steps 9 to 13.
+"""
+
+import asyncio
+import gc
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from config.settings import Settings
+from crmstore.archive import Archive, open_archive
+from crmstore.queue import Queue
+from crmstore.store import Store, StoreError, open_store
+from proxy import maillog, metrics
+from proxy.heartbeat import Heartbeat
+from proxy.ingest import Ingest, Step
+from proxy.reader import ReaderFailed
+from proxy.rescue import Rescuer
+
+__all__ = ["IngestThread", "run_worker"]
+
+PACE = 0.2  # seconds a batch may gather while there is little to do
+MAX_PAUSE = 15.0
+FIGURES = 5.0
+UPKEEP = 60.0
+
+
+async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> None:
+    """Until SIGTERM or SIGINT."""
+    from proxy.smtp.deliver import QueueRunner
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # Batches are thousands of small objects without cycles: the collector's default pace costs a
+    # sixth of the ingest.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+    store, archive = open_store(settings), open_archive(settings)
+    queue = Queue(store)
+    ingest = IngestThread(settings, store, archive, heartbeat)
+    if heartbeat is not None:
+        heartbeat.ready = True
+    with ThreadPoolExecutor(1, thread_name_prefix="ingest") as pool:
+        under_way = loop.run_in_executor(pool, ingest.run)
+        runner = asyncio.create_task(QueueRunner(settings, queue, archive).run(stop))
+        figures = asyncio.create_task(_figures(queue, stop))
+        try:
+            await stop.wait()
+        finally:
+            ingest.stop.set()
+            stop.set()
+            await asyncio.gather(under_way, runner, figures, return_exceptions=True)
+            store.close()
+
+
+async def _figures(queue: Queue, stop: asyncio.Event) -> None:
+    """The queue's numbers for the metrics."""
+    while not stop.is_set():
+        try:
+            metrics.queue(await asyncio.to_thread(queue.figures, time.time()))
+        except StoreError:
+            pass  # ingest tells of it; the old numbers stand
+        try:
+            await asyncio.wait_for(stop.wait(), FIGURES)
+        except TimeoutError:
+            continue
+
+
+class IngestThread:
+    """The loop around proxy/ingest.py: pace, patience, words and numbers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        archive: Archive,
+        heartbeat: Heartbeat | None = None,
+        *,
+        ingest: Ingest | None = None,
+        rescuer: Rescuer | None = None,
+    ) -> None:
+        self.stop = threading.Event()
+        self._store = store
+        self._archive = archive
+        self._queue = Queue(store)
+        self._ingest = ingest or Ingest(settings, store, archive)
+        self._rescuer = rescuer or Rescuer()
+        self._heartbeat = heartbeat
+        self._checked = False
+        self._pause = 0.0
+        self._caught_up = time.time()
+        self._next_upkeep = 0.0
+        self.totals = {"messages": 0, "unread": 0, "failed": 0, "steps": 0}
+
+    def run(self) -> None:
+        """Until `stop` is set."""
+        try:
+            while not self.stop.is_set():
+                begun = time.monotonic()
+                more = self.once()
+                if self._pause:
+                    self.stop.wait(self._pause)
+                elif not more:
+                    self.stop.wait(max(0.01, begun + PACE - time.monotonic()))
+        finally:
+            self._ingest.close()
+
+    def once(self) -> bool:
+        """One step; True if there may be more to do at once. Never raises."""
+        try:
+            begun = time.monotonic()
+            if not self._checked:
+                self._store.check_schema()
+                self._checked = True
+            step = self._ingest.step()
+            self._tell(step, (time.monotonic() - begun) * 1000)
+            if not step.more:
+                self._upkeep()
+            self._pause = 0.0
+            return step.more
+        except (StoreError, OSError, ReaderFailed) as error:
+            self._wait("ingest", error)
+        except Exception as error:
+            maillog.worker_fault("ingest", error)
+            self._wait("", error)
+        return False
+
+    def _wait(self, what: str, error: Exception) -> None:
+        """Something is wrong: come back later, with nothing believed but the store."""
+        self._pause = min(max(0.5, 2 * self._pause), MAX_PAUSE)
+        self._checked = False
+        self._ingest.forget()
+        if what:
+            maillog.store_trouble(what, error, self._pause)
+        metrics.ingest_lag(max(0.0, time.time() - self._caught_up))
+
+    def _tell(self, step: Step, ms: float) -> None:
+        for (role, disposition), count in step.taken.captures.items():
+            metrics.captured(role, disposition, count)
+        now = time.time()
+        for at in step.at_us:
+            metrics.capture_to_link(now - at / 1e6)
+        for capture_id, why in step.unread:
+            maillog.unread(capture_id, why)
+        for capture_id, why in step.failed:
+            maillog.capture_missing("", f"{capture_id}: {why}")
+        for door, segment, damage in step.damage:
+            seqs = f"{damage.first_seq or '?'} to {damage.last_seq or '?'}"
+            maillog.capture_missing(door, f"segment {segment}: {damage.reason}, frames {seqs}")
+        if step.messages:
+            maillog.ingested(" ".join(sorted(step.doors)), step.messages, step.taken.links, ms)
+        if step.more:
+            metrics.ingest_lag(max(0.0, now - self._caught_up))
+        else:
+            self._caught_up = now
+            metrics.ingest_lag(0.0)
+        self.totals["messages"] += step.messages
+        self.totals["unread"] += len(step.unread)
+        self.totals["failed"] += len(step.failed)
+        self.totals["steps"] += 1
+        if self._heartbeat is not None:
+            self._heartbeat.figures = dict(self.totals)
+
+    def _upkeep(self) -> None:
+        """What can wait: doors that are gone, blobs that nobody names any more."""
+        for tail in self._ingest.tails.values():
+            self._rescuer.look(tail)
+        now = time.monotonic()
+        if now < self._next_upkeep:
+            return
+        self._next_upkeep = now + UPKEEP
+        while digests := self._queue.spent_blobs():
+            for sha256 in digests:
+                self._archive.delete(sha256)
+            self._queue.blobs_removed(digests)
