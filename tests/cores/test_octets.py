@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -15,7 +16,7 @@ def decode(wire: bytes, cuts: list[int] | None = None) -> tuple[DotDecoder, byte
     decoder = DotDecoder()
     content = b""
     edges = [0, *sorted(cuts or []), len(wire)]
-    pieces = [wire[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [wire[a:b] for a, b in itertools.pairwise(edges)]
     rest = b""
     for piece in pieces:
         if decoder.ended:
@@ -130,9 +131,7 @@ def test_stuff_and_decode_are_inverse(message: bytes, cuts: list[int], more: lis
     message += b"\r\n"
     stuffer = Stuffer()
     edges = [0, *sorted(c for c in cuts if c < len(message)), len(message)]
-    wire = b"".join(
-        stuffer.feed(message[a:b]) for a, b in zip(edges, edges[1:], strict=False)
-    )
+    wire = b"".join(stuffer.feed(message[a:b]) for a, b in itertools.pairwise(edges))
     wire += stuffer.end()
     decoder, content, rest = decode(wire, [c for c in more if c < len(wire)])
     assert (decoder.ended, content, rest) == (True, message, b"")
@@ -148,7 +147,7 @@ def test_stuffer_ends_a_last_line_that_has_no_end() -> None:
 def test_chunks_cut_anywhere_give_the_same(body: bytes, cuts: list[int]) -> None:
     def run(edges: list[int]) -> tuple[bytes, list[str], str | None]:
         decoder = ChunkDecoder()
-        pieces = [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        pieces = [body[a:b] for a, b in itertools.pairwise(edges)]
         content = b"".join(decoder.feed(piece) for piece in pieces) + decoder.feed(b"", last=True)
         return content, sorted(decoder.flags), decoder.refused
 

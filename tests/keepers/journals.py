@@ -60,7 +60,7 @@ async def put(writer: JournalWriter, number: int, body: bytes = b"", *plans: str
 
 async def eventually(true: Callable[[], Any]) -> None:
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - what it looks at is changed by threads and the kernel
+        while not true():
             await asyncio.sleep(0.005)
 
 
