@@ -22,12 +22,16 @@ from typing import Final
 
 from proxy.smtp.replies import Reply
 
-_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+"
-_QUOTED: Final = r'"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"'
-_LABEL: Final = (
-    r"[A-Za-z0-9_\u0080-\U0010ffff]"
-    r"(?:[A-Za-z0-9_\-\u0080-\U0010ffff]{0,61}[A-Za-z0-9_\u0080-\U0010ffff])?"
+# Beyond ASCII (RFC 6531): everything but C1 controls and what some reader takes for a space or for
+# the end of a line. No address has them, and we must not see one word where another sees two.
+_UTF8: Final = (
+    r"\u00a1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e"
+    r"\u2030-\u205e\u2060-\u2fff\u3001-\U0010ffff"
 )
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ATEXT: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.\-{_UTF8}]+"
+_QUOTED: Final = r'"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"'
+_LABEL: Final = rf"[A-Za-z0-9_{_UTF8}](?:[A-Za-z0-9_\-{_UTF8}]{{0,61}}[A-Za-z0-9_{_UTF8}])?"
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL: Final = r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[Ii][Pp][Vv]6:[0-9A-Fa-f:.]{2,45})\]"
 _MAILBOX: Final = re.compile(
@@ -38,9 +42,7 @@ _ARGUMENT: Final = re.compile(
     r"(?P<params>(?: +[^ ]+)*) *\Z",
     re.DOTALL,
 )
-_PARAM: Final = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9\-]*(?:=[\x21-\x3c\x3e-\x7e\u0080-\U0010ffff]+)?\Z"
-)
+_PARAM: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9\-]*(?:=[\x21-\x3c\x3e-\x7e{_UTF8}]+)?\Z")
 _XTEXT: Final = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*\Z")
 _NOTIFY: Final = re.compile(r"(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)\Z")
 
@@ -89,7 +91,7 @@ def decode_line(line: bytes) -> str:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
         raise Refused(500, "5.5.2", "Bad UTF-8 in the command") from None
-    if not text.isprintable() and any(c < " " or c == "\x7f" for c in text):
+    if not text.isprintable() and _CONTROL.search(text):
         raise Refused(500, "5.5.2", "Control characters are not allowed in commands")
     return text
 
@@ -114,7 +116,8 @@ def _parse(argument: str, word: str, keywords: frozenset[str]) -> tuple[str, tup
     found = _ARGUMENT.match(argument)
     if found is None or found["word"].upper() != word:
         raise Refused(501, "5.5.4", f"Syntax: {word}:<address> and parameters")
-    params = tuple(found["params"].split())
+    # By the space alone: `split()` would also cut where the wire has no space.
+    params = tuple(word for word in found["params"].split(" ") if word)
     if len(params) > 8 or len(found["params"]) > 1000:
         raise Refused(555, "5.5.4", "Too many parameters")
     seen = set()

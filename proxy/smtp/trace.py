@@ -65,5 +65,7 @@ def received_line(
 
 def count_hops(head: bytes) -> int:
     """How many `Received:` lines stand in the header section of these first octets."""
-    end = head.find(b"\r\n\r\n")
-    return len(_RECEIVED.findall(head[: end if end >= 0 else HEADER_LIMIT]))
+    if head.startswith(b"\r\n"):
+        return 0  # an empty first line: there is no header section
+    end = head.find(b"\r\n\r\n", 0, HEADER_LIMIT)
+    return len(_RECEIVED.findall(head, 0, end if end >= 0 else HEADER_LIMIT))
