@@ -49,6 +49,6 @@ class Rescuer:
             self._since[tail.door] = now  # not again at once
             return None
         self._done.add(tail.door)
-        if not found.clean:
+        if found.cut or found.verdicts or found.orphans or found.damage:
             maillog.journal_recovered(tail.door, found.cut, len(found.verdicts), len(found.orphans))
         return found
