@@ -49,13 +49,11 @@ class PracticeServer:
             hostname=self.host,
             port=self.port,
             ready_timeout=10,
-            server_kwargs={
-                "ident": "practice server",
-                "enable_SMTPUTF8": True,
-                "data_size_limit": MAX_SIZE,
-                "authenticator": self._authenticate,
-                "auth_require_tls": False,  # loopback only
-            },
+            ident="practice server",
+            enable_SMTPUTF8=True,
+            data_size_limit=MAX_SIZE,
+            authenticator=self._authenticate,
+            auth_require_tls=False,  # loopback only
         )
         self._controller.start()
 

@@ -156,6 +156,8 @@ class IngestThread:
         for door, segment, damage in step.damage:
             seqs = f"{damage.first_seq or '?'} to {damage.last_seq or '?'}"
             maillog.capture_missing(door, f"segment {segment}: {damage.reason}, frames {seqs}")
+        if missing := len(step.failed) + len(step.damage):
+            metrics.capture_missing(missing)
         if step.messages:
             maillog.ingested(" ".join(sorted(step.doors)), step.messages, step.taken.links, ms)
         if step.more:
