@@ -1,0 +1,128 @@
+"""One message with everything that is known of it: sightings, envelope, links, evidence; and raw.
+
+A keeper, read side. The envelope is not stored twice: it is read from the ledger's frames, which
+are the evidence. Bcc as in timeline.py.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from crmstore import schema
+from crmstore.archive import Archive
+from crmstore.store import Store
+from crmstore.timeline import hide_bcc, moment, owner_of, rows_for
+
+__all__ = ["NoSuchEmail", "email", "raw"]
+
+
+class NoSuchEmail(LookupError):
+    """There is no message of this id."""
+
+
+def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any]:
+    """The timeline's row of a message, and "participants", "sightings", "links", "bytes"."""
+    with store.reading() as connection:
+        message = _message(connection, id_)
+        viewer = owner_of(connection, viewer)
+        sightings = _all(connection, schema.sightings, id_)
+        document = rows_for(connection, [id_], viewer=viewer)[0]
+        people = hide_bcc(_all(connection, schema.participants, id_), sightings, viewer)
+        document["participants"] = [
+            {
+                "role": p.role,
+                "address": p.address,
+                "name": p.name,
+                "evidence": p.evidence,
+                "envelope_only": p.capture_id is not None,
+            }
+            for p in people
+        ]
+        document["bcc"] = [p.address for p in people if p.role == "bcc"]
+        document["links"] = [
+            {
+                "record": link.record_id,
+                "role": link.role,
+                "address": link.address,
+                "evidence": link.evidence,
+            }
+            for link in hide_bcc(_all(connection, schema.links, id_), sightings, viewer)
+        ]
+        document["sightings"] = [_sighting(connection, sighting, viewer) for sighting in sightings]
+        document["bytes"] = message.bytes
+        document["sha256"] = message.sha256
+        document["date_header"] = message.date_header
+        return document
+
+
+def raw(store: Store, archive: Archive, id_: int) -> Iterator[bytes]:
+    """The message as it was captured, to the byte. BlobMissing, BlobDamaged while reading."""
+    with store.reading() as connection:
+        sha256 = _message(connection, id_).sha256
+    return archive.stream(sha256)
+
+
+def _message(connection: Connection, id_: int) -> Row[Any]:
+    row = connection.execute(
+        select(schema.messages).where(schema.messages.c.id == id_)
+    ).one_or_none()
+    if row is None:
+        raise NoSuchEmail(f"no email {id_}")
+    return row
+
+
+def _all(connection: Connection, table: Any, id_: int) -> Sequence[Row[Any]]:
+    return connection.execute(
+        select(table).where(table.c.message_id == id_).order_by(table.c.id)
+    ).all()
+
+
+def _sighting(connection: Connection, sighting: Row[Any], viewer: str | None) -> dict[str, Any]:
+    """How, where and when; the envelope only for whom it was."""
+    capture = connection.execute(
+        select(schema.captures).where(schema.captures.c.capture_id == sighting.capture_id)
+    ).one_or_none()
+    shown: dict[str, Any] = {
+        "capture_id": sighting.capture_id,
+        "owner": sighting.owner,
+        "direction": sighting.direction,
+        "source": sighting.source,
+        "status": sighting.status,
+        "seen": moment(sighting.seen_us),
+    }
+    if capture is None:  # not by a door
+        return shown
+    shown["door"] = capture.door
+    shown["outcome"] = capture.outcome
+    if viewer is not None and viewer != sighting.owner:
+        return shown
+    header = _frame(connection, capture, capture.seq)
+    verdict = _frame(connection, capture, capture.verdict_seq)
+    replies = {r.get("address"): r for r in verdict.get("recipients", []) if isinstance(r, dict)}
+    shown["client"] = header.get("client")
+    shown["reply"] = verdict.get("reply")
+    shown["envelope"] = {
+        "sender": header.get("sender"),
+        "recipients": [
+            {
+                "address": r.get("address"),
+                "outcome": replies.get(r.get("address"), {}).get("outcome"),
+                "reply": replies.get(r.get("address"), {}).get("reply"),
+            }
+            for r in header.get("recipients", [])
+        ],
+    }
+    return shown
+
+
+def _frame(connection: Connection, capture: Row[Any], seq: int | None) -> dict[str, Any]:
+    ledger = schema.ledger.c
+    header = connection.execute(
+        select(ledger.header).where(
+            ledger.door == capture.door, ledger.journal == capture.journal, ledger.seq == seq
+        )
+    ).scalar()
+    found = json.loads(bytes(header)) if header is not None else {}
+    return found if isinstance(found, dict) else {}

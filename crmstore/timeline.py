@@ -1,0 +1,298 @@
+"""The timeline: pages of mail, newest first, and one message with everything known of it.
+
+Rows are dictionaries in the shape of contract.md ("`emails` row"); `owners`, `preview` and
+`flags` are ours besides. Whatever the filters, a page is read along one index that is already in
+order, by keyset (after the last row of the page before), so its cost does not grow with the
+store; tests/keepers/test_query_plans.py holds that.
+
+Bcc: a recipient whom only the envelope knew is marked with the role "bcc". With a `viewer`
+(a login or address) it is shown to nobody but the owner of that sending: not in the row, not as
+a link, and not as the reason why a message is on the page. Without one it is the operator who
+looks, and sees it marked. Who may see which message at all is a later issue's.
+A keeper, read side. Cites: contract.md; features.md A2, A30; beyond.md 20.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    exists,
+    or_,
+    select,
+    tuple_,
+)
+
+from crmstore import addresses, schema
+from crmstore.store import Store
+
+__all__ = ["Page", "hide_bcc", "moment", "owner_of", "page", "rows_for"]
+
+MAX_PAGE = 1_000
+
+messages = schema.messages.c
+participants = schema.participants
+sightings = schema.sightings
+links = schema.links
+records = schema.records.c
+
+_ROLES = ("from", "to", "cc", "bcc", "envelope")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows newest first; `next` is what to give as `before` for the page behind, None at the
+    end."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+
+
+def page(
+    store: Store,
+    *,
+    address: str | None = None,
+    record: int | None = None,
+    user: str | None = None,
+    source: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+    viewer: str | None = None,
+) -> Page:
+    """The messages that fit every filter. ValueError for a `before` that was not a `next`."""
+    limit = max(1, min(limit, MAX_PAGE))
+    with store.reading() as connection:
+        viewer = owner_of(connection, viewer)
+        wanted = _wanted(
+            address=addresses.key(address) or address.strip().lower() if address else None,
+            record=record,
+            owner=owner_of(connection, user),
+            source=source,
+            viewer=viewer,
+            after=_cursor(before),
+        )
+        found = connection.execute(wanted.limit(limit + 1)).all()
+        owner = owner_of(connection, user)
+        rows = rows_for(connection, [row[1] for row in found[:limit]], owner, viewer)
+    last = found[limit - 1] if len(found) > limit else None
+    return Page(rows, f"{last[0]}:{last[1]}" if last is not None else None)
+
+
+def _cursor(before: str | None) -> tuple[int, int] | None:
+    if not before:
+        return None
+    when, colon, id_ = before.partition(":")
+    if not colon or not (when.isascii() and when.isdigit() and id_.isascii() and id_.isdigit()):
+        raise ValueError("before: allowed is what the page before gave as next")
+    return int(when), int(id_)
+
+
+def owner_of(connection: Connection, who: str | None) -> str | None:
+    """A user's login for their login or one of their addresses; else the address itself."""
+    if who is None:
+        return None
+    text = who.strip().lower()
+    names, users = schema.user_addresses.c, schema.users.c
+    login = connection.execute(
+        select(users.login)
+        .join(schema.user_addresses, names.user_id == users.id)
+        .where(names.address == (addresses.key(text) or text))
+    ).scalar()
+    return login if login is not None else text
+
+
+def _wanted(
+    *,
+    address: str | None,
+    record: int | None,
+    owner: str | None,
+    source: str | None,
+    viewer: str | None,
+    after: tuple[int, int] | None,
+) -> Select[Any]:
+    """(when, id) of the messages, in order. The narrowest filter leads, the others are looked up
+    for each of its rows."""
+    filters: list[tuple[FromClause, list[ColumnElement[bool]]]] = []
+    if record is not None:
+        filters.append((links, [links.c.record_id == record]))
+    if address is not None:
+        filters.append((participants, [participants.c.address == address]))
+    if owner is not None:
+        own = [sightings.c.owner == owner]
+        if source is not None:
+            own.append(sightings.c.source == source)
+        filters.append((sightings, own))
+    elif source is not None:
+        filters.append((sightings, [sightings.c.source == source]))
+    if viewer is not None:
+        for table, conditions in filters:
+            if table is not sightings:
+                conditions.append(_shown_to(viewer, table))
+    if not filters:
+        wanted = select(messages.when_us, messages.id)
+        key = tuple_(messages.when_us, messages.id)
+        if after is not None:
+            wanted = wanted.where(key < after)
+        return wanted.order_by(messages.when_us.desc(), messages.id.desc())
+    (table, conditions), *others = filters
+    when, id_ = table.c.when_us, table.c.message_id
+    wanted = select(when, id_).where(*conditions).distinct()
+    for other, more in others:
+        wanted = wanted.where(exists().where(other.c.message_id == id_, *more))
+    if after is not None:
+        wanted = wanted.where(tuple_(when, id_) < after)
+    return wanted.order_by(when.desc(), id_.desc())
+
+
+def _shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
+    """Whether a participant or link may be shown: not a Bcc, or the viewer is who sent it."""
+    seen = schema.sightings.alias()
+    open_ = and_(table.c.role != "bcc", table.c.capture_id.is_(None))
+    mine = exists().where(
+        seen.c.message_id == table.c.message_id,
+        seen.c.owner == viewer,
+        or_(table.c.capture_id.is_(None), seen.c.capture_id == table.c.capture_id),
+    )
+    return or_(open_, mine)
+
+
+# Rows
+
+
+def rows_for(
+    connection: Connection,
+    ids: Sequence[int],
+    owner: str | None = None,
+    viewer: str | None = None,
+) -> list[dict[str, Any]]:
+    """The contract's rows of these messages, in this order."""
+    found = {
+        row.id: row
+        for row in connection.execute(select(schema.messages).where(messages.id.in_(ids)))
+    }
+    seen = _by_message(connection, sightings, ids, sightings.c.seen_us, sightings.c.id)
+    people = _by_message(connection, participants, ids, participants.c.id)
+    files = _by_message(connection, schema.attachments, ids, schema.attachments.c.position)
+    linked = _links(connection, ids)
+    return [
+        _row(
+            found[id_],
+            seen.get(id_, []),
+            hide_bcc(people.get(id_, []), seen.get(id_, []), viewer),
+            hide_bcc(linked.get(id_, []), seen.get(id_, []), viewer),
+            files.get(id_, []),
+            owner or viewer,
+        )
+        for id_ in ids
+        if id_ in found
+    ]
+
+
+def _by_message(
+    connection: Connection, table: Any, ids: Sequence[int], *order: ColumnElement[Any]
+) -> dict[int, list[Row[Any]]]:
+    grouped: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(
+        select(table).where(table.c.message_id.in_(ids)).order_by(*order)
+    ):
+        grouped.setdefault(row.message_id, []).append(row)
+    return grouped
+
+
+def _links(connection: Connection, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    grouped: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(
+        select(links, records.kind, records.name)
+        .join(schema.records, records.id == links.c.record_id)
+        .where(links.c.message_id.in_(ids))
+        .order_by(links.c.record_id, links.c.id)
+    ):
+        grouped.setdefault(row.message_id, []).append(row)
+    return grouped
+
+
+def hide_bcc(
+    rows: Sequence[Row[Any]], seen: Sequence[Row[Any]], viewer: str | None
+) -> list[Row[Any]]:
+    """The participants or links that this viewer may see (see the module's text)."""
+    if viewer is None:
+        return list(rows)
+    mine = {sighting.capture_id for sighting in seen if sighting.owner == viewer}
+    return [
+        row
+        for row in rows
+        if (row.role != "bcc" and row.capture_id is None)
+        or (mine if row.capture_id is None else row.capture_id in mine)
+    ]
+
+
+def _row(
+    message: Row[Any],
+    seen: Sequence[Row[Any]],
+    people: Iterable[Row[Any]],
+    linked: Iterable[Row[Any]],
+    files: Iterable[Row[Any]],
+    owner: str | None,
+) -> dict[str, Any]:
+    """A message has one row however often it was seen: it is told as `owner` saw it, if they
+    did, else as it was seen first."""
+    mine = [sighting for sighting in seen if sighting.owner == owner]
+    first = next(iter([*mine, *seen]), None)
+    to: list[str] = []
+    cc: list[str] = []
+    for person in people:
+        if person.role == "to":
+            to.append(person.address)
+        elif person.role == "cc":
+            cc.append(person.address)
+    return {
+        "id": message.id,
+        "message_id": message.message_id or None,
+        "subject": message.subject,
+        "from": message.from_address,
+        "to": to,
+        "cc": cc,
+        "date": moment(message.when_us),
+        "direction": first.direction if first is not None else None,
+        "owner": first.owner if first is not None else None,
+        "source": sorted({sighting.source for sighting in seen}),
+        "status": first.status if first is not None else None,
+        "thread": None,
+        "records": _records(linked),
+        "attachments": [{"name": f.name, "bytes": f.bytes, "type": f.type} for f in files],
+        "owners": sorted({sighting.owner for sighting in seen}),
+        "from_name": message.from_name,
+        "preview": message.preview,
+        "flags": message.flags.split(),
+    }
+
+
+def _records(linked: Iterable[Row[Any]]) -> list[dict[str, Any]]:
+    """Each record once, by its best reason: a person in From is more than one in Cc."""
+    best: dict[int, Row[Any]] = {}
+    for link in linked:
+        known = best.get(link.record_id)
+        if known is None or _ROLES.index(link.role) < _ROLES.index(known.role):
+            best[link.record_id] = link
+    return [
+        {
+            "id": link.record_id,
+            "kind": link.kind,
+            "name": link.name,
+            "role": link.role,
+            "evidence": f"{link.evidence}: {link.address}",
+        }
+        for link in best.values()
+    ]
+
+
+def moment(us: int) -> str:
+    """Microseconds since 1970 as an ISO 8601 time in UTC."""
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

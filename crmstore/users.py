@@ -1,0 +1,222 @@
+"""Our people: logins, their addresses, whether their mail is taken into the CRM.
+
+A keeper. Promises: an address belongs to one user at most; whoever is made a user (or gains an
+address) finds the mail that was seen for that address before on their timeline; disabling stops
+the capture of a user's mail, not the mail. Every change is seen by ingest in its next batch.
+Cites: features.md A12, A15, A20; contract.md `mailweir user`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
+
+from crmstore import addresses, schema
+from crmstore.bulk import insert_rows
+from crmstore.charsets import clean
+from crmstore.store import Store, micros, next_ids
+
+__all__ = ["Conflict", "NoSuchUser", "User", "add", "change", "get", "listing", "set_enabled"]
+
+MAX_ADDRESSES = 200
+
+
+class Conflict(Exception):
+    """Somebody else has this login or address; the text says who."""
+
+
+class NoSuchUser(LookupError):
+    """There is no user of this login or address."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One of ours. `warnings` come with a change: what was done although it is odd."""
+
+    id: int
+    login: str
+    name: str
+    addresses: tuple[str, ...]
+    enabled: bool
+    created: float
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+
+def add(store: Store, login: str, *, name: str = "", emails: Sequence[str] = ()) -> User:
+    """A new user. `emails` default to the login, if that is an address."""
+    login = _login(login)
+    wanted = _keys(emails) or _keys([login] if addresses.key(login) else [])
+    with store.writing() as connection:
+        if connection.execute(select(users.id).where(users.login == login)).first():
+            raise Conflict(f"login {login} exists")
+        _free(connection, [*wanted, login], 0)
+        id_ = next_ids(connection, "users", 1)[0]
+        connection.execute(
+            insert(schema.users).values(
+                id=id_, login=login, name=clean(name)[:200], enabled=1, created_us=micros()
+            )
+        )
+        warnings = _give(connection, id_, login, wanted, 0)
+        _changed(connection)
+        return _load(connection, [id_], warnings)[0]
+
+
+def get(store: Store, who: str) -> User:
+    """By login or by one of the addresses."""
+    with store.reading() as connection:
+        return _load(connection, [_find(connection, who)])[0]
+
+
+def listing(store: Store, *, limit: int = 1_000, after: str = "") -> list[User]:
+    """All users by login; pages by the last login."""
+    with store.reading() as connection:
+        ids = connection.execute(
+            select(users.id).where(users.login > after).order_by(users.login).limit(limit)
+        ).scalars()
+        return _load(connection, ids.all())
+
+
+def change(
+    store: Store,
+    who: str,
+    *,
+    name: str | None = None,
+    add_emails: Sequence[str] = (),
+    remove_emails: Sequence[str] = (),
+) -> User:
+    """Another name, more addresses, fewer addresses. Mail that was seen stays where it is."""
+    with store.writing() as connection:
+        id_ = _find(connection, who)
+        user = _load(connection, [id_])[0]
+        if name is not None:
+            connection.execute(
+                update(schema.users).where(users.id == id_).values(name=clean(name)[:200])
+            )
+        gone = _keys(remove_emails)
+        if missing := set(gone) - set(user.addresses):
+            raise Conflict(f"{user.login} has no address {', '.join(sorted(missing))}")
+        if gone:
+            connection.execute(delete(schema.user_addresses).where(names.address.in_(gone)))
+        wanted = [a for a in _keys(add_emails) if a not in user.addresses]
+        _free(connection, wanted, id_)
+        warnings = _give(connection, id_, user.login, wanted, len(user.addresses))
+        _changed(connection)
+        return _load(connection, [id_], warnings)[0]
+
+
+def set_enabled(store: Store, who: str, enabled: bool) -> User:
+    """Whether this user's mail is taken into the CRM from now on."""
+    with store.writing() as connection:
+        id_ = _find(connection, who)
+        connection.execute(update(schema.users).where(users.id == id_).values(enabled=int(enabled)))
+        _changed(connection)
+        return _load(connection, [id_])[0]
+
+
+users = schema.users.c
+names = schema.user_addresses.c
+
+
+def _login(login: str) -> str:
+    text = login.strip().lower()
+    if not text or len(text) > addresses.MAX_ADDRESS or clean(text) != text or " " in text:
+        raise ValueError(f"{login[:100]!r} is no login: allowed is one word, like an address")
+    return addresses.key(text) or text
+
+
+def _keys(emails: Iterable[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for email in emails:
+        address = addresses.key(email)
+        if not address:
+            raise ValueError(f"{email[:100]!r} is no address")
+        found[address] = None
+    if len(found) > MAX_ADDRESSES:
+        raise ValueError(f"at most {MAX_ADDRESSES} addresses")
+    return list(found)
+
+
+def _find(connection: Connection, who: str) -> int:
+    text = who.strip().lower()
+    id_ = connection.execute(
+        select(users.id).where(users.login.in_({text, addresses.key(text)}))
+    ).scalar()
+    if id_ is None:
+        id_ = connection.execute(
+            select(names.user_id).where(names.address == addresses.key(text))
+        ).scalar()
+    if id_ is None:
+        raise NoSuchUser(f"no user {who[:100]!r}")
+    return int(id_)
+
+
+def _free(connection: Connection, wanted: Sequence[str], id_: int) -> None:
+    """Conflict if one of these is somebody's address or login already."""
+    taken = connection.execute(
+        select(names.address, users.login)
+        .join(schema.users, users.id == names.user_id)
+        .where(names.address.in_(wanted), names.user_id != id_)
+        .union(select(users.login, users.login).where(users.login.in_(wanted), users.id != id_))
+    ).first()
+    if taken is not None:
+        raise Conflict(f"{taken[0]} belongs to {taken[1]}")
+
+
+def _give(
+    connection: Connection, id_: int, login: str, wanted: Sequence[str], start: int
+) -> tuple[str, ...]:
+    """These addresses are this user's: mail seen for them is theirs, records lose them."""
+    rows = [(address, id_, start + n) for n, address in enumerate(wanted)]
+    insert_rows(connection, schema.user_addresses, ("address", "user_id", "position"), rows)
+    seen, other = schema.sightings, schema.sightings.alias()
+    for owner in dict.fromkeys([*wanted, login]):
+        # One capture is one sighting for a user, however many of their addresses it went to.
+        twice = exists().where(other.c.capture_id == seen.c.capture_id, other.c.owner == login)
+        mine = seen.c.owner == owner
+        if owner != login:
+            connection.execute(update(seen).where(mine, ~twice).values(owner=login, user_id=id_))
+        connection.execute(update(seen).where(mine).values(user_id=id_))
+    held = schema.record_addresses.c
+    clash = connection.execute(
+        select(held.address, held.record_id)
+        .where(held.address.in_([*wanted, login]), held.until_us.is_(None))
+        .order_by(held.record_id)
+        .limit(20)
+    )
+    return tuple(
+        f"{address} is also on record {record}: mail of ours keys no record from now on"
+        for address, record in clash
+    )
+
+
+def _changed(connection: Connection) -> None:
+    next_ids(connection, "people", 1)
+
+
+def _load(connection: Connection, ids: Sequence[int], warnings: tuple[str, ...] = ()) -> list[User]:
+    mine: dict[int, list[str]] = {}
+    for address, id_ in connection.execute(
+        select(names.address, names.user_id)
+        .where(names.user_id.in_(ids))
+        .order_by(names.user_id, names.position)
+    ):
+        mine.setdefault(id_, []).append(address)
+    rows = connection.execute(select(schema.users).where(users.id.in_(ids)).order_by(users.login))
+    return [
+        User(
+            row.id,
+            row.login,
+            row.name,
+            tuple(mine.get(row.id, ())),
+            bool(row.enabled),
+            row.created_us / 1e6,
+            warnings,
+        )
+        for row in rows
+    ]
+
+
+def count(store: Store) -> int:
+    """How many there are."""
+    with store.reading() as connection:
+        return int(connection.execute(select(func.count()).select_from(schema.users)).scalar_one())
