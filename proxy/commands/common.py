@@ -9,8 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -68,21 +70,70 @@ def settings(ctx: typer.Context) -> "Settings":
         raise Refusal(str(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command about people, records or mail works with."""
+
+    settings: "Settings"
+    store: "Store"
+    json: bool
+
+    def when(self, seconds: float | None) -> str | None:
+        """A time for the answer: UTC in JSON, the node's own time for people."""
+        if seconds is None:
+            return None
+        if self.json:
+            return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+        zone = ZoneInfo(self.settings.node.timezone)
+        return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M")
+
+
 @contextmanager
-def store(ctx: typer.Context) -> Iterator["Store"]:
-    """The store of this call, with its schema checked; its errors become one line."""
+def desk(ctx: typer.Context) -> Iterator[Desk]:
+    """Settings and store of this call, the schema checked; what goes wrong becomes one line."""
     from crmstore.store import SchemaOld, StoreError, open_store
 
-    opened = open_store(settings(ctx))
+    found = settings(ctx)
+    opened = open_store(found)
     try:
         opened.check_schema()
-        yield opened
+        yield Desk(found, opened, call(ctx).json)
     except SchemaOld as error:
         raise Refusal(str(error)) from None
     except StoreError as error:
         raise Refusal(str(error), code=1) from None
+    except LookupError as error:
+        # NoSuchUser, NoSuchRecord and their like say so in words; any other is a fault of ours.
+        if type(error).__module__.startswith("crmstore."):
+            raise Refusal(str(error), code=1) from None
+        raise
     finally:
         opened.close()
+
+
+def typed_addresses(option: str, texts: Sequence[str]) -> list[str]:
+    """Addresses as a person types them, checked with a word that helps."""
+    if not texts:
+        return []
+    from crmstore.typed import AddressRefused, check
+
+    found = []
+    for text in texts:
+        try:
+            typed = check(text)
+        except AddressRefused as error:
+            raise Refusal(f"{option}: {error}") from None
+        if typed.note:
+            warn(typed.note)
+        if typed.meant:
+            warn(f"{typed.address}: did you mean {typed.meant}?")
+        found.append(typed.address)
+    return found
+
+
+def warn(text: str) -> None:
+    """Something odd that was done all the same."""
+    sys.stderr.write(f"mailweir: note: {one_line(text)}\n")
 
 
 def no(line: str) -> NoReturn:

@@ -1,3 +1,5 @@
+"""emails, email, audit: what was captured."""
+
 import typer
 
 

@@ -1,5 +1,170 @@
+"""user: our own people, their addresses, whether their mail is taken into the CRM."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from proxy.commands.common import (
+    Desk,
+    Refusal,
+    desk,
+    put,
+    put_json,
+    put_lines,
+    put_pairs,
+    put_table,
+    typed_addresses,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from crmstore.users import User
+
+Who = Annotated[str, typer.Argument(metavar="USER", help="The login, or one of the addresses.")]
+Name = Annotated[str | None, typer.Option(metavar="NAME", help="What to call this person.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    pass
+    group = typer.Typer(rich_markup_mode=None)
+    for name, command in (
+        ("add", add),
+        ("list", list_),
+        ("show", show),
+        ("set", set_),
+        ("disable", disable),
+        ("enable", enable),
+    ):
+        group.command(name)(command)
+    app.add_typer(group, name="user", help="Our own people and their addresses.")
+
+
+def add(
+    ctx: typer.Context,
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="As it is given to AUTH.")],
+    name: Name = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A", help="An address; may be repeated. Default: the login."),
+    ] = None,
+) -> None:
+    """Add a user."""
+    from crmstore import users
+
+    emails = typed_addresses("--address", address or [])
+    with desk(ctx) as work, _arguments("LOGIN"):
+        _answer(work, users.add(work.store, login, name=name or "", emails=emails), "added")
+
+
+def list_(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000)] = 1000,
+    after: Annotated[str, typer.Option(metavar="LOGIN", help="Go on behind this one.")] = "",
+) -> None:
+    """List users."""
+    from crmstore import users
+
+    with desk(ctx) as work:
+        found = users.listing(work.store, limit=limit, after=after)
+        if work.json:
+            put_lines(_document(work, user) for user in found)
+        else:
+            put_table(
+                "",
+                ("login", "name", "addresses", "mail"),
+                [(u.login, u.name, ", ".join(u.addresses), _state(u)) for u in found],
+            )
+
+
+def show(ctx: typer.Context, user: Who) -> None:
+    """Show a user."""
+    from crmstore import users
+
+    with desk(ctx) as work:
+        _answer(work, users.get(work.store, user), "")
+
+
+def set_(
+    ctx: typer.Context,
+    user: Who,
+    name: Name = None,
+    add_address: Annotated[
+        list[str] | None, typer.Option(metavar="A", help="One more address; may be repeated.")
+    ] = None,
+    remove_address: Annotated[
+        list[str] | None, typer.Option(metavar="A", help="No longer theirs; may be repeated.")
+    ] = None,
+) -> None:
+    """Change name or addresses."""
+    from crmstore import users
+
+    if name is None and not add_address and not remove_address:
+        raise Refusal(
+            "user set: allowed are --name, --add-address and --remove-address, one needed"
+        )
+    more = typed_addresses("--add-address", add_address or [])
+    with desk(ctx) as work, _arguments("--remove-address"):
+        changed = users.change(
+            work.store, user, name=name, add_emails=more, remove_emails=remove_address or []
+        )
+        _answer(work, changed, "changed")
+
+
+def disable(ctx: typer.Context, user: Who) -> None:
+    """Take no more of this user's mail into the CRM; the mail itself goes on."""
+    _enabled(ctx, user, False)
+
+
+def enable(ctx: typer.Context, user: Who) -> None:
+    """Take this user's mail again, from now on."""
+    _enabled(ctx, user, True)
+
+
+def _enabled(ctx: typer.Context, user: str, enabled: bool) -> None:
+    from crmstore import users
+
+    with desk(ctx) as work:
+        changed = users.set_enabled(work.store, user, enabled)
+        _answer(work, changed, "enabled" if enabled else "disabled")
+
+
+@contextmanager
+def _arguments(name: str) -> Iterator[None]:
+    """What the store finds wrong with an argument, by the argument's name."""
+    from crmstore.users import Conflict
+
+    try:
+        yield
+    except Conflict as error:
+        raise Refusal(str(error), code=1) from None
+    except ValueError as error:
+        raise Refusal(f"{name}: {error}") from None
+
+
+def _answer(work: Desk, user: "User", done: str) -> None:
+    for warning in user.warnings:
+        warn(warning)
+    if work.json:
+        put_json(_document(work, user))
+        return
+    if done:
+        put(f"{done}: user {user.id}")
+    put_pairs(
+        {
+            "login": user.login,
+            "name": user.name,
+            "addresses": ", ".join(user.addresses),
+            "mail": _state(user),
+            "since": work.when(user.created),
+        }
+    )
+
+
+def _state(user: "User") -> str:
+    return "captured" if user.enabled else "not captured (disabled)"
+
+
+def _document(work: Desk, user: "User") -> dict[str, Any]:
+    return asdict(user) | {"created": work.when(user.created)}
