@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Row, select
 from crmstore import schema
 from crmstore.archive import Archive
 from crmstore.store import Store
-from crmstore.timeline import hide_bcc, moment, owner_of, rows_for
+from crmstore.timeline import hide_bcc, owner_of, rows_for
+from crmstore.times import moment
 
 __all__ = ["NoSuchEmail", "email", "raw"]
 

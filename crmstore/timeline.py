@@ -14,7 +14,6 @@ A keeper, read side. Cites: contract.md; features.md A2, A30; beyond.md 20.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -32,8 +31,9 @@ from sqlalchemy import (
 
 from crmstore import addresses, schema
 from crmstore.store import Store
+from crmstore.times import moment
 
-__all__ = ["Page", "hide_bcc", "moment", "owner_of", "page", "rows_for"]
+__all__ = ["Page", "hide_bcc", "owner_of", "page", "rows_for"]
 
 MAX_PAGE = 1_000
 
@@ -291,8 +291,3 @@ def _records(linked: Iterable[Row[Any]]) -> list[dict[str, Any]]:
         }
         for link in best.values()
     ]
-
-
-def moment(us: int) -> str:
-    """Microseconds since 1970 as an ISO 8601 time in UTC."""
-    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

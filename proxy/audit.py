@@ -1,75 +1,27 @@
 """Reconciliation: accepted = captured + excluded (by reason) + failed, with the chain verified.
 
-Reads the whole ledger in order and holds every frame against what the store made of it, then the
-journals against where the ledger ends. A gap is anything that breaks the promise "never a 250 for
-a message that the CRM does not have or has not recorded as excluded": a frame that is missing or
-altered, a message without capture, a capture without message, sighting or blob, a journal that
-does not follow the ledger. Each comes with its evidence: door, seq, capture id.
-
-Promises: changes nothing; bounded memory at any size (CHUNK rows, MAX_GAPS gaps kept, all
-counted); may run beside a working ingest. The chain is always verified from its beginning, also
-when only a span of time is counted. Cites: architecture.md "Journal"; beyond.md 1; JOURNAL.md.
+First the ledger against captures, messages and blobs (crmstore/ledger.py), then each door's
+journal against where its ledger ends. A gap is anything that breaks the promise "never a 250 for
+a message that the CRM does not have or has not recorded as excluded".
+Promises: changes nothing; bounded memory; may run beside doors and worker.
+Cites: architecture.md "Journal"; contract.md `mailweir audit`; JOURNAL.md.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, tuple_
-
-from crmstore import schema
+from crmstore import ledger
 from crmstore.archive import Archive
+from crmstore.ledger import AuditReport, Gap
 from crmstore.store import Store, micros
-from proxy.journalfmt import GENESIS, Damage
+from proxy.journalfmt import Damage
 from proxy.journalread import Position, follow, segment_path
-from proxy.tail import at_us, doors
+from proxy.tail import doors
 
 __all__ = ["AuditReport", "Gap", "reconcile"]
 
-CHUNK = 2_000
-MAX_GAPS = 1_000
 _TRIES = 5
 
-
-class Gap(NamedTuple):
-    """One piece of evidence. seq is 0 and capture_id "" where there is none to name."""
-
-    door: str
-    seq: int
-    capture_id: str
-    what: str
-
-
-@dataclass(slots=True)
-class AuditReport:
-    """The account. `pending` are messages that the journals hold and the store does not have yet,
-    or whose verdict is not there: they are neither accepted nor refused so far."""
-
-    accepted: int = 0
-    captured: int = 0
-    excluded: dict[str, int] = field(default_factory=dict)
-    failed: int = 0
-    refused: int = 0
-    pending: int = 0
-    frames: int = 0
-    chain_ok: bool = True
-    gaps: list[Gap] = field(default_factory=list)
-    gap_count: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything is accounted for."""
-        return self.gap_count == 0 and self.chain_ok
-
-    def gap(self, door: str, seq: int, capture_id: str, what: str, *, chain: bool = False) -> None:
-        self.gap_count += 1
-        if chain:
-            self.chain_ok = False
-        if len(self.gaps) < MAX_GAPS:
-            self.gaps.append(Gap(door, seq, capture_id, what))
+Evidence = tuple[int, str, str]  # seq, capture id, what
 
 
 def reconcile(
@@ -83,292 +35,70 @@ def reconcile(
 ) -> AuditReport:
     """The account of messages accepted from `since` up to `until` (seconds since 1970).
 
-    `deep` reads every blob and holds it against its digest; else it is only looked whether the
-    blob is there.
+    Messages that the store does not have yet, and those without verdict, are `pending`.
+    `deep` reads every blob.
     """
     report = AuditReport()
-    span = (micros(since) if since is not None else None, micros(until) if until else None)
-    audit = _Audit(store, archive, report, span, deep)
-    audit.ledger()
-    if since is None and until is None:
-        audit.captures_without_frames()
-    for door in sorted({*audit.ends, *doors(journal_dir)}):
-        _Journal(store, journal_dir / door, report).check()
+    told = ledger.account(
+        store,
+        archive,
+        report,
+        since_us=None if since is None else micros(since),
+        until_us=None if until is None else micros(until),
+        deep=deep,
+    )
+    for door in sorted({*told, *doors(journal_dir)}):
+        _journal(store, journal_dir / door, report)
     return report
 
 
-class _Chain:
-    """Where the verification of one door's chain stands."""
-
-    def __init__(self, door: str) -> None:
-        self.door = door
-        self.journal = ""
-        self.seq = 0
-        self.hash = GENESIS
-        self.kind = ""
-
-
-class _Audit:
-    """The ledger against captures, messages, sightings and blobs."""
-
-    def __init__(
-        self,
-        store: Store,
-        archive: Archive,
-        report: AuditReport,
-        span: tuple[int | None, int | None],
-        deep: bool,
-    ) -> None:
-        self.store = store
-        self.archive = archive
-        self.report = report
-        self.since, self.until = span
-        self.deep = deep
-        self.ends: set[str] = set()
-        self.message_frames = 0
-
-    def ledger(self) -> None:
-        chain = _Chain("")
-        for rows, captures, complete in self._chunks():
-            for row in rows:
-                if row.door != chain.door:
-                    chain = _Chain(row.door)
-                    self.ends.add(row.door)
-                self.report.frames += 1
-                header = _header(row)
-                self._link(chain, row, header)
-                if row.kind == "message":
-                    self._message(row, header, captures, complete)
-                elif row.kind == "verdict":
-                    self._verdict(row, header, captures)
-
-    def _chunks(self) -> Iterator[tuple[Sequence[Row[Any]], dict[str, Row[Any]], set[str]]]:
-        """Ledger rows with their captures, and the ids of captures whose message is complete."""
-        ledger = schema.ledger.c
-        key = tuple_(ledger.door, ledger.journal, ledger.seq)
-        last: tuple[str, str, int] = ("", "", -1)
-        while True:
-            with self.store.reading() as connection:
-                rows = connection.execute(
-                    select(schema.ledger).where(key > last).order_by(*key.clauses).limit(CHUNK)
-                ).all()
-                ids = {row.capture_id for row in rows if row.capture_id}
-                captures = _captures(connection, ids)
-                complete = _complete(connection, captures.values())
-            if not rows:
-                return
-            yield rows, captures, complete
-            last = (rows[-1].door, rows[-1].journal, rows[-1].seq)
-
-    # The chain
-
-    def _link(self, chain: _Chain, row: Row[Any], header: dict[str, Any]) -> None:
-        """sha256(previous hash + header) must be the hash, and no seq may be missing."""
-        report, door = self.report, row.door
-        if row.journal != chain.journal:
-            if chain.journal and chain.kind != "close":
-                report.gap(
-                    door, chain.seq, "", "the journal ends here without its end; another follows",
-                    chain=True,
-                )  # fmt: skip
-            chain.journal, chain.seq, chain.hash = row.journal, 0, GENESIS
-        if row.seq != chain.seq + 1:
-            report.gap(
-                door, chain.seq + 1, "", f"frames {chain.seq + 1} to {row.seq - 1} are missing",
-                chain=True,
-            )  # fmt: skip
-        elif hashlib.sha256(chain.hash + bytes(row.header)).digest() != bytes(row.hash):
-            report.gap(
-                door, row.seq, row.capture_id, "the chain is broken: this frame or the one before"
-                " was altered", chain=True,
-            )  # fmt: skip
-        if header.get("seq") != row.seq or header.get("type") != row.kind:
-            report.gap(door, row.seq, row.capture_id, "the header is not this frame's", chain=True)
-        chain.seq, chain.hash, chain.kind = row.seq, bytes(row.hash), row.kind
-
-    # Messages
-
-    def _message(
-        self,
-        row: Row[Any],
-        header: dict[str, Any],
-        captures: dict[str, Row[Any]],
-        complete: set[str],
-    ) -> None:
-        report = self.report
-        self.message_frames += bool(row.capture_id)
-
-        def gap(what: str) -> None:
-            report.gap(row.door, row.seq, row.capture_id, what)
-
-        at = at_us(header.get("time"), 0)
-        counted = (self.since is None or at >= self.since) and (
-            self.until is None or at < self.until
-        )
-        capture = captures.get(row.capture_id)
-        if capture is None:
-            report.accepted += counted
-            gap("a message without capture")
-            return
-        if (capture.door, capture.journal, capture.seq) != (row.door, row.journal, row.seq):
-            gap(f"its capture belongs to frame {capture.seq} of {capture.door}")
-        if capture.sha256 != header.get("sha256"):
-            gap("its capture is of another body")
-        if capture.disposition == "pending":
-            report.pending += counted
-            return
-        if capture.disposition == "refused":
-            report.refused += counted
-            return
-        report.accepted += counted
-        if capture.disposition == "excluded":
-            if counted:
-                reasons = report.excluded
-                reasons[capture.reason] = reasons.get(capture.reason, 0) + 1
-            return
-        if capture.disposition == "failed":
-            report.failed += counted
-            return
-        report.captured += counted
-        if row.capture_id not in complete:
-            gap("captured, but its message or its sighting is missing")
-        there = self.archive.verify if self.deep else self.archive.exists
-        if not there(capture.sha256):
-            gap("captured, but its body is missing or damaged in the archive")
-
-    def _verdict(
-        self, row: Row[Any], header: dict[str, Any], captures: dict[str, Row[Any]]
-    ) -> None:
-        capture = captures.get(row.capture_id)
-        if capture is None:
-            self.report.gap(row.door, row.seq, row.capture_id, "a verdict without capture")
-        elif capture.disposition == "pending":
-            self.report.gap(row.door, row.seq, row.capture_id, "decided, but still pending")
-        elif capture.verdict_seq == row.seq:
-            refused = header.get("outcome") == "refused"
-            if refused != (capture.disposition == "refused"):
-                what = f"the verdict is {header.get('outcome')}, the capture {capture.disposition}"
-                self.report.gap(row.door, row.seq, row.capture_id, what)
-
-    def captures_without_frames(self) -> None:
-        """Captures that no frame tells of: somebody wrote into the store."""
-        with self.store.reading() as connection:
-            count = connection.execute(
-                select(func.count()).select_from(schema.captures)
-            ).scalar_one()
-            if count <= self.message_frames:
-                return
-            captures, ledger = schema.captures, schema.ledger
-            frame = (
-                select(ledger.c.id)
-                .where(
-                    ledger.c.door == captures.c.door,
-                    ledger.c.journal == captures.c.journal,
-                    ledger.c.seq == captures.c.seq,
-                )
-                .exists()
-            )
-            for row in connection.execute(select(captures).where(~frame).limit(MAX_GAPS)):
-                self.report.gap(row.door, row.seq, row.capture_id, "a capture without frame")
-
-
-def _header(row: Row[Any]) -> dict[str, Any]:
-    try:
-        header = json.loads(bytes(row.header))
-    except (ValueError, RecursionError):
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
-def _captures(connection: Connection, ids: set[str]) -> dict[str, Row[Any]]:
-    column = schema.captures.c.capture_id
-    rows = connection.execute(select(schema.captures).where(column.in_(sorted(ids))))
-    return {row.capture_id: row for row in rows}
-
-
-def _complete(connection: Connection, captures: Any) -> set[str]:
-    """The captures that have both: a sighting of their own and the message it is of."""
-    sightings, messages, known = schema.sightings.c, schema.messages.c, schema.captures.c
-    ids = sorted(c.capture_id for c in captures if c.disposition == "captured")
-    rows = connection.execute(
-        select(sightings.capture_id)
-        .join(schema.captures, known.capture_id == sightings.capture_id)
-        .join(schema.messages, messages.id == sightings.message_id)
-        .where(sightings.capture_id.in_(ids), messages.sha256 == known.sha256)
-        .distinct()
-    )
-    return set(rows.scalars())
-
-
-class _Journal:
+def _journal(store: Store, folder: Path, report: AuditReport) -> None:
     """One door's journal against the end of its ledger."""
+    for _ in range(_TRIES):
+        try:
+            pending, found = _behind(store, folder)
+        except FileNotFoundError:
+            continue  # ingested and deleted under our eyes: begin again where it is now
+        report.pending += pending
+        for seq, capture_id, what in found:
+            report.gap(folder.name, seq, capture_id, what, chain=True)
+        return
+    report.gap(folder.name, 0, "", "the journal changes too fast to be read")
 
-    def __init__(self, store: Store, folder: Path, report: AuditReport) -> None:
-        self.store = store
-        self.folder = folder
-        self.door = folder.name
-        self.report = report
 
-    def check(self) -> None:
-        for _ in range(_TRIES):
-            try:
-                pending, damage = self._read()
-            except FileNotFoundError:
-                continue  # ingested and deleted under our eyes: begin again where it is now
-            self.report.pending += pending
-            for seq, what in damage:
-                self.report.gap(self.door, seq, "", what, chain=True)
-            return
-        self.report.gap(self.door, 0, "", "the journal changes too fast to be read")
-
-    def _read(self) -> tuple[int, list[tuple[int, str]]]:
-        with self.store.reading() as connection:
-            position, damage = self._position(connection)
-            damage += self._lost_bodies(connection)
-        pending = 0
-        first = position is None
-        for number, item in follow(self.folder, position):
-            if isinstance(item, Damage):
-                seq = item.first_seq or 0
-                damage.append((seq, f"segment {number}: {item.reason}, from frame {seq or '?'}"))
-                continue
-            if first and item.seq != 1:
-                damage.append((item.seq, f"the journal begins at frame {item.seq}"))
-            elif item.linked is False:
-                damage.append((item.seq, "the chain is broken before this frame"))
-            first = False
-            pending += item.kind == "message"
-        return pending, damage
-
-    def _position(self, connection: Connection) -> tuple[Position | None, list[tuple[int, str]]]:
-        """Where the store says it is, held against the ledger's last frame."""
-        table, ledger = schema.journal_positions, schema.ledger.c
-        row = connection.execute(select(table).where(table.c.door == self.door)).first()
-        last = connection.execute(
-            select(ledger.journal, ledger.seq, ledger.hash)
-            .where(ledger.door == self.door)
-            .order_by(ledger.journal.desc(), ledger.seq.desc())
-            .limit(1)
-        ).first()
-        if row is None:
-            said = "frames in the ledger and no position" if last is not None else ""
-            return None, [(0, said)] if said else []
-        position = Position(row.segment, row.offset, row.seq, bytes(row.hash))
-        if last is None or tuple(last) != (row.journal, row.seq, row.hash):
-            return position, [(row.seq, "the ledger does not end where ingest says it stands")]
-        return position, []
-
-    def _lost_bodies(self, connection: Connection) -> list[tuple[int, str]]:
-        """Messages that wait for their verdict and whose segment is gone."""
-        captures = schema.captures.c
-        rows = connection.execute(
-            select(captures.seq, captures.segment)
-            .where(captures.door == self.door, captures.disposition == "pending")
-            .order_by(captures.seq)
-            .limit(MAX_GAPS)
-        )
-        return [
-            (row.seq, f"waits for its verdict, and segment {row.segment} is gone")
-            for row in rows
-            if not segment_path(self.folder, row.segment).exists()
-        ]
+def _behind(store: Store, folder: Path) -> tuple[int, list[Evidence]]:
+    """Messages behind the store's position, and what is wrong on the way to them."""
+    found: list[Evidence] = []
+    stands, end = ledger.end_of(store, folder.name)
+    if (stands is None) != (end is None) or (
+        stands is not None
+        and end is not None
+        and (stands.journal, stands.seq, stands.hash) != (end.journal, end.seq, end.hash)
+    ):
+        seq = end.seq if end is not None else 0
+        found.append((seq, "", "the ledger does not end where ingest says it stands"))
+    position = (
+        Position(stands.segment, stands.offset, stands.seq, stands.hash)
+        if stands is not None
+        else None
+    )
+    pending = 0
+    first = position is None
+    for number, item in follow(folder, position):
+        if isinstance(item, Damage):
+            what = f"segment {number}: {item.reason}"
+            if item.last_seq is not None:
+                what += f", frames {item.first_seq} to {item.last_seq}"
+            found.append((item.first_seq or 0, "", what))
+            continue
+        if first and item.seq != 1:
+            found.append((item.seq, item.id, f"the journal begins at frame {item.seq}"))
+        elif item.linked is False:
+            found.append((item.seq, item.id, "the chain is broken before this frame"))
+        first = False
+        pending += item.kind == "message"
+    for seq, capture_id, segment in ledger.waiting(store, folder.name):
+        if not segment_path(folder, segment).exists():
+            what = f"it waits for its verdict, and segment {segment} is gone"
+            found.append((seq, capture_id, what))
+    return pending, found

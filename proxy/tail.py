@@ -11,11 +11,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from crmstore.intake import LedgerRow, Pending, Place
+from crmstore.times import at_us
 from proxy.captureid import is_capture_id
 from proxy.journalfmt import Damage, Frame
 from proxy.journalread import (
@@ -28,7 +28,7 @@ from proxy.journalread import (
     segment_path,
 )
 
-__all__ = ["Item", "Tail", "at_us", "doors"]
+__all__ = ["Item", "Tail", "doors"]
 
 _KINDS = frozenset({"open", "message", "verdict", "close"})
 _QUIET = 0.05  # seconds; file times are coarser than writes
@@ -73,14 +73,6 @@ def doors(journal_dir: Path) -> list[str]:
             return sorted(entry.name for entry in entries if entry.is_dir())
     except FileNotFoundError:
         return []
-
-
-def at_us(text: object, default: int) -> int:
-    """A frame's time in microseconds since 1970."""
-    try:
-        return round(datetime.fromisoformat(str(text)).timestamp() * 1_000_000)
-    except (ValueError, OverflowError):
-        return default
 
 
 class Tail:
