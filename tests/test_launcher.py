@@ -208,6 +208,13 @@ def test_a_python_without_ensurepip_is_told_what_to_do(
     assert "run 'apt-get install python3-venv' as root, then this again\n" in err
 
 
+def test_a_folder_that_may_not_be_written_is_named(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = checkout.run("x", MAILWEIR_VENV=str(tmp_path / "file/venv"))
+    assert code == 2
+    assert err.startswith(f"mailweir: cannot make {tmp_path}/file/venv: run this once as the owner")
+
+
 def test_a_python_that_is_gone_makes_it_anew(used: Checkout) -> None:
     (used.venv / "made-from/python").write_text("/usr/bin/python3.10\n")
     code, out, err = used.run("x")
