@@ -20,10 +20,36 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 ENV_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 ENV_NAME = "MAILWEIR_PROCESS"
 
+FILE_BYTES = 65536  # three times what all series of this module take
+FILES = ("counter", "histogram", "gauge_mostrecent")
+
+
+def _have_room(folder: str, name: str) -> bool:
+    """Make the files with real blocks behind every page, or say that the disk has none.
+
+    prometheus_client makes them sparse. A process that first touches such a page on a full disk is
+    killed by SIGBUS (mmap(2)): numbers must not end a door.
+    """
+    try:
+        for kind in FILES:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            fd = os.open(os.path.join(folder, f"{kind}_{name}.db"), flags, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, max(FILE_BYTES, os.fstat(fd).st_size))
+            finally:
+                os.close(fd)
+    except OSError:
+        return False
+    return True
+
+
 if ENV_FOLDER in os.environ:
     # Must stand before the first metric: the default names files by pid.
     _name = os.environ.get(ENV_NAME) or f"pid{os.getpid()}"
-    values.ValueClass = values.MultiProcessValue(lambda: _name)  # type: ignore[no-untyped-call]
+    if _have_room(os.environ[ENV_FOLDER], _name):
+        values.ValueClass = values.MultiProcessValue(lambda: _name)  # type: ignore[no-untyped-call]
+    else:
+        values.ValueClass = values.MutexValue  # counted in this process only, until its next start
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 DOORS = frozenset({"inbound", "submission", "lmtp"})
