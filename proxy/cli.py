@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.commands import mail, people, records, service, setup
+from proxy.commands import account, mail, people, records, service, setup
 from proxy.commands.common import Call, Refusal, one_line
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ service.add_to(app)
 people.add_to(app)
 records.add_to(app)
 mail.add_to(app)
+account.add_to(app)
 
 
 def _version(wanted: bool) -> None:

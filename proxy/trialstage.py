@@ -32,8 +32,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 45.0
 STOP_SECONDS = 25.0
 
+_OURS = "# Written by `mailweir try`"
 _CONFIG = """\
-# Written by `mailweir try`: the whole appliance on loopback, before a practice mail server.
 [node]
 hostname = "relay.example.com"
 domains = ["example.com"]
@@ -105,8 +105,11 @@ class Stage:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.config = self.folder / "mailweir.toml"
             self.log = self.folder / "mailweir.log"
+            if self.config.exists() and not self.config.read_text().startswith(_OURS):
+                raise CannotStart(f"--data {self.folder}: allowed is a folder of its own; this one"
+                                  " has another mailweir.toml")  # fmt: skip
             self.ports = _ports(self._base)
-            self.config.write_text(_CONFIG.format(host=HOST, **self.ports))
+            self.config.write_text(f"{_OURS}\n{_CONFIG.format(host=HOST, **self.ports)}")
             certificate, key = selfsigned.make("relay.example.com", datetime.now(UTC))
             (self.folder / "cert.pem").write_bytes(certificate)
             (self.folder / "key.pem").touch(mode=0o600)

@@ -87,6 +87,12 @@ class Desk:
         zone = ZoneInfo(self.settings.node.timezone)
         return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M")
 
+    def local(self, moment: str | None) -> str:
+        """An ISO time of the store as the node's own time, for people."""
+        if moment is None:
+            return ""
+        return self.when(datetime.fromisoformat(moment).timestamp()) or ""
+
 
 @contextmanager
 def desk(ctx: typer.Context) -> Iterator[Desk]:

@@ -1,7 +1,196 @@
-"""emails, email, audit: what was captured."""
+"""emails, email: what was captured, newest first, and one message with its evidence."""
+
+import base64
+import sys
+from typing import Annotated, Any, Literal
 
 import typer
 
+from proxy.commands.common import (
+    Desk,
+    Refusal,
+    desk,
+    put,
+    put_json,
+    put_lines,
+    put_pairs,
+    put_table,
+    size,
+    warn,
+)
+
+Source = Literal["submission", "inbound"]
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
+
 
 def add_to(app: typer.Typer) -> None:
-    pass
+    app.command("emails")(emails)
+    group = typer.Typer(rich_markup_mode=None)
+    group.command("show")(show)
+    group.command("raw")(raw)
+    group.command("explain")(explain)
+    app.add_typer(group, name="email", help="One message.")
+
+
+def emails(
+    ctx: typer.Context,
+    address: Annotated[
+        str | None, typer.Option(metavar="A", help="Somebody who takes part.")
+    ] = None,
+    record: Annotated[int | None, typer.Option(metavar="ID", help="Linked to this record.")] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="U", help="Seen for this user of ours.")
+    ] = None,
+    source: Annotated[Source | None, typer.Option(help="How it came to us.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000)] = 50,
+    before: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="The next page, as this one names it.")
+    ] = None,
+) -> None:
+    """The timeline, newest first."""
+    from crmstore import records, timeline
+
+    with desk(ctx) as work:
+        if record is not None:
+            records.show(work.store, record)  # one that is not there is not an empty timeline
+        try:
+            page = timeline.page(
+                work.store,
+                address=address,
+                record=record,
+                user=user,
+                source=source,
+                limit=limit,
+                before=before,
+            )
+        except ValueError as error:
+            raise Refusal(f"--{error}") from None
+        if work.json:
+            put_lines(page.rows)
+        else:
+            put_table(
+                "",
+                ("id", "date", "direction", "from", "to", "subject", "status", "records"),
+                [_row(work, row) for row in page.rows],
+            )
+        if page.next is not None:
+            warn(f"more with --before {page.next}")
+
+
+def _row(work: Desk, row: dict[str, Any]) -> tuple[object, ...]:
+    files = len(row["attachments"])
+    return (
+        row["id"],
+        work.local(row["date"]),
+        row["direction"],
+        row["from"],
+        ", ".join([*row["to"], *row["cc"]]),
+        row["subject"] + (f" [{files} file{'s' if files > 1 else ''}]" if files else ""),
+        row["status"],
+        ", ".join(f"{one['kind']} {one['id']}" for one in row["records"]),
+    )
+
+
+def show(ctx: typer.Context, id: Id) -> None:
+    """One message: people, files, sightings, records."""
+    from crmstore import message
+
+    with desk(ctx) as work:
+        found = message.email(work.store, id)
+        if work.json:
+            put_json(found)
+            return
+        put_pairs(
+            {
+                "id": found["id"],
+                "subject": found["subject"],
+                "date": work.local(found["date"]),
+                "message-id": found["message_id"],
+                "size": size(found["bytes"]),
+                "flags": " ".join(found["flags"]),
+                **_people(found),
+            }
+        )
+        for file in found["attachments"]:
+            put(f"file  {file['name']} ({file['type']}, {size(file['bytes'])})")
+        for record in found["records"]:
+            put(f"record  {record['kind']} {record['id']} {record['name']}: {record['evidence']}")
+        for sighting in found["sightings"]:
+            put(_sighting(work, sighting))
+            for recipient in sighting.get("envelope", {}).get("recipients", []):
+                put(
+                    f"    {recipient['address']}: {recipient['outcome']} {recipient['reply'] or ''}"
+                )
+        if found["preview"]:
+            put()
+            put(found["preview"])
+
+
+def _people(found: dict[str, Any]) -> dict[str, str]:
+    people: dict[str, list[str]] = {}
+    for person in found["participants"]:
+        name = f"{person['name']} <{person['address']}>" if person["name"] else person["address"]
+        people.setdefault(person["role"], []).append(name)
+    return {role: ", ".join(names) for role, names in people.items()}
+
+
+def _sighting(work: Desk, sighting: dict[str, Any]) -> str:
+    client = sighting.get("client") or {}
+    parts = [
+        f"seen  {work.local(sighting['seen'])} {sighting['direction']} for {sighting['owner']}",
+        f"by {sighting['source']}",
+        f"from {client['ip']}" if client.get("ip") else "",
+        f"as {client['auth']}" if client.get("auth") else "",
+        f"({sighting['status']}, capture {sighting['capture_id']})",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def raw(ctx: typer.Context, id: Id) -> None:
+    """The bytes as they were sent, to standard output."""
+    from crmstore import message
+    from crmstore.archive import BlobDamaged, BlobMissing, open_archive
+
+    with desk(ctx) as work:
+        try:
+            chunks = message.raw(work.store, open_archive(work.settings), id)
+            if work.json:
+                content = b"".join(chunks)
+                text = base64.b64encode(content).decode("ascii")
+                put_json({"id": id, "bytes": len(content), "base64": text})
+                return
+            for chunk in chunks:
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        except (BlobMissing, BlobDamaged) as error:
+            raise Refusal(f"email {id}: {type(error).__name__}: {error}", code=1) from None
+
+
+def explain(ctx: typer.Context, id: Id) -> None:
+    """Why a message is on the records it is on."""
+    from crmstore import message
+
+    with desk(ctx) as work:
+        found = message.email(work.store, id)
+        names = {record["id"]: record for record in found["records"]}
+        links = [
+            {**link, "kind": names[link["record"]]["kind"], "name": names[link["record"]]["name"]}
+            for link in found["links"]
+        ]
+        people = [
+            {**person, "keys": sorted({k["record"] for k in links if k["address"] == address})}
+            for person in found["participants"]
+            if (address := person["address"])
+        ]
+        if work.json:
+            put_json({"id": id, "participants": people, "links": links})
+            return
+        put(f"email {id}: {found['subject']}")
+        for person in people:
+            keyed = ", ".join(f"record {key}" for key in person["keys"]) or "no record"
+            put(f"  {person['role']} {person['address']} ({person['evidence']}): {keyed}")
+        for link in links:
+            put(
+                f"  {link['kind']} {link['record']} {link['name']}:"
+                f" {link['role']} {link['address']}, {link['evidence']}"
+            )

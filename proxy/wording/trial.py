@@ -47,6 +47,10 @@ TEXTS: dict[str, Text] = {
         "The mail server is back, and the queue has delivered",
         "メールサーバーの復旧後、キューから配送完了",
     ),
+    "trial.late": Text(
+        "Jordan becomes a lead only now, and the earlier mail is linked",
+        "ジョーダンさんを今になってリードに登録すると、以前のメールも結び付いた",
+    ),
     "trial.captured": Text(
         "Everything that was accepted is captured and linked",
         "受理されたメールはすべて記録され、顧客に結び付いた",
