@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from config import certs
 from config.rules import Problem, Refused
-from config.secret import read_secret
+from config.secret import read_access_key, read_secret
 from config.settings import Settings
 
 ENVIRONMENT = "MAILWEIR_CONFIG"
@@ -181,6 +181,15 @@ def _files(settings: Settings, now: datetime) -> Iterator[Problem]:
         except ValueError:
             allowed = "a file with the password on its first line, in UTF-8, at most 4096 octets"
             yield Problem("outbound.password_file", outbound.password_file, allowed)
+    if path := settings.store.blobs_credentials_file:
+        key = "store.blobs_credentials_file"
+        try:
+            read_access_key(path)
+        except OSError as error:
+            yield Problem(key, path, f"a readable file ({error.strerror})")
+        except ValueError:
+            allowed = "a file with ACCESS_KEY_ID:SECRET_ACCESS_KEY on its first line, in UTF-8"
+            yield Problem(key, path, allowed)
 
 
 def _pair(at: str, cert: Path, key: Path, now: datetime) -> Iterator[Problem]:

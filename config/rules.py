@@ -11,24 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from config.targets import HopTarget, ListenAddress, Network
+from config.targets import PRIVATE, HopTarget, ListenAddress, Network
 
 if TYPE_CHECKING:
-    from config.settings import Outbound, Settings, SmtpListener
+    from config.settings import Outbound, Settings, SmtpListener, Store
 
 # The widest public networks that may be trusted. A larger one is nearly always a slip, and the
 # slip is an open relay; who really owns more lists the parts.
 WIDEST_V4, WIDEST_V6 = 16, 32
-
-# Networks that are never somebody else's (RFC 1918, 3927, 4193, 4291, 6598). The standard library's
-# is_private is not used: on some Python 3.11 it calls 0.0.0.0/0 private.
-_PRIVATE = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
-        "100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10",
-    )
-)  # fmt: skip
 
 LATER = "not available in this version"
 
@@ -78,6 +68,7 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         yield from _loop(f"{at}.next_hop", listener.next_hop, settings)
     if not settings.node.domains:
         yield Problem("node.domains", [], "our own mail domains, at least one")
+    yield from _blobs(settings.store)
     yield from _outbound(settings.outbound)
     yield from _loop("outbound.route", settings.outbound.route, settings)
 
@@ -98,12 +89,6 @@ def _later(settings: "Settings") -> Iterator[Problem]:
     if store.url != "sqlite":
         postgres = store.url.startswith("postgresql")
         yield Problem("store.url", store.url, f'"sqlite"{_later_if(postgres, "PostgreSQL")}')
-    if store.blobs != "file":
-        s3 = store.blobs.startswith("s3:")
-        yield Problem("store.blobs", store.blobs, f'"file"{_later_if(s3, "S3")}')
-    for key in ("blobs_endpoint", "blobs_region"):
-        if value := getattr(store, key):
-            yield Problem(f"store.{key}", value, f"nothing: S3 is {LATER}")
     if store.durability != "local":
         yield Problem("store.durability", store.durability, f'"local": "shared" is {LATER}')
     for number, imap in enumerate(settings.imap):
@@ -202,7 +187,7 @@ def _too_wide(network: Network) -> bool:
         return False
     return not any(
         private.version == network.version and network.subnet_of(private)  # type: ignore[arg-type]
-        for private in _PRIVATE
+        for private in PRIVATE
     )
 
 
@@ -214,6 +199,26 @@ def _next_hop(at: str, listener: "SmtpListener") -> Iterator[Problem]:
         yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, '"verify": next_hop_ca is set')
     if listener.allow_private and hop.kind != "mx":
         yield Problem(f"{at}.allow_private", True, 'false: it only concerns next_hop = "mx"')
+
+
+def _blobs(store: "Store") -> Iterator[Problem]:
+    endpoint = store.blobs_endpoint
+    if not store.blobs.bucket:
+        keys = "blobs_endpoint blobs_region blobs_credentials_file blobs_allow_http".split()
+        for key in keys:
+            if value := getattr(store, key):
+                allowed = 'nothing with blobs = "file"'
+                yield Problem(f"store.{key}", value if value is True else str(value), allowed)
+        return
+    plain = endpoint is not None and endpoint.scheme == "http"
+    if store.blobs_allow_http and not plain:
+        yield Problem("store.blobs_allow_http", True, "false: blobs_endpoint is not http://")
+    elif plain and endpoint is not None and not endpoint.near and not store.blobs_allow_http:
+        allowed = (
+            '"https://...", or an address that is loopback or private, or blobs_allow_http = true:'
+            " mail would cross a network in clear"
+        )
+        yield Problem("store.blobs_endpoint", str(endpoint), allowed)
 
 
 def _outbound(outbound: "Outbound") -> Iterator[Problem]:

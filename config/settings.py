@@ -26,13 +26,20 @@ from pydantic import (
 )
 
 from config import rules, targets
-from config.secret import Secret, read_secret
-from config.targets import AddressPattern, HopTarget, ListenAddress, Network
+from config.secret import AccessKey, Secret, read_access_key, read_secret
+from config.targets import (
+    AddressPattern,
+    BlobPlace,
+    Endpoint,
+    HopTarget,
+    ListenAddress,
+    Network,
+)
 
 __all__ = [
-    "AddressPattern", "Bounce", "Capture", "Drop", "Hold", "HopTarget", "Http", "ImapListener",
-    "Journal", "Limits", "ListenAddress", "Network", "Node", "Outbound", "Secret", "Settings",
-    "SmtpListener", "Store",
+    "AddressPattern", "BlobPlace", "Bounce", "Capture", "Drop", "Endpoint", "Hold", "HopTarget",
+    "Http", "ImapListener", "Journal", "Limits", "ListenAddress", "Network", "Node", "Outbound",
+    "Secret", "Settings", "SmtpListener", "Store",
 ]  # fmt: skip
 
 
@@ -62,6 +69,9 @@ Seconds = Annotated[float, BeforeValidator(targets.parse_duration)]
 Bytes = Annotated[int, BeforeValidator(targets.parse_size)]
 Listen = Annotated[ListenAddress, PlainValidator(targets.parse_listen)]
 Hop = Annotated[HopTarget, PlainValidator(targets.parse_hop)]
+Blobs = Annotated[BlobPlace, PlainValidator(targets.parse_blobs)]
+BlobEndpoint = Annotated[Endpoint | None, PlainValidator(targets.parse_endpoint)]
+Region = Annotated[StrictStr, Field(pattern=r"^[a-z0-9-]{0,64}$")]
 Cidr = Annotated[Network, PlainValidator(targets.parse_network)]
 Hostname = Annotated[str, PlainValidator(targets.parse_hostname)]
 Domain = Annotated[str, PlainValidator(targets.parse_domain)]
@@ -92,10 +102,18 @@ class Node(Table):
 
 class Store(Table):
     url: StrictStr = "sqlite"
-    blobs: StrictStr = "file"
-    blobs_endpoint: StrictStr = ""
-    blobs_region: StrictStr = ""
+    blobs: Blobs = BlobPlace()
+    blobs_endpoint: BlobEndpoint = None  # AWS
+    blobs_region: Region = ""
+    blobs_credentials_file: FilePath | None = None
+    blobs_allow_http: StrictBool = False
     durability: Literal["local", "shared"] = "local"
+
+    @property
+    def blobs_credentials(self) -> AccessKey | None:
+        """Read at each use, so that changed keys need no restart."""
+        path = self.blobs_credentials_file
+        return read_access_key(path) if path else None
 
 
 class SmtpListener(Table):

@@ -6,7 +6,7 @@ is folded, because DNS compares that way (RFC 4343); nothing else is guessed.
 
 Notations: durations ("5d"), sizes ("512 MiB"), listen addresses ("[::1]:25"), next hops
 ("lmtp:///run/dovecot/lmtp"), networks in CIDR form, host and domain names, address patterns
-("*@lawyer.example").
+("*@lawyer.example"), places of blobs ("s3://bucket/prefix") and their endpoints.
 """
 
 import ipaddress
@@ -29,13 +29,28 @@ HOP_ALLOWED = (
 NETWORK_ALLOWED = 'a network like "192.0.2.0/24" or "2001:db8::/32", or one address'
 HOSTNAME_ALLOWED = 'a full host name like "mail.example.com"'
 DOMAIN_ALLOWED = 'a mail domain like "example.com"'
+BLOBS_ALLOWED = '"file" or "s3://bucket/prefix"'
+ENDPOINT_ALLOWED = 'an address like "https://s3.example.com" or "http://127.0.0.1:8333"'
 PATTERN_ALLOWED = 'an address like "hr@example.com" or a pattern like "*@lawyer.example"'
+
+# Networks that are never somebody else's (RFC 1918, 3927, 4193, 4291, 6598). The standard library's
+# is_private is not used: on some Python 3.11 it calls 0.0.0.0/0 private.
+PRIVATE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
+        "100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d|w)", re.ASCII)
 _SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
+# What S3 takes as a bucket's name, and letters of a prefix that no server and no proxy rewrites.
+_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]", re.ASCII)
+_PREFIX = re.compile(r"[A-Za-z0-9_.=-]{1,100}(?:/[A-Za-z0-9_.=-]{1,100}){0,9}", re.ASCII)
 _DEFAULT_PORT = {"smtp": 25, "smtps": 465, "lmtp": 24}
 
 
@@ -64,6 +79,43 @@ class HopTarget:
         if self.unix_path is not None:
             return f"{self.kind}://{self.unix_path}"
         return f"{self.kind}://{ListenAddress(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPlace:
+    """Where blobs lie: in data_dir/blobs (bucket is ""), or in a bucket, under a prefix."""
+
+    bucket: str = ""
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        if not self.bucket:
+            return "file"
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The server of a bucket."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + (f":{self.port}" if self.port else "")
+
+    @property
+    def near(self) -> bool:
+        """On this machine, or at an address that is no one else's; of a name we cannot know."""
+        if self.host == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return any(address in network for network in PRIVATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +251,44 @@ def parse_pattern(value: object) -> AddressPattern:
     return AddressPattern(tuple(local.split("*")), tuple(domain.split("*")))
 
 
+def parse_blobs(value: object) -> BlobPlace:
+    if isinstance(value, BlobPlace):
+        return value
+    if value == "file":
+        return BlobPlace()
+    if not isinstance(value, str) or not value.startswith("s3://"):
+        raise ValueError(BLOBS_ALLOWED)
+    bucket, _, prefix = value.removeprefix("s3://").partition("/")
+    prefix = prefix.removesuffix("/")
+    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+        raise ValueError(f"{BLOBS_ALLOWED}; a bucket has 3 to 63 of a-z, 0-9, - and .")
+    if prefix and (not _PREFIX.fullmatch(prefix) or {".", ".."} & set(prefix.split("/"))):
+        raise ValueError(f"{BLOBS_ALLOWED}; a prefix has letters, digits, - _ . = and /")
+    return BlobPlace(bucket, prefix)
+
+
+def parse_endpoint(value: object) -> Endpoint | None:
+    """The server of a bucket; None: the one of AWS. Keys have a file, so none may stand here."""
+    if value is None or isinstance(value, Endpoint):
+        return value
+    if value == "":
+        return None
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(ENDPOINT_ALLOWED)
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(ENDPOINT_ALLOWED) from None
+    if "@" in parts.netloc:
+        raise ValueError(f"{ENDPOINT_ALLOWED}, without user or password")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
+        raise ValueError(f"{ENDPOINT_ALLOWED}, without a path")
+    if parts.scheme not in ("http", "https") or not _is_host(host):
+        raise ValueError(ENDPOINT_ALLOWED)
+    return Endpoint("https" if parts.scheme == "https" else "http", host, port)
+
+
 def _glob(parts: tuple[str, ...], text: str) -> bool:
     first, last = parts[0], parts[-1]
     if len(parts) == 1:
@@ -230,6 +320,14 @@ def _hop_host(host: str) -> str:
     if host == "localhost" or _is_name(host):
         return host
     raise ValueError(HOP_ALLOWED)
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or _is_name(host)
+    return "%" not in host
 
 
 def _is_name(name: str) -> bool:

@@ -4,18 +4,20 @@ What is stored lies at <folder>/ab/cd/<sha256>.zst. Blobs are written once and n
 Promises: after `sync()` every blob put before it survives a power cut. A name that exists is
 believed only after its content was read and matches (a crash can leave an empty file behind).
 Names are told to nobody before sync(), so no reader meets half a blob.
-Limits: a folder on a local disk; `Archive` is the interface that other places will fill.
+Limits: a folder on a local disk. `Archive` is the interface, crmstore/bucket.py the other place.
 Cites: architecture.md "Archive"; syncfs(2); rename(2).
 """
 
 import ctypes
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from backports import zstd
+
+from config.settings import Settings
 
 __all__ = ["Archive", "BlobDamaged", "BlobMissing", "FileArchive", "open_archive"]
 
@@ -70,14 +72,17 @@ class Archive(Protocol):
     def delete(self, sha256: str) -> None:
         """Remove a blob; none is no error."""
 
-
-class _HasBlobs(Protocol):
-    @property
-    def blob_dir(self) -> Path: ...
+    def delete_many(self, names: Iterable[str]) -> None:
+        """Remove blobs."""
 
 
-def open_archive(settings: _HasBlobs) -> "FileArchive":
+def open_archive(settings: Settings) -> Archive:
     """The archive of these settings."""
+    if settings.store.blobs.bucket:
+        from crmstore.bucket import BucketArchive
+        from crmstore.objects import Objects
+
+        return BucketArchive(Objects(settings.store), spool=settings.data_dir / "spool")
     return FileArchive(settings.blob_dir)
 
 
@@ -200,6 +205,10 @@ class FileArchive:
 
     def delete(self, sha256: str) -> None:
         _unlink(self._path(sha256))
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        for sha256 in names:
+            self.delete(sha256)
 
     # Reading
 

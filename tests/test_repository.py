@@ -33,6 +33,7 @@ LONG = {
 NOT_IMPORTED = {
     "aioimaplib": "the owner's choice, for the companion that reads mailboxes",
     "dkimpy": "the owner's choice; the tests verify signatures with it",
+    "psycopg": "SQLAlchemy speaks to PostgreSQL through it",
     "flanker": "the owner's choice, for addresses that people type",
     "standard-imghdr": "flanker needs it from Python 3.13 on",
 }

@@ -18,6 +18,7 @@ SUB = (
 LMTP = (
     '[[smtp]]\nname="lmtp"\nlisten="127.0.0.1:24"\nrole="lmtp"\nnext_hop="lmtp:///run/lmtp.sock"\n'
 )
+BUCKET = '[store]\nblobs = "s3://mail-archive/crm/mail/"\n'
 
 
 def read(text: str) -> Settings:
@@ -135,12 +136,30 @@ REFUSALS = [
     (NODE + "[outbound]\nca = 'ca.pem'", "outbound.tls", '"verify"'),
     (NODE + "[outbound]\nretry_first = '2h'", "outbound.retry_first", "retry_max"),
     (NODE + "[outbound]\nretry_for = '1s'", "outbound.retry_for", "at least 60"),
+    # a bucket
+    (NODE + "[store]\nblobs = 's3://b/x'", "store.blobs", "3 to 63"),
+    (NODE + "[store]\nblobs = 's3://bucket/../x'", "store.blobs", "prefix"),
+    (NODE + "[store]\nblobs = 's3://bucket/a b'", "store.blobs", "prefix"),
+    (NODE + "[store]\nblobs = 's3://key:hunter2@bucket/x'", "store.blobs", "3 to 63"),
+    (NODE + "[store]\nblobs = 'gs://bucket'", "store.blobs", '"s3://bucket/prefix"'),
+    (NODE + "[store]\nblobs_endpoint = 'https://s3.jp'", "store.blobs_endpoint", "nothing with"),
+    (NODE + "[store]\nblobs_region = 'x'", "store.blobs_region", "nothing with"),
+    (NODE + "[store]\nblobs_allow_http = true", "store.blobs_allow_http", "nothing with"),
+    (
+        NODE + "[store]\nblobs_credentials_file = 'key'",
+        "store.blobs_credentials_file",
+        "nothing with",
+    ),
+    (NODE + BUCKET + "blobs_endpoint = 's3.jp'", "store.blobs_endpoint", "an address like"),
+    (NODE + BUCKET + "blobs_endpoint = 'https://h/b'", "store.blobs_endpoint", "without a path"),
+    (NODE + BUCKET + "blobs_endpoint = 'https://u:p@h'", "store.blobs_endpoint", "without user"),
+    (NODE + BUCKET + "blobs_endpoint = 'http://s3.jp'", "store.blobs_endpoint", "in clear"),
+    (NODE + BUCKET + "blobs_endpoint = 'http://8.8.8.8'", "store.blobs_endpoint", "in clear"),
+    (NODE + BUCKET + "blobs_allow_http = true", "store.blobs_allow_http", "is not http://"),
+    (NODE + BUCKET + "blobs_region = 'Tokyo'", "store.blobs_region", "a-z"),
     # in the contract, but not in this version
     (NODE + "[store]\nurl = 'postgresql+psycopg://u@h/d'", "store.url", "PostgreSQL is not avail"),
     (NODE + "[store]\nurl = 'mysql://h/d'", "store.url", '"sqlite"'),
-    (NODE + "[store]\nblobs = 's3://bucket/x'", "store.blobs", "S3 is not available"),
-    (NODE + "[store]\nblobs_endpoint = 'https://s3'", "store.blobs_endpoint", "not available"),
-    (NODE + "[store]\nblobs_region = 'x'", "store.blobs_region", "not available"),
     (NODE + "[store]\ndurability = 'shared'", "store.durability", "not available"),
     (
         NODE + "[[imap]]\nname = 'i'\nlisten = '0.0.0.0:143'\nupstream = 'imap://h'",
@@ -223,6 +242,20 @@ def test_paths_start_at_the_folder_of_the_file() -> None:
     assert settings.journal_dir == Path("/etc/mailweir/data/journal")
     assert settings.smtp[0].cert == Path("/etc/mailweir/c.pem")
     assert settings.smtp[0].key == Path("/k.pem")
+
+
+def test_a_bucket_and_its_server() -> None:
+    store = read(NODE + BUCKET + "blobs_endpoint = 'http://[fd00::1]:8333'").store
+    assert (store.blobs.bucket, store.blobs.prefix) == ("mail-archive", "crm/mail")
+    assert (str(store.blobs), str(store.blobs_endpoint)) == (
+        "s3://mail-archive/crm/mail",
+        "http://[fd00::1]:8333",
+    )
+    aws = read(NODE + "[store]\nblobs = 's3://mail-archive'\nblobs_endpoint = ''").store
+    assert (str(aws.blobs), aws.blobs_endpoint) == ("s3://mail-archive", None)
+    clear = "blobs_endpoint = 'http://s3.jp'\nblobs_allow_http = true"
+    assert read(NODE + BUCKET + clear).store.blobs_allow_http
+    assert str(read(NODE).store.blobs) == "file"
 
 
 def test_private_networks_may_be_trusted_as_wide_as_they_are() -> None:

@@ -14,7 +14,10 @@ TEXT = EXAMPLE.read_text(encoding="utf-8")
 HEADER = re.compile(r"(?:# )?\[{1,2}(\w+)\]{1,2}")
 KEY = re.compile(r"(?:# )?(\w+) = ")
 # Keys behind a hash whose value is an example, because their default is nothing (or the machine's).
-EXAMPLES = ["next_hop_ca", "proxy_from", "recipient_domains", "doors", "password_file", "ca"]
+EXAMPLES = [
+    "next_hop_ca", "proxy_from", "recipient_domains", "doors", "password_file", "ca",
+    "blobs_credentials_file",
+]  # fmt: skip
 
 
 def keys_written(text: str) -> set[str]:
