@@ -9,6 +9,7 @@ missing brackets, source routes.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 import idna
@@ -24,10 +25,11 @@ MAX_NAME = 200
 
 # A quoted string, an address in brackets, a parenthesis, a separator, or a run of the rest. The
 # last alternative takes what opens and never closes, a character at a time.
-_TOKEN = re.compile(
-    r'"((?:[^"\\]|\\.){0,2000})"|<([^<>]{0,2000}+)>|([()])|([,;:])|([^"<>(),;:]++)|(["<>])',
-    re.DOTALL,
-)
+_REST = r"|<([^<>]{0,2000}+)>|([()])|([,;:])|([^\"<>(),;:]++)|([\"<>])"
+_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)(?:"|(\\?\Z))' + _REST, re.DOTALL)
+# Behind a quote that is never closed there is no quoted string: looking for one again and again
+# would be quadratic.
+_TOKEN_UNQUOTED = re.compile(r"(?!)()()" + _REST, re.DOTALL)
 _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 # Characters that an address never holds where we compare addresses.
 _BAD = re.compile(r'[\x00-\x20\x7f-\xa0<>(),;"\\\u2028\u2029\u3000\ud800-\udfff]')
@@ -51,21 +53,21 @@ def read(text: str, limit: int = MAX_ADDRESSES) -> list[tuple[str, str]]:
         comment.clear()
         angle = ""
 
-    for token in _TOKEN.finditer(text):
+    for token in _tokens(text):
         kind = token.lastindex
-        if kind == 3:
-            depth = depth + 1 if token[3] == "(" else max(0, depth - 1)
+        if kind == 4:
+            depth = depth + 1 if token[4] == "(" else max(0, depth - 1)
         elif depth:
             if len(comment) < 20:
                 comment.append(token[0])
-        elif kind == 5:
-            phrase.append(token[5])
-        elif kind == 2:
-            angle = angle or token[2]
+        elif kind == 6:
+            phrase.append(token[6])
+        elif kind == 3:
+            angle = angle or token[3]
         elif kind == 1:
             phrase.append('"' + token[1])
-        elif kind == 4:
-            if token[4] == ":" and not angle:
+        elif kind == 5:
+            if token[5] == ":" and not angle:
                 if any("@" in word for word in phrase):
                     phrase.append(":")
                 else:
@@ -76,6 +78,14 @@ def read(text: str, limit: int = MAX_ADDRESSES) -> list[tuple[str, str]]:
                 return found
     finish()
     return found[:limit]
+
+
+def _tokens(text: str) -> Iterator[re.Match[str]]:
+    for token in _TOKEN.finditer(text):
+        if token.lastindex == 2:  # an unclosed quote: what is behind it is read without quotes
+            yield from _TOKEN_UNQUOTED.finditer(text, token.start() + 1)
+            return
+        yield token
 
 
 def _address(phrase: list[str], angle: str, comment: list[str]) -> tuple[str, str] | None:

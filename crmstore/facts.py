@@ -13,7 +13,8 @@ import binascii
 import html
 import re
 from dataclasses import astuple, dataclass, field
-from email.utils import mktime_tz, parsedate_tz
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from crmstore import addresses
@@ -82,7 +83,7 @@ def read(data: bytes) -> Facts:
     facts.date_header = _text(fields, b"date", 200, facts)
     facts.date = _date(facts.date_header)
     facts.people = _people(fields, facts)
-    body = _body_leaf(tree.leaves)
+    body = _body_leaf(data, tree.leaves)
     if body is not None:
         facts.preview = _preview(data, body)
     for position, leaf in enumerate(tree.leaves):
@@ -126,12 +127,12 @@ def _date(text: str) -> int | None:
     if not _DATE.match(text):
         return None
     try:
-        parsed = parsedate_tz(text)
-        seconds = mktime_tz(parsed) if parsed else None
+        found = parsedate_to_datetime(text)
+        seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
     # 1970 to 9999, or no date that anybody meant
-    return int(seconds) if seconds is not None and 0 < seconds < 253_402_300_800 else None
+    return int(seconds) if 0 < seconds < 253_402_300_800 else None
 
 
 _ROLES = ((b"from", "from"), (b"to", "to"), (b"cc", "cc"), (b"bcc", "bcc"))
@@ -166,14 +167,16 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
 # The text
 
 
-def _body_leaf(leaves: list[Leaf]) -> Leaf | None:
-    """The first text that is not an attachment: plain if there is one, else HTML."""
+def _body_leaf(data: bytes, leaves: list[Leaf]) -> Leaf | None:
+    """The first text that is not an attachment and not empty: plain if there is one, else HTML."""
     markup: Leaf | None = None
     for leaf in leaves[:50]:
-        if leaf.type in ("text/plain", "text/html") and not _is_attachment(leaf):
-            if leaf.type == "text/plain":
-                return leaf
+        if leaf.type not in ("text/plain", "text/html") or _is_attachment(leaf):
+            continue
+        if leaf.type == "text/html":
             markup = markup or leaf
+        elif data[leaf.start : min(leaf.end, leaf.start + 500)].strip():
+            return leaf
     return markup
 
 
@@ -194,7 +197,9 @@ def _transfer_encoding(leaf: Leaf) -> str:
 
 
 _MARKUP = re.compile(r"<[^<>]*>")
-_HIDDEN = (("<head", "</head"), ("<style", "</style"), ("<script", "</script"), ("<!--", "-->"))
+_HIDDEN = (
+    ("<head", "</head>"), ("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->"),
+)  # fmt: skip
 
 
 def _preview(data: bytes, leaf: Leaf) -> str:

@@ -1,0 +1,119 @@
+"""Charsets as mail really has them: Japanese vendor characters, wrong labels, no labels."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmstore.charsets import clean, decode, decode_raw, storable
+
+VENDOR = "①㈱髙橋です。"
+KANA = "ｶﾅ"
+
+
+def jis(text: str) -> bytes:
+    """ISO-2022-JP with vendor rows, as mail programs make it: by way of Shift_JIS."""
+    out = bytearray(b"\x1b$B")
+    raw = text.encode("cp932")
+    for lead, trail in zip(raw[::2], raw[1::2], strict=True):
+        if lead >= 0xFA:  # IBM's rows have another place in JIS: NEC's selection of them
+            lead, trail = {(0xFB, 0xFC): (0xEE, 0xE0)}[lead, trail]
+        row = (lead - (0xC1 if lead >= 0xE0 else 0x81)) * 2 + 0x21
+        if trail >= 0x9F:
+            row, cell = row + 1, trail - 0x7E
+        else:
+            cell = trail - (0x20 if trail > 0x7F else 0x1F)
+        out += bytes((row, cell))
+    return bytes(out + b"\x1b(B")
+
+
+@pytest.mark.parametrize("label", ["iso-2022-jp", "ISO-2022-JP-MS", "cp50221", "", "us-ascii"])
+def test_vendor_characters_in_iso_2022_jp(label: str) -> None:
+    assert decode(jis(VENDOR), label) == VENDOR
+
+
+def test_half_width_kana_in_iso_2022_jp() -> None:
+    assert decode(b"\x1b(I6E\x1b(B!", "iso-2022-jp") == KANA + "!"
+    assert decode(b"\x0e6E\x0f!", "iso-2022-jp") == KANA + "!"
+
+
+def test_a_line_ends_the_japanese_mode_that_nobody_ended() -> None:
+    assert decode(b'\x1b$B$"\r\nplain', "iso-2022-jp") == "あ\r\nplain"
+
+
+def test_jis_x_0212_and_0213() -> None:
+    assert decode(b"\x1b$(D0)\x1b(B", "iso-2022-jp-1") == b"\x8f\xb0\xa9".decode("euc_jp")
+    assert decode(b'\x1b$(Q$"\x1b(B', "iso-2022-jp-2004") == "あ"
+
+
+@pytest.mark.parametrize("label", ["shift_jis", "Shift-JIS", "x-sjis", "windows-31j", "cp932"])
+def test_shift_jis_means_cp932(label: str) -> None:
+    assert decode(VENDOR.encode("cp932"), label) == VENDOR
+
+
+def test_euc_jp_with_vendor_rows() -> None:
+    assert decode(b"\xad\xa1\xc6\xfc\xcb\xdc", "euc-jp") == "①日本"
+    assert decode("日本語".encode("euc_jp"), "EUC-JP") == "日本語"
+    assert decode(b"\x8e\xb6\x8e\xc5\xad\xa1", "euc-jp") == "ｶﾅ①"
+
+
+@pytest.mark.parametrize("label", ["iso-8859-1", "shift_jis", "euc-jp", "us-ascii", "gb2312", "x"])
+def test_utf_8_under_another_label(label: str) -> None:
+    assert decode("見積りの件".encode(), label) == "見積りの件"
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "codec"),
+    [
+        ("iso-8859-1", "smart “quotes” €", "cp1252"),
+        ("gb2312", "朱镕基", "gbk"),
+        ("ks_c_5601-1987", "똠방각하", "cp949"),
+        ("windows-874", "สวัสดี", "cp874"),
+        ("koi8-r", "привет", "koi8-r"),
+        ("utf-7", "日本", "utf-7"),
+        ("utf-16", "日本", "utf-16"),
+        ("big5", "繁體", "big5"),
+    ],
+)
+def test_other_charsets(label: str, text: str, codec: str) -> None:
+    assert decode(text.encode(codec), label) == text
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *"idna punycode unicode_escape base64 zlib rot13 undefined unknown-8bit".split(),
+        *("x-user-defined", "", "\0", "utf-8\r\n", "../../etc/passwd", "x" * 10_000),
+    ],
+)
+def test_what_is_no_charset_is_not_asked(label: str) -> None:
+    assert decode("日本 \\x41".encode(), label) == "日本 \\x41"
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "cp932", "euc_jp", "iso2022_jp"])
+def test_raw_headers_without_a_label(codec: str) -> None:
+    text = "Re: 先日のお見積りについて"
+    assert decode_raw(text.encode(codec)) == text
+
+
+def test_a_character_cut_in_two_costs_that_character_only() -> None:
+    assert decode("見積り".encode()[:-1], "utf-8") == "見積\ufffd"
+
+
+@settings(deadline=None)  # the first guess imports the detector
+@given(st.binary(max_size=300), st.text(max_size=20))
+def test_nothing_raises(data: bytes, label: str) -> None:
+    assert isinstance(decode(data, label), str)
+    assert isinstance(decode_raw(data), str)
+
+
+@given(st.text(max_size=200))
+def test_clean_is_one_storable_line(text: str) -> None:
+    cleaned = clean(text + "\r\nX-Evil: 1\0\x1b[2J\u2028\u202e\ud800")
+    cleaned.encode("utf-8")
+    assert len(cleaned.splitlines()) <= 1
+    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in cleaned)
+
+
+def test_storable_keeps_what_a_database_takes() -> None:
+    assert storable("a\r\n\tb") == "a\r\n\tb"
+    assert storable("a\0b\udcff") == "a\ufffdb\ufffd"
