@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.smtp import actions
+from proxy.smtp.envelope import Envelope
 from proxy.smtp.octets import BARE_CR, ChunkDecoder, DotDecoder
 from proxy.smtp.phase import Phase
 from proxy.smtp.policy import DoorPolicy, Surroundings
-from proxy.smtp.relay import HOP_LOST, Relay
+from proxy.smtp.relay import HOP_LOST
 from proxy.smtp.replies import Reply
 from proxy.smtp.trace import protocol_name, received_line
 from proxy.smtp.transaction import Client, Content, Transaction
@@ -25,7 +26,7 @@ from proxy.smtp.transaction import Client, Content, Transaction
 START_CONTENT: Final = Reply.of(354, "", "End data with <CR><LF>.<CR><LF>")
 
 
-class Commit(Relay):
+class Commit(Envelope):
     """See the page, and the floors in proxy/smtp/conversation.py."""
 
     def __init__(self, policy: DoorPolicy, around: Surroundings, client: Client) -> None:
@@ -41,7 +42,7 @@ class Commit(Relay):
         """DATA was read."""
         refusal = self._content_refusal()
         if refusal is not None:
-            self._refuse_content(refusal)
+            self._refuse_data(refusal)
         else:
             self._ask_for_content(chunked=False)
 
@@ -120,11 +121,14 @@ class Commit(Relay):
         if self.transaction is not None and self.transaction.chunked:
             self._chunk_refusal = reply
             self._enter_chunk()
-            return
+        else:
+            self._refuse_data(reply)
+
+    def _refuse_data(self, reply: Reply) -> None:
         self.phase = Phase.COMMAND
         self._say("DATA", reply)
         self.reset()
-        if self._input:
+        if len(self._input) > self._at:
             # RFC 2920 section 3.1: nothing may follow DATA before its reply. What stands there is
             # a message, and none of its lines may run as a command.
             self._log("protocol_violation", what="content before the reply to DATA")
@@ -240,8 +244,9 @@ class Commit(Relay):
         if transaction.content is not None and transaction.content.spooled:
             self._do(actions.DropSpool())
         if transaction.passed and self.hop is not None:
+            private = self.hop_private
             self._drop(abort=True)
-            if self.hop_private and self.phase is not Phase.CLOSED:
+            if private and self.phase is not Phase.CLOSED:
                 # The connection that knew the client's login is spent: let it log in anew.
                 self._say("OTHER", Reply.of(421, "4.3.0", "Please connect again"))
                 self._end()
@@ -292,12 +297,12 @@ class Commit(Relay):
         transaction = self.transaction
         assert transaction is not None and transaction.content is not None
         answers = list(replies)
-        if outcome == "unknown":
+        if outcome == "unknown" and transaction.replies:
             # LMTP: what was answered before the connection broke stands.
             missing = len(transaction.passed) - len(transaction.replies)
+            answers = transaction.replies + answers * missing
             if any(r.positive for r in transaction.replies):
                 outcome = "accepted"
-                answers = transaction.replies + answers * missing
         if outcome:
             time, _ = self.around.times()
             record = transaction.verdict_record(time, outcome, answers)
@@ -321,14 +326,16 @@ class Commit(Relay):
         self.committing = False
         self.phase = Phase.COMMAND
         self._release(dirty=False)
-        if self.client_gone or self._close_after_commit or self.stopping:
+        if self.client_gone or self._close_after_commit:
             self._end()
 
     def _say_final(self, transaction: Transaction, *replies: Reply) -> None:
         """The answer to the content: one, or in LMTP one for each accepted recipient."""
         count = len(transaction.recipients) if self.policy.role == "lmtp" else 1
         for index in range(count):
-            self._say("EOD", replies[index] if index < len(replies) else replies[-1])
+            reply = replies[index] if index < len(replies) else replies[-1]
+            # The hop goes away, we do not.
+            self._say("EOD", Reply(451, reply.lines) if reply.code == 421 else reply)
 
     def _log_refused(self, transaction: Transaction, stage: str, reply: Reply) -> None:
         self._log(

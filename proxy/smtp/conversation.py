@@ -3,9 +3,11 @@
 A session is built in floors, one duty each, in one object because they share one state:
 
   Conversation (this page)   state; answers to the client in order; letting go
-  Relay        (relay.py)    the next hop's connection, MAIL and RCPT
-  Commit       (commit.py)   content, the journal, the final reply
-  Session      (session.py)  what the client says: lines, commands, time
+  Relay        (relay.py)      the next hop's connection: what it says, and what if it is gone
+  Envelope     (envelope.py)   MAIL and RCPT
+  Commit       (commit.py)     content, the journal, the final reply
+  AuthRelay    (authrelay.py)  AUTH, passed on
+  Session      (session.py)    what the client says: lines, commands, time
 
 Promises: answers leave in the order of the commands they answer (RFC 2920 section 3.2); those of
 one input leave in one write; nothing is said after the connection was given up.
@@ -48,14 +50,18 @@ class Conversation:
         self.transaction: Transaction | None = None
         #: What the connected next hop can do; None while none is held.
         self.hop: Capabilities | None = None
-        #: The hop's connection carries this client's AUTH and serves nobody else.
+        #: That connection carries this client's AUTH and serves nobody else.
         self.hop_private = False
         #: The end of a message was read, its fate is not known yet.
         self.committing = False
         self.client_gone = False
         self.stopping = False
         self._close_after_commit = False
+        #: What the client has said and was not read yet: from `_at` on. Outside of the command loop
+        #: (`_run`) `_at` is 0; inside of it a flood of small commands is not copied for each one.
         self._input = b""
+        self._at = 0
+        self._errors = 0
         self._actions: list[Action] = []
         self._pending_out: list[bytes] = []
         self._slots: deque[Slot] = deque()
@@ -110,6 +116,19 @@ class Conversation:
         else:
             self._pending_out.append(reply.wire())
 
+    def _error(self, reply: Reply, verb: str = "OTHER") -> None:
+        """Refuse a command; after too many, close."""
+        self._say(verb, reply)
+        self._errors += 1
+        if self._errors >= (1 if self.around.stress else self.policy.errors):
+            self._hang_up("4.7.0", "Too many errors")
+
+    def _hang_up(self, enhanced: str, text: str) -> None:
+        """421, and the end. What the next hop still owes is not waited for."""
+        self._slots.clear()
+        self._say("OTHER", Reply.of(421, enhanced, f"{self.policy.hostname} {text}"))
+        self._end()
+
     def _log(self, event: str, **values: object) -> None:
         values["listener"] = self.policy.listener
         values["ip"] = self.client.ip
@@ -119,10 +138,11 @@ class Conversation:
         """Close the client's connection and let go of everything that is not committed."""
         if self.phase is Phase.CLOSED:
             return
+        # First of all: nothing below may speak to the client or begin something new.
+        self.phase = Phase.CLOSED
         self.reset()
         if self.hop is not None:
-            self._drop(abort=False)
-        self.phase = Phase.CLOSED
+            self._drop(abort=bool(self._asked))
         self._input = b""
         self._do(actions.Close())
 
@@ -162,13 +182,14 @@ class Conversation:
                 return
             self.hop = None
             self._do(actions.ReleaseHop(dirty))
-        elif dirty:
+        elif dirty and self.phase is not Phase.CLOSED:
             self._asked.append(("RSET", None))
             self._do(actions.AskHop(b"RSET\r\n", 1))
 
     def _drop(self, abort: bool) -> None:
         if self.hop is not None:
             self.hop = None
+            self.hop_private = False
             self._asked.clear()
             self._do(actions.DropHop(abort))
 

@@ -23,9 +23,9 @@ END: Final = b"\r\n.\r\n"
 # Longest first: the tail of a chunk that may turn out to be the start of the end.
 _HELD: Final = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-# A dot alone on its line. The true end is cut off before this is asked, so a match has a bare LF
-# on at least one side.
-_LONE_DOT: Final = re.compile(rb"\n\.\r?\n")
+# A dot alone on its line with a bare LF on at least one side. (In BDAT a dot alone on a proper
+# line is content like any other.)
+_LONE_DOT: Final = re.compile(rb"(?<!\r)\n\.\r?\n|\n\.\n")
 
 #: Oddities that are recorded with the capture.
 BARE_LF: Final = "bare_lf"
@@ -44,7 +44,7 @@ class _LineEnds:
         #: Octets of message given out so far.
         self.size = 0
         self._seen: set[str] = set()
-        self._tail = b"\n"
+        self._tail = b"\r\n"
 
     @property
     def flags(self) -> list[str]:

@@ -1,12 +1,11 @@
-"""The next hop's half of a session: its connection, MAIL and RCPT (core).
+"""The next hop's half of a session: its connection, what it says, and what if it is gone (core).
 
-MAIL is answered here and told to the next hop together with the first RCPT (decision 0002): one
-round trip less for every message, and a hop that is down is known before a recipient is accepted.
-Every RCPT is asked of the hop, and its words are the client's answer.
+A hop that breaks off is judged by what it still owed us. Before the final dot it has nothing: the
+message can become ours, or the client keeps it (4xx). After the dot nobody knows, and the client
+is told so (4xx, verdict "unknown").
 
-Who answers for a recipient: the next hop (plan "pass"), or our queue (plan "queue") when a client
-that may relay finds the hop down or answering 4xx at connect or MAIL (design page
-architecture.md, "Who is responsible").
+The client's connection is not the hop's: a 421 of the hop is the hop going away (RFC 5321 section
+3.8), and the client never hears that code for it.
 """
 
 from __future__ import annotations
@@ -14,17 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.smtp import actions, grammar
+from proxy.smtp import actions
 from proxy.smtp.actions import Action
 from proxy.smtp.capabilities import Capabilities
 from proxy.smtp.conversation import Conversation, Slot
-from proxy.smtp.grammar import PathArgument, Refused
 from proxy.smtp.phase import Phase
 from proxy.smtp.replies import Reply
-from proxy.smtp.transaction import PASS, QUEUE, Recipient, Transaction
+from proxy.smtp.transaction import Transaction
 
-SENDER_OK: Final = Reply.of(250, "2.1.0", "Ok")
-RECIPIENT_OK: Final = Reply.of(250, "2.1.5", "Ok")
 NO_SPACE: Final = Reply.of(452, "4.3.1", "Insufficient system storage")
 AUTH_LATER: Final = Reply.of(454, "4.7.0", "Temporary authentication failure")
 HOP_LOST: Final = Reply.of(451, "4.4.2", "Lost the connection to the next hop, try again later")
@@ -68,7 +64,6 @@ class Relay(Conversation):
             self.answer_ehlo(self.hop)
             self._release(dirty=False)
         elif purpose == "AUTH":
-            self.hop_private = True
             self.auth_opened()
 
     def hop_failed(self, reply: Reply, permanent: bool) -> None:
@@ -96,6 +91,13 @@ class Relay(Conversation):
         """The next hop has answered; answers come in the order of what was asked."""
         if not self._asked:
             return
+        if reply.code == 421 and self._asked[0][0] != "FINAL":
+            self.hop = None
+            self.hop_private = False
+            self._do(actions.DropHop(True))
+            self._without_hop(Reply(451, reply.lines))
+            self._run()
+            return
         kind, slot = self._asked.popleft()
         if self.transaction is not None:
             self.transaction.hop_answered = True
@@ -116,11 +118,12 @@ class Relay(Conversation):
         """The connection is gone. `reply` is a 4xx of ours that says so; `words` is what the hop
         said unasked just before."""
         self.hop = None
+        self.hop_private = False
         if words is not None and words.code >= 400:
             content = self.transaction is not None and self.transaction.content is not None
             # In the middle of content a 552 is about this content. Elsewhere it is about us.
             if words.temporary or content:
-                reply = words
+                reply = Reply(451, words.lines) if words.code == 421 else words
         if self.phase is not Phase.CLOSED or self.committing:
             self._without_hop(reply)
             self._run()
@@ -128,22 +131,22 @@ class Relay(Conversation):
     def _without_hop(self, reply: Reply) -> None:
         """Go on without the next hop, by what it owed us."""
         transaction = self.transaction
-        owed = self._asked[0][0] if self._asked else ""
+        waiting = [slot for _, slot in self._asked if slot is not None]
+        # A RSET that nobody waits for may stand in front.
+        owed = next((kind for kind, _ in self._asked if kind != "RSET"), "")
+        self._asked.clear()
         if owed == "AUTH":
-            self._asked.clear()
             self.phase = Phase.COMMAND
             self._say("AUTH", AUTH_LATER)
-        elif transaction is None or transaction.queue_only:
-            self._asked.clear()
-            if transaction is not None:
-                self._queue_slots()
+        elif transaction is None:
+            pass
+        elif transaction.queue_only:
+            self._queue_slots()
         elif owed == "FINAL":
-            self._asked.clear()
             self._settle("unknown", reply)
         elif owed in ("MAIL", "RCPT"):
-            self._hop_gone_at_rcpt(transaction, reply)
+            self._hop_gone_at_rcpt(transaction, reply, waiting)
         elif owed == "DATA":
-            self._asked.clear()
             if self.may_queue:
                 transaction.queue_all()
                 self._start_content()
@@ -157,18 +160,18 @@ class Relay(Conversation):
             else:
                 transaction.refused = transaction.hop_failure = reply
 
-    def _hop_gone_at_rcpt(self, transaction: Transaction, reply: Reply) -> None:
-        waiting = [slot for _, slot in self._asked if slot is not None]
-        self._asked.clear()
+    def _hop_gone_at_rcpt(
+        self, transaction: Transaction, reply: Reply, waiting: list[Slot]
+    ) -> None:
         self._to_send.extendleft(reversed(waiting))
-        if self._hop_reused and not transaction.hop_answered and not self.hop_private:
+        if self._hop_reused and not transaction.hop_answered:
             # A pooled connection that had died unseen: nothing was lost but time.
             transaction.mail_sent = False
             self.open_for("RCPT", fresh=True)
         else:
             self._rcpt_without_hop(reply, permanent=False)
 
-    # ------------------------------------------------------------------ MAIL and RCPT
+    # ------------------------------------------------------------------ the other floors
 
     @property
     def may_queue(self) -> bool:
@@ -176,210 +179,25 @@ class Relay(Conversation):
         client = self.client
         return self.policy.role == "submission" and (client.trusted or client.auth is not None)
 
-    def begin_transaction(self, transaction: Transaction) -> None:
-        """MAIL was read. Raises Refused."""
-        policy, client = self.policy, self.client
-        if policy.role == "submission" and not client.trusted and client.auth is None:
-            if policy.auth:
-                raise Refused(530, "5.7.0", "Authentication required")
-            raise Refused(550, "5.7.1", "Relaying denied")
-        size = transaction.mail.param("SIZE")
-        if size is not None and int(size) > self._max_size():
-            raise Refused(552, "5.3.4", "Message too big")
-        if self.around.journal_full:
-            self._say("MAIL", NO_SPACE)
-            return
-        if self.hop_private and self.hop is None:
-            # Logged in, and the server that knew the client is gone: the mail is ours to deliver.
-            transaction.queue_only = True
-        self.transaction = transaction
-        self._say("MAIL", SENDER_OK)
-
-    def _max_size(self) -> int:
-        hop = self.hop or self.around.capabilities
-        return min(self.policy.max_size, (hop.size if hop else None) or self.policy.max_size)
-
-    def _cmd_rcpt(self, text: str) -> None:
-        transaction, policy = self.transaction, self.policy
-        if transaction is None or transaction.content is not None:
-            raise Refused(503, "5.5.1", "Send MAIL first")
-        if len(transaction.recipients) + len(self._slots) >= policy.max_recipients:
-            self._say("RCPT", Reply.of(452, "4.5.3", "Too many recipients"))
-            return
-        path = grammar.parse_rcpt(text, transaction.smtputf8)
-        self._check_relay(path)
-        if transaction.queue_only:
-            self._accept(transaction, path, QUEUE, RECIPIENT_OK)
-        elif transaction.refused is not None:
-            self._say("RCPT", transaction.refused)
-        elif self._needs_another_hop(transaction, path):
-            if self.may_queue:
-                self._accept(transaction, path, QUEUE, RECIPIENT_OK)
-            else:
-                self._say("RCPT", Reply.of(452, "4.5.3", "One destination in one transaction"))
-        else:
-            slot = Slot(path)
-            self._slots.append(slot)
-            self._to_send.append(slot)
-            self.phase = Phase.WAIT
-            if self.hop is None and not self._opening:
-                transaction.domain = path.mailbox.domain if policy.hop_kind == "mx" else None
-                self.open_for("RCPT")
-
-    def _check_relay(self, path: PathArgument) -> None:
-        """No open relay: to a stranger we take mail for our own domains only."""
-        mailbox, domains = path.mailbox, self.policy.recipient_domains
-        if self.client.trusted or self.client.auth is not None or not mailbox.domain:
-            return
-        if (domains is not None and mailbox.domain not in domains) or grammar.hides_a_route(
-            mailbox
-        ):
-            raise Refused(550, "5.7.1", "Relaying denied")
-
-    def _needs_another_hop(self, transaction: Transaction, path: PathArgument) -> bool:
-        """True if one connection and one final reply cannot serve this recipient as well."""
-        if not (transaction.passed or self._slots):
-            return False
-        if self.policy.hop_kind == "mx":
-            return transaction.domain != path.mailbox.domain
-        # LMTP answers for each recipient at the end; an SMTP client can hear one answer only.
-        return self.policy.hop_kind == "lmtp" and self.policy.role != "lmtp"
-
     def _pump(self) -> None:
-        """Send MAIL and the recipients that wait, as many at once as the hop can take."""
-        transaction, hop = self.transaction, self.hop
-        if transaction is None or hop is None:
-            self._to_send.clear()
-            return
-        pipelining = hop.has("PIPELINING")
-        if self._asked and not pipelining:
-            return
-        lines: list[bytes] = []
-        if not transaction.mail_sent:
-            refusal = self._cannot_carry(transaction, hop)
-            if refusal is not None:
-                self._rcpt_without_hop(refusal, permanent=False, may_queue=False)
-                self._release(dirty=False)
-                self._run()
-                return
-            transaction.mail_sent = True
-            lines.append(self._mail_line(transaction, hop))
-            self._asked.append(("MAIL", None))
-        while self._to_send and (pipelining or not self._asked):
-            slot = self._to_send.popleft()
-            assert slot.path is not None
-            lines.append(_command(b"RCPT TO:<", slot.path, hop.has("DSN")))
-            self._asked.append(("RCPT", slot))
-        if lines:
-            self._do(actions.AskHop(b"".join(lines), len(lines)))
-
-    @staticmethod
-    def _cannot_carry(transaction: Transaction, hop: Capabilities) -> Reply | None:
-        """A promise of our EHLO that this hop does not keep: it has changed since."""
-        if transaction.smtputf8 and not hop.has("SMTPUTF8"):
-            return Reply.of(550, "5.6.7", "The next hop does not support SMTPUTF8")
-        if (transaction.mail.param("BODY") or "").upper() == "8BITMIME" and not hop.has("8BITMIME"):
-            return Reply.of(550, "5.6.3", "The next hop does not support 8BITMIME")
-        return None
-
-    def _mail_line(self, transaction: Transaction, hop: Capabilities) -> bytes:
-        offered = {
-            "SIZE": hop.has("SIZE"),
-            "BODY": hop.has("8BITMIME"),
-            "SMTPUTF8": True,
-            "RET": hop.has("DSN"),
-            "ENVID": hop.has("DSN"),
-            "AUTH": self.hop_private and hop.has("AUTH"),
-        }
-        mail = transaction.mail
-        kept = tuple(p for p in mail.params if offered[p.partition("=")[0].upper()])
-        return _command(b"MAIL FROM:<", PathArgument(mail.mailbox, kept), True)
+        """Send the recipients that wait."""
+        raise NotImplementedError
 
     def _mail_answered(self, reply: Reply) -> None:
-        transaction = self.transaction
-        if transaction is None or reply.positive:
-            return
-        if reply.temporary and self.may_queue:
-            transaction.queue_all()
-            self._queue_slots(only_unsent=True)
-        else:
-            transaction.refused = reply if reply.code >= 400 else HOP_LOST
-            for slot in self._to_send:
-                self._answer(slot, transaction.refused)
-            self._to_send.clear()
-        self._slots_ready()
+        """The next hop's answer to MAIL."""
+        raise NotImplementedError
 
     def _rcpt_answered(self, slot: Slot, reply: Reply) -> None:
-        transaction = self.transaction
-        if transaction is None or slot.path is None or slot not in self._slots:
-            return
-        if transaction.queue_only:
-            self._fill(transaction, slot, QUEUE, RECIPIENT_OK)
-        elif transaction.refused is not None:
-            self._answer(slot, transaction.refused)
-        elif reply.positive:
-            self._fill(transaction, slot, PASS, reply)
-        else:
-            self._answer(slot, reply if reply.code >= 400 else HOP_LOST)
-        self._slots_ready()
+        """The next hop's answer to RCPT."""
+        raise NotImplementedError
 
     def _rcpt_without_hop(self, reply: Reply, permanent: bool, may_queue: bool = True) -> None:
-        """No next hop for the recipients that wait: queue them, or say why not."""
-        transaction = self.transaction
-        if transaction is None:
-            self._to_send.clear()
-            return
-        if may_queue and self.may_queue and not permanent:
-            transaction.queue_all()
-            self._queue_slots()
-            return
-        for slot in self._to_send:
-            self._answer(slot, reply)
-        self._to_send.clear()
-        if permanent:
-            # Said of one domain; the next recipient may be of another.
-            transaction.domain = None
-        else:
-            transaction.refused = reply
-            if transaction.passed:
-                transaction.hop_failure = reply
-        self._slots_ready()
+        """No next hop for the recipients that wait."""
+        raise NotImplementedError
 
     def _queue_slots(self, only_unsent: bool = False) -> None:
         """Accept the recipients that wait into the queue."""
-        transaction = self.transaction
-        assert transaction is not None
-        waiting = self._to_send if only_unsent else self._slots
-        for slot in list(waiting):
-            if slot.path is not None and slot.reply is None:
-                self._fill(transaction, slot, QUEUE, RECIPIENT_OK)
-        self._to_send.clear()
-        self._slots_ready()
-
-    def _accept(
-        self, transaction: Transaction, path: PathArgument, plan: str, reply: Reply
-    ) -> None:
-        transaction.recipients.append(Recipient(path, plan))
-        self._say("RCPT", reply)
-
-    def _fill(self, transaction: Transaction, slot: Slot, plan: str, reply: Reply) -> None:
-        assert slot.path is not None
-        transaction.recipients.append(Recipient(slot.path, plan))
-        self._answer(slot, reply)
-
-    def _answer(self, slot: Slot, reply: Reply) -> None:
-        slot.reply = reply
-        self.around.count("RCPT", reply.code)
-
-    def _slots_ready(self) -> None:
-        """Send what is answered, in order; go on when nothing is outstanding."""
-        slots = self._slots
-        while slots and slots[0].reply is not None:
-            self._pending_out.append(slots.popleft().reply.wire())  # type: ignore[union-attr]
-        if not slots and self.phase is Phase.WAIT and not self._opening:
-            self.phase = Phase.COMMAND
-
-    # ------------------------------------------------------------------ the other floors
+        raise NotImplementedError
 
     def _start_content(self) -> None:
         """Let the client send the message."""
@@ -415,8 +233,3 @@ class Relay(Conversation):
     def auth_answered(self, reply: Reply) -> None:
         """The next hop's word in an AUTH exchange."""
         raise NotImplementedError
-
-
-def _command(verb: bytes, path: PathArgument, with_params: bool) -> bytes:
-    params = "".join(" " + p for p in path.params) if with_params else ""
-    return verb + path.mailbox.text.encode("utf-8") + b">" + params.encode("utf-8") + b"\r\n"

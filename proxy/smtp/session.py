@@ -27,27 +27,28 @@ from functools import lru_cache
 from typing import Final
 
 from proxy.smtp import actions, grammar
+from proxy.smtp.authrelay import AuthRelay
 from proxy.smtp.capabilities import Capabilities
-from proxy.smtp.commit import Commit
 from proxy.smtp.grammar import Refused
 from proxy.smtp.phase import Phase
 from proxy.smtp.policy import DoorPolicy, Surroundings
 from proxy.smtp.replies import Reply
-from proxy.smtp.saslwatch import MAX_RESPONSE, RELAYABLE, user_name
+from proxy.smtp.saslwatch import MAX_RESPONSE, RELAYABLE
 from proxy.smtp.transaction import Client, Transaction
 
 #: RFC 5321 section 4.5.3.1.4 asks for 512; MAIL and RCPT with parameters need more.
 MAX_LINE: Final = 2_048
 MAX_AUTH_LINE: Final = MAX_RESPONSE + 64
 
+_IDLE: Final = (Phase.COMMAND, Phase.AUTH)
 _HTTP: Final = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE"})
 OK: Final = Reply.of(250, "2.0.0", "Ok")
 BYE: Final = Reply.of(221, "2.0.0", "Bye")
 
 
 @lru_cache(maxsize=64)
-def _greeting(hostname: str) -> Reply:
-    return Reply.of(220, "", f"{hostname} ESMTP Mailweir")
+def _greeting(hostname: str, protocol: str) -> Reply:
+    return Reply.of(220, "", f"{hostname} {protocol} Mailweir")
 
 
 @lru_cache(maxsize=256)
@@ -62,7 +63,7 @@ def _ehlo_reply(
     return Reply.of(250, "", *lines, *offered)
 
 
-class Session(Commit):
+class Session(AuthRelay):
     """One client connection. Call an input, then do everything that `drain` returns."""
 
     def __init__(
@@ -72,19 +73,15 @@ class Session(Commit):
         self._began = self._last_read = now
         self._content_seconds = 0.0
         self._content_octets = 0
-        self._errors = 0
-        self._auth_failures = 0
-        self._mechanism = ""
-        self._auth_name: str | None = None
-        self._auth_line = b""
-        self._watched = False
         self._last_line_long = False
 
     # ------------------------------------------------------------------ inputs from the client
 
     def begin(self) -> None:
         """The client may be greeted (after PROXY and implicit TLS)."""
-        self._say("CONNECT", _greeting(self.policy.hostname))
+        policy = self.policy
+        protocol = "LMTP" if policy.role == "lmtp" else "ESMTP"
+        self._say("CONNECT", _greeting(policy.hostname, protocol))
 
     def receive(self, data: bytes, now: float) -> None:
         """Octets from the client."""
@@ -139,20 +136,29 @@ class Session(Commit):
             wanted = self._content_seconds * policy.min_rate
             if self._content_seconds > 30 and self._content_octets < wanted:
                 self._hang_up("4.4.2", "Too slow, closing connection")
-        elif now - self._began > policy.session and self.transaction is None:
+            return
+        # A transaction may end first, but cannot make a session endless either.
+        grace = policy.data_timeout if self.transaction is not None else 0.0
+        if now - self._began > policy.session + grace:
             self._hang_up("4.4.2", "Session too long, closing connection")
 
     def stop(self) -> None:
         """The door shuts down: an idle client is sent away, a running transaction ends first."""
         self.stopping = True
-        if self.transaction is None and self.phase in (Phase.COMMAND, Phase.AUTH):
+        self._run()
+
+    def cut(self) -> None:
+        """The door can wait no longer. A message whose end was read keeps its fate."""
+        if self.committing:
+            self.lost()
+        else:
             self._hang_up("4.3.2", "Service shutting down")
 
     # ------------------------------------------------------------------ the command loop
 
     def _run(self) -> None:
         """Read on as far as the phase allows."""
-        while self._input:
+        while len(self._input) > self._at:
             if self.phase is Phase.COMMAND or (self.phase is Phase.WAIT and self.rcpt_waiting):
                 if not self._read_command():
                     break
@@ -167,20 +173,27 @@ class Session(Commit):
                 self._read_chunk()
             else:
                 break
+        if self._at:
+            self._input = self._input[self._at :]
+            self._at = 0
+        if self.stopping and self.transaction is None and self.phase in _IDLE:
+            self._hang_up("4.3.2", "Service shutting down")
 
     def _take_line(self, limit: int) -> bytes | None:
         """A line without its CRLF; None when there is no whole line yet or it was no line."""
-        end = self._input.find(b"\n", 0, limit)
+        start = self._at
+        end = self._input.find(b"\n", start, start + limit)
         if end < 0:
-            if len(self._input) < limit:
+            if len(self._input) - start < limit:
                 return None
             # Keep nothing of an endless line, and answer it once, at its end.
-            end = self._input.find(b"\n")
+            end = self._input.find(b"\n", start)
             self._last_line_long = True
             if end < 0:
-                self._input = b"-"
+                self._input, self._at = b"-", 0
                 return None
-        line, self._input = self._input[:end], self._input[end + 1 :]
+        line = self._input[start:end]
+        self._at = end + 1
         if self.phase is Phase.AUTH and (self._last_line_long or not line.endswith(b"\r")):
             # The exchange with the next hop has no way back from here.
             self._hang_up("5.5.6", "Bad line in the authentication exchange")
@@ -196,44 +209,32 @@ class Session(Commit):
 
     def _read_command(self) -> bool:
         """One command; false when it has to wait."""
-        if self.rcpt_waiting and self._input[:5].upper() != b"RCPT ":
+        start = self._at
+        head = self._input[start : start + 5].upper()
+        if head != b"RCPT " and self.rcpt_waiting:
             return False
-        before = len(self._input)
-        auth = self._input[:5].upper() == b"AUTH "
-        line = self._take_line(MAX_AUTH_LINE if auth else MAX_LINE)
+        line = self._take_line(MAX_AUTH_LINE if head == b"AUTH " else MAX_LINE)
         if line is None:
-            return len(self._input) != before and self.phase is Phase.COMMAND
+            return self._at != start
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
         if verb not in _COMMANDS:
             self._unknown(verb)
             return True
         try:
-            _COMMANDS[verb](self, grammar.decode_line(rest).strip())
+            _COMMANDS[verb](self, grammar.decode_line(rest).strip(" "))
         except Refused as refused:
             self._error(refused.reply, verb)
         return True
 
     def _unknown(self, verb: str) -> None:
         # A browser, or a mail header: somebody makes another program speak to us (row 18).
-        if verb in _HTTP or not verb[:1].isalpha() or verb.endswith(":"):
+        if verb in _HTTP or (verb and not verb[:1].isalpha()) or verb.endswith(":"):
             self._log("protocol_violation", what="not SMTP: " + verb[:40])
             self._say("OTHER", Reply.of(421, "4.7.0", "This is not SMTP"))
             self._end()
             return
         self._error(Reply.of(500, "5.5.2", "Command not recognized"))
-
-    def _error(self, reply: Reply, verb: str = "OTHER") -> None:
-        """Refuse a command; after too many, close."""
-        self._say(verb, reply)
-        self._errors += 1
-        if self._errors >= (1 if self.around.stress else self.policy.errors):
-            self._hang_up("4.7.0", "Too many errors")
-
-    def _hang_up(self, enhanced: str, text: str) -> None:
-        self._slots.clear()
-        self._say("OTHER", Reply.of(421, enhanced, f"{self.policy.hostname} {text}"))
-        self._end()
 
     # ------------------------------------------------------------------ commands without a hop
 
@@ -310,7 +311,8 @@ class Session(Commit):
         self._say("HELP", Reply.of(214, "2.0.0", "See RFC 5321"))
 
     def _cmd_starttls(self, text: str) -> None:
-        if self.client.tls is not None or self.policy.tls != "starttls":
+        # After a login in clear: it would have to be forgotten (RFC 3207 section 4.2).
+        if self.client.tls or self.policy.tls != "starttls" or self.client.auth is not None:
             raise Refused(503, "5.5.1", "STARTTLS is not available")
         if text:
             raise Refused(501, "5.5.4", "STARTTLS takes no argument")
@@ -321,73 +323,11 @@ class Session(Commit):
         self.phase = Phase.WAIT
         self._do(actions.StartTls())
 
-    # ------------------------------------------------------------------ AUTH, relayed
-
-    def _cmd_auth(self, text: str) -> None:
-        mechanism, _, initial = text.partition(" ")
-        mechanism = mechanism.upper()
-        if not self.client.esmtp:
-            raise Refused(503, "5.5.1", "Send EHLO first")
-        if self.client.auth is not None or self.transaction is not None:
-            raise Refused(503, "5.5.1", "AUTH is not allowed now")
-        if not self.policy.auth:
-            raise Refused(502, "5.5.1", "AUTH is not available")
-        if self.client.tls is None and not self.policy.auth_without_tls:
-            raise Refused(538, "5.7.11", "Encryption required: send STARTTLS first")
-        if self.around.login_blocked(self.client.ip):
-            raise Refused(454, "4.7.0", "Too many failed logins, try again later")
-        if mechanism not in RELAYABLE:
-            raise Refused(504, "5.5.4", "Unrecognized authentication mechanism")
-        if any(c.isspace() for c in initial):
-            raise Refused(501, "5.5.4", "Syntax: AUTH mechanism initial-response")
-        self._mechanism = mechanism
-        self._watched = initial not in ("", "=")
-        self._auth_name = user_name(mechanism, initial.encode()) if self._watched else None
-        self._auth_line = f"AUTH {mechanism} {initial}".rstrip().encode() + b"\r\n"
-        self.open_for("AUTH")
-
-    def auth_opened(self) -> None:
-        """The next hop is there: hand it the AUTH command to the letter."""
-        hop = self.hop
-        line, self._auth_line = self._auth_line, b""
-        if hop is None or self._mechanism not in hop.auth:
-            self.phase = Phase.COMMAND
-            self._error(Reply.of(504, "5.5.4", "Unrecognized authentication mechanism"), "AUTH")
-            return
-        self.ask(line, "AUTH")
-
-    def _sasl_response(self, line: bytes) -> None:
-        # Only the first response names the user; the next one may be the password.
-        if not self._watched:
-            self._watched = True
-            self._auth_name = user_name(self._mechanism, line)
-        self.ask(line + b"\r\n", "AUTH")
-
-    def auth_answered(self, reply: Reply) -> None:
-        """The next hop's word in the exchange: a challenge, or the end."""
-        if 300 <= reply.code < 400:
-            self._say("AUTH", reply)
-            self.phase = Phase.AUTH
-            return
-        self.phase = Phase.COMMAND
-        good = reply.positive
-        self._log("auth", mech=self._mechanism, ok=good, words=reply.text)
-        self._say("AUTH", reply)
-        if good:
-            self.client.auth = self._auth_name or "(unknown)"
-            return
-        self._auth_failures += 1
-        if self._auth_failures >= self.policy.auth_failures:
-            self._hang_up("4.7.0", "Too many failed logins")
-        else:
-            # A guesser pays with time, and more each time.
-            self.phase = Phase.WAIT
-            self._do(actions.Delay(float(self._auth_failures)))
-
     # ------------------------------------------------------------------ content
 
     def _read_data(self) -> None:
-        data, self._input = self._input, b""
+        data = self._input[self._at :] if self._at else self._input
+        self._input, self._at = b"", 0
         self._content_octets += len(data)
         self._input = self.content_received(data)
 
@@ -415,8 +355,8 @@ class Session(Commit):
         self.begin_chunk(int(size), last != "")
 
     def _read_chunk(self) -> None:
-        data = self._input[: self.chunk_left]
-        self._input = self._input[len(data) :]
+        data = self._input[self._at : self._at + self.chunk_left]
+        self._at += len(data)
         self._content_octets += len(data)
         self.chunk_received(data)
 

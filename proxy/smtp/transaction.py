@@ -15,6 +15,8 @@ from proxy.smtp.replies import Reply
 from proxy.smtp.trace import HEADER_LIMIT, count_hops
 
 PASS, QUEUE = "pass", "queue"
+#: Pieces of content that are kept one by one.
+MANY = 1_000
 
 
 @dataclass(slots=True)
@@ -42,7 +44,7 @@ class Content:
     """The message while it comes in: decoded, measured, hashed, kept up to a limit."""
 
     __slots__ = (
-        *("_digest", "_head", "_head_size"),
+        *("_digest", "_head", "_joined"),
         *("decoder", "kept", "kept_size", "spooled", "too_big"),
     )
 
@@ -55,21 +57,27 @@ class Content:
         self.spooled = False
         self.too_big = False
         self._digest = hashlib.sha256()
-        self._head: list[bytes] = []
-        self._head_size = 0
+        #: What is spooled of the octets in which the header section is looked for.
+        self._head = b""
+        self._joined = 0
 
     def add(self, piece: bytes) -> None:
         """Keep a decoded piece."""
+        if not piece:
+            return
         self._digest.update(piece)
-        if self._head_size < HEADER_LIMIT:
-            self._head.append(piece)
-            self._head_size += len(piece)
         self.kept.append(piece)
         self.kept_size += len(piece)
+        if len(self.kept) - self._joined > MANY:
+            # A client that drips its message would fill the memory with objects.
+            self.kept[self._joined :] = [b"".join(self.kept[self._joined :])]
+            self._joined += 1
 
     def take(self) -> list[bytes]:
         """Hand out what is kept."""
-        pieces, self.kept, self.kept_size = self.kept, [], 0
+        pieces, self.kept, self.kept_size, self._joined = self.kept, [], 0, 0
+        if self.spooled and len(self._head) < HEADER_LIMIT:
+            self._head = (self._head + b"".join(pieces))[:HEADER_LIMIT]
         return pieces
 
     @property
@@ -78,7 +86,8 @@ class Content:
 
     def hops(self) -> int:
         """How many servers have passed this message on already."""
-        return count_hops(b"".join(self._head)[:HEADER_LIMIT])
+        head = self._head
+        return count_hops(head if len(head) >= HEADER_LIMIT else head + b"".join(self.kept))
 
 
 @dataclass(slots=True)
@@ -160,23 +169,26 @@ class Transaction:
     def verdict_record(self, time: str, outcome: str, replies: list[Reply]) -> dict[str, object]:
         """What became of it. `replies`: one for all passed recipients, or one for each (LMTP)."""
         passed = iter(replies if len(replies) > 1 else [])
+        known = len(self.replies)
         rows = []
         for recipient in self.recipients:
             if recipient.plan == QUEUE:
-                # A message that its client was refused is not ours to deliver.
-                took = "refused" if outcome == "refused" else "queued"
+                # A message that its client was not told 250 for is not ours to deliver.
+                took = "queued" if outcome in ("accepted", "queued") else "refused"
                 reply = ""
             else:
-                said = next(passed, replies[0] if replies else None)
-                reply = said.text if said else ""
+                said = next(passed, replies[0])
+                reply = said.text
                 took = outcome
-                if outcome == "accepted" and said is not None and not said.positive:
-                    took = "refused"
+                if len(replies) > 1:
+                    # LMTP: what the hop has not said of a recipient is not known.
+                    known -= 1
+                    took = "unknown" if known < 0 else "accepted" if said.positive else "refused"
             rows.append({"address": recipient.path.mailbox.text, "outcome": took, "reply": reply})
         return {
             "id": self.capture_id,
             "time": time,
             "outcome": outcome,
-            "reply": replies[0].text if replies else "",
+            "reply": replies[0].text,
             "recipients": rows,
         }

@@ -1,0 +1,255 @@
+"""MAIL and RCPT: the envelope of a message, asked of the next hop live (core).
+
+MAIL is answered here and told to the next hop together with the first RCPT (decision 0002): one
+round trip less for every message, and a hop that is down is known before a recipient is accepted.
+Every RCPT is asked of the hop, and its words are the client's answer.
+
+Who answers for a recipient: the next hop (plan "pass"), or our queue (plan "queue") when a client
+that may relay finds the hop down or answering 4xx at connect or MAIL (design page
+architecture.md, "Who is responsible"). What a hop has refused is never queued.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.smtp import actions, grammar
+from proxy.smtp.capabilities import Capabilities
+from proxy.smtp.conversation import Slot
+from proxy.smtp.grammar import PathArgument, Refused
+from proxy.smtp.phase import Phase
+from proxy.smtp.relay import HOP_LOST, NO_SPACE, Relay
+from proxy.smtp.replies import Reply
+from proxy.smtp.transaction import PASS, QUEUE, Recipient, Transaction
+
+SENDER_OK: Final = Reply.of(250, "2.1.0", "Ok")
+RECIPIENT_OK: Final = Reply.of(250, "2.1.5", "Ok")
+
+
+class Envelope(Relay):
+    """See the page, and the floors in proxy/smtp/conversation.py."""
+
+    def begin_transaction(self, transaction: Transaction) -> None:
+        """MAIL was read. Raises Refused."""
+        policy, client = self.policy, self.client
+        if policy.role == "submission" and not client.trusted and client.auth is None:
+            if policy.auth:
+                raise Refused(530, "5.7.0", "Authentication required")
+            raise Refused(550, "5.7.1", "Relaying denied")
+        size = transaction.mail.param("SIZE")
+        if size is not None and int(size) > self._max_size():
+            raise Refused(552, "5.3.4", "Message too big")
+        if self.around.journal_full:
+            self._say("MAIL", NO_SPACE)
+            return
+        if client.auth is not None and self.hop is None:
+            # Logged in, and the server that knew the client is gone: the mail is ours to deliver.
+            if not self.may_queue:
+                self._hang_up("4.4.2", "Lost the server that you logged in to, connect again")
+                return
+            transaction.queue_only = True
+        self.transaction = transaction
+        self._say("MAIL", SENDER_OK)
+
+    def _max_size(self) -> int:
+        hop = self.hop or self.around.capabilities
+        return min(self.policy.max_size, (hop.size if hop else None) or self.policy.max_size)
+
+    def _cmd_rcpt(self, text: str) -> None:
+        transaction, policy = self.transaction, self.policy
+        if transaction is None or transaction.content is not None:
+            raise Refused(503, "5.5.1", "Send MAIL first")
+        if len(transaction.recipients) + len(self._slots) >= policy.max_recipients:
+            self._say("RCPT", Reply.of(452, "4.5.3", "Too many recipients"))
+            return
+        path = grammar.parse_rcpt(text, transaction.smtputf8)
+        self._check_relay(path)
+        if policy.hop_kind == "mx" and transaction.domain != path.mailbox.domain:
+            self._leave_hop(transaction, path.mailbox.domain)
+        if transaction.queue_only:
+            self._accept(transaction, path, QUEUE, RECIPIENT_OK)
+        elif transaction.refused is not None:
+            self._say("RCPT", transaction.refused)
+        elif self._needs_another_hop(transaction, path):
+            if self.may_queue:
+                self._accept(transaction, path, QUEUE, RECIPIENT_OK)
+            else:
+                self._say("RCPT", Reply.of(452, "4.5.3", "One destination in one transaction"))
+        else:
+            slot = Slot(path)
+            self._slots.append(slot)
+            self._to_send.append(slot)
+            self.phase = Phase.WAIT
+            if self.hop is None and not self._opening:
+                self.open_for("RCPT")
+
+    def _check_relay(self, path: PathArgument) -> None:
+        """No open relay: to a stranger we take mail for our own domains only."""
+        mailbox, domains = path.mailbox, self.policy.recipient_domains
+        if self.client.trusted or self.client.auth is not None or not mailbox.domain:
+            return
+        if (domains is not None and mailbox.domain not in domains) or grammar.hides_a_route(
+            mailbox
+        ):
+            raise Refused(550, "5.7.1", "Relaying denied")
+
+    def _leave_hop(self, transaction: Transaction, domain: str) -> None:
+        """Direct delivery: what the hop of one domain said, or that it is away, tells nothing of
+        another domain. Unless it has a recipient already: then it stays the one hop."""
+        if transaction.passed or self._slots or transaction.queue_only:
+            return
+        self._release(dirty=transaction.mail_sent)
+        transaction.domain = domain
+        transaction.mail_sent = transaction.hop_answered = False
+        transaction.refused = None
+
+    def _needs_another_hop(self, transaction: Transaction, path: PathArgument) -> bool:
+        """True if one connection and one final reply cannot serve this recipient as well."""
+        if not (transaction.passed or self._slots):
+            return False
+        if self.policy.hop_kind == "mx":
+            return transaction.domain != path.mailbox.domain
+        # LMTP answers for each recipient at the end; an SMTP client can hear one answer only.
+        return self.policy.hop_kind == "lmtp" and self.policy.role != "lmtp"
+
+    def _pump(self) -> None:
+        """Send MAIL and the recipients that wait, as many at once as the hop can take."""
+        transaction, hop = self.transaction, self.hop
+        if transaction is None or hop is None:
+            self._to_send.clear()
+            return
+        pipelining = hop.has("PIPELINING")
+        if self._asked and not pipelining:
+            return
+        lines: list[bytes] = []
+        if not transaction.mail_sent:
+            refusal = self._cannot_carry(transaction, hop)
+            if refusal is not None:
+                self._rcpt_without_hop(refusal, permanent=False, may_queue=False)
+                self._release(dirty=False)
+                self._run()
+                return
+            transaction.mail_sent = True
+            lines.append(self._mail_line(transaction, hop))
+            self._asked.append(("MAIL", None))
+        while self._to_send and (pipelining or not self._asked):
+            slot = self._to_send.popleft()
+            assert slot.path is not None
+            lines.append(_command(b"RCPT TO:<", slot.path, hop.has("DSN")))
+            self._asked.append(("RCPT", slot))
+        if lines:
+            self._do(actions.AskHop(b"".join(lines), len(lines)))
+
+    @staticmethod
+    def _cannot_carry(transaction: Transaction, hop: Capabilities) -> Reply | None:
+        """A promise of our EHLO that this hop does not keep: it has changed since."""
+        if transaction.smtputf8 and not hop.has("SMTPUTF8"):
+            return Reply.of(550, "5.6.7", "The next hop does not support SMTPUTF8")
+        if (transaction.mail.param("BODY") or "").upper() == "8BITMIME" and not hop.has("8BITMIME"):
+            return Reply.of(550, "5.6.3", "The next hop does not support 8BITMIME")
+        return None
+
+    def _mail_line(self, transaction: Transaction, hop: Capabilities) -> bytes:
+        offered = {
+            "SIZE": hop.has("SIZE"),
+            "BODY": hop.has("8BITMIME"),
+            "SMTPUTF8": True,
+            "RET": hop.has("DSN"),
+            "ENVID": hop.has("DSN"),
+            "AUTH": self.hop_private and hop.has("AUTH"),
+        }
+        mail = transaction.mail
+        kept = tuple(p for p in mail.params if offered[p.partition("=")[0].upper()])
+        return _command(b"MAIL FROM:<", PathArgument(mail.mailbox, kept), True)
+
+    def _mail_answered(self, reply: Reply) -> None:
+        transaction = self.transaction
+        if transaction is None or reply.positive:
+            return
+        if reply.temporary and self.may_queue:
+            transaction.queue_all()
+            self._queue_slots(only_unsent=True)
+        else:
+            transaction.refused = reply if reply.code >= 400 else HOP_LOST
+            for slot in self._to_send:
+                self._answer(slot, transaction.refused)
+            self._to_send.clear()
+        self._slots_ready()
+
+    def _rcpt_answered(self, slot: Slot, reply: Reply) -> None:
+        transaction = self.transaction
+        if transaction is None or slot.path is None or slot not in self._slots:
+            return
+        if transaction.queue_only:
+            self._fill(transaction, slot, QUEUE, RECIPIENT_OK)
+        elif transaction.refused is not None:
+            self._answer(slot, transaction.refused)
+        elif reply.positive:
+            self._fill(transaction, slot, PASS, reply)
+        else:
+            self._answer(slot, reply if reply.code >= 400 else HOP_LOST)
+        self._slots_ready()
+
+    def _rcpt_without_hop(self, reply: Reply, permanent: bool, may_queue: bool = True) -> None:
+        """No next hop for the recipients that wait: queue them, or say why not."""
+        transaction = self.transaction
+        if transaction is None:
+            self._to_send.clear()
+            return
+        if transaction.refused is not None:
+            # The hop had refused the sender before it went: that stands.
+            reply, permanent, may_queue = transaction.refused, False, False
+        if may_queue and self.may_queue and not permanent:
+            transaction.queue_all()
+            self._queue_slots()
+            return
+        for slot in self._to_send:
+            self._answer(slot, reply)
+        self._to_send.clear()
+        if permanent:
+            # Said of one domain; the next recipient may be of another.
+            transaction.domain = None
+        else:
+            transaction.refused = reply
+            if transaction.passed:
+                transaction.hop_failure = reply
+        self._slots_ready()
+
+    def _queue_slots(self, only_unsent: bool = False) -> None:
+        """Accept the recipients that wait into the queue."""
+        transaction = self.transaction
+        assert transaction is not None
+        waiting = self._to_send if only_unsent else self._slots
+        for slot in list(waiting):
+            if slot.path is not None and slot.reply is None:
+                self._fill(transaction, slot, QUEUE, RECIPIENT_OK)
+        self._to_send.clear()
+        self._slots_ready()
+
+    def _accept(
+        self, transaction: Transaction, path: PathArgument, plan: str, reply: Reply
+    ) -> None:
+        transaction.recipients.append(Recipient(path, plan))
+        self._say("RCPT", reply)
+
+    def _fill(self, transaction: Transaction, slot: Slot, plan: str, reply: Reply) -> None:
+        assert slot.path is not None
+        transaction.recipients.append(Recipient(slot.path, plan))
+        self._answer(slot, reply)
+
+    def _answer(self, slot: Slot, reply: Reply) -> None:
+        slot.reply = reply
+        self.around.count("RCPT", reply.code)
+
+    def _slots_ready(self) -> None:
+        """Send what is answered, in order; go on when nothing is outstanding."""
+        slots = self._slots
+        while slots and slots[0].reply is not None:
+            self._pending_out.append(slots.popleft().reply.wire())  # type: ignore[union-attr]
+        if not slots and self.phase is Phase.WAIT and not self._opening:
+            self.phase = Phase.COMMAND
+
+
+def _command(verb: bytes, path: PathArgument, with_params: bool) -> bytes:
+    params = "".join(" " + p for p in path.params) if with_params else ""
+    return verb + path.mailbox.text.encode("utf-8") + b">" + params.encode("utf-8") + b"\r\n"
