@@ -1,5 +1,9 @@
 """`python -m proxy` is the program `mailweir`."""
 
-from proxy.cli import main
+from proxy.parent import follow
 
-main()
+if __name__ == "__main__":
+    follow()
+    from proxy.cli import main
+
+    main()

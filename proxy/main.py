@@ -29,7 +29,7 @@ from proxy.ground import (
     prepare_store,
 )
 from proxy.sdnotify import notify, watchdog_interval
-from proxy.supervisor import Role, Supervisor, children_environ, die_with_parent
+from proxy.supervisor import Role, Supervisor, children_environ
 
 if TYPE_CHECKING:
     from proxy.health import Health
@@ -47,7 +47,6 @@ class RoleFailed(Exception):
 
 def run_all(settings: Settings, config: Path, *, doors: bool = True, worker: bool = True) -> None:
     """Run until SIGTERM or SIGINT; raises CannotStart."""
-    die_with_parent()  # only `mailweir try` is a parent that says so
     roles = list(_roles(settings, config, doors=doors, worker=worker))
     make_folders(settings)
     with Lock(settings.run_dir / "supervisor.lock", "mailweir run"):
@@ -130,8 +129,6 @@ async def _tell_systemd(health: "Health", supervisor: Supervisor) -> None:
 
 def _enter(settings: Settings, role: str) -> None:
     """What every role's process does first, before it imports anything that counts."""
-    if not die_with_parent():
-        raise CannotStart("the supervisor has ended")
     make_folders(settings)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir(settings))
     os.environ["MAILWEIR_PROCESS"] = role

@@ -4,13 +4,11 @@ Promises: a role that ends is started again (after 0.5 s, doubling to 30 s, anew
 of running), without end and without touching the others. Stopping sends SIGTERM to the doors and
 waits for their transactions, then to the worker, then kills what is left. Every role has its own
 process group, so its children go with it. When the supervisor itself is killed, the kernel kills
-the roles at once (`die_with_parent`): nothing is left that holds a port or a lock. That is safe
+the roles at once (proxy/parent.py): nothing is left that holds a port or a lock. That is safe
 because a kill is the case the journal is made for.
-Linux only: prctl(2), PR_SET_PDEATHSIG.
 """
 
 import asyncio
-import ctypes
 import os
 import signal
 import time
@@ -19,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy import maillog
+from proxy.parent import ENV_PARENT
 
-ENV_SUPERVISOR = "MAILWEIR_SUPERVISOR"
 BACKOFF_FIRST = 0.5
 BACKOFF_MAX = 30.0
 STEADY = 60.0
 DOOR_GRACE = 12.0  # a door gives its transactions 10 s
 WORKER_GRACE = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Supervisor:
         self.roles = tuple(roles)
         self.pids: dict[str, int] = {}
         self.restarts = {role.name: 0 for role in roles}
-        self._environ = {**environ, ENV_SUPERVISOR: str(os.getpid())}
+        self._environ = {**environ, ENV_PARENT: str(os.getpid())}
         self._stop = asyncio.Event()
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
@@ -134,18 +131,6 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
         pass  # nobody is left in it
-
-
-def die_with_parent() -> bool:
-    """In a role's process: be killed when the supervisor ends. False when it has ended already."""
-    parent = os.environ.get(ENV_SUPERVISOR)
-    if parent is None:
-        return True  # started by hand or by systemd: nobody to follow
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    # The supervisor may have gone before the call above.
-    return str(os.getppid()) == parent
 
 
 def children_environ() -> dict[str, str]:

@@ -24,8 +24,9 @@ from config.load import load
 from config.settings import Settings
 from proxy import selfsigned
 from proxy.ground import CannotStart
+from proxy.parent import ENV_PARENT
 from proxy.practice import PracticeServer
-from proxy.supervisor import ENV_SUPERVISOR, children_environ
+from proxy.supervisor import children_environ
 from proxy.trialmail import PASSWORD, USERS
 
 HOST = "127.0.0.1"
@@ -123,7 +124,7 @@ class Stage:
         self._start()
 
     def _start(self) -> None:
-        environ = children_environ() | {ENV_SUPERVISOR: str(os.getpid())}
+        environ = children_environ() | {ENV_PARENT: str(os.getpid())}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "proxy", "--config", str(self.config), "run"],

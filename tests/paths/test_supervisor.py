@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy import supervisor
+from proxy.parent import ENV_PARENT
 from proxy.supervisor import Role, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,8 +47,8 @@ import asyncio, os, sys
 from proxy.supervisor import Role, Supervisor
 code = '''
 import sys, time
-from proxy.supervisor import die_with_parent
-assert die_with_parent()
+from proxy.parent import follow
+follow()
 open(sys.argv[1], "w").close()
 time.sleep(60)
 '''
@@ -156,9 +157,9 @@ def test_a_killed_supervisor_takes_its_roles_with_it(tmp_path: Path) -> None:
     until(lambda: not any(alive(int(pid)) for pid in children), 5)
 
 
-def test_a_role_whose_supervisor_is_gone_notices_at_its_start() -> None:
-    code = "from proxy.supervisor import die_with_parent; raise SystemExit(die_with_parent())"
-    environ = os.environ | {"PYTHONPATH": str(ROOT), supervisor.ENV_SUPERVISOR: "1"}
-    assert subprocess.run([sys.executable, "-c", code], env=environ).returncode == 0
-    environ[supervisor.ENV_SUPERVISOR] = str(os.getpid())
+def test_a_role_whose_parent_is_gone_ends_at_its_start() -> None:
+    code = "from proxy.parent import follow; follow(); raise SystemExit(7)"
+    environ = os.environ | {"PYTHONPATH": str(ROOT), ENV_PARENT: "1"}
     assert subprocess.run([sys.executable, "-c", code], env=environ).returncode == 1
+    environ[ENV_PARENT] = str(os.getpid())
+    assert subprocess.run([sys.executable, "-c", code], env=environ).returncode == 7

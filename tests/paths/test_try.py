@@ -1,0 +1,119 @@
+"""`mailweir try`: the whole thing, from a conversation to its proof, and nothing left behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.peers.servers import free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def start(tmp_path: Path, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "proxy", "try", *args],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path), "MAILWEIR_LANG": "en"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes_of(folder: Path) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in line:
+            found.append(entry.name)
+    return found
+
+
+def test_once_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path, "--once", "--json")
+    out, err = process.communicate()
+    found = json.loads(out)
+    assert (process.returncode, err) == (0, "")
+    assert found["ok"] and all(step["ok"] for step in found["steps"])
+    assert found["audit"]["accepted"] == found["audit"]["captured"] == 4
+    subjects = {row["subject"]: row for row in found["timeline"]}
+    quotation = subjects["お見積書の件（12月分）"]
+    assert quotation["attachments"][0]["name"] == "御見積書.pdf"
+    assert {record["kind"] for record in quotation["records"]} == {"contact", "deal"}
+    assert subjects["Thank you"]["records"][0]["name"] == "Jordan Lee"
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+def test_it_stays_until_ctrl_c_and_shows_mail_of_ones_own(tmp_path: Path) -> None:
+    data = tmp_path / "kept"
+    base = _four_free()
+    process = start(tmp_path, "--port-base", str(base), "--data", str(data))
+    assert process.stdout is not None
+    shown = ""
+    while "Ctrl-C" not in shown:
+        line = process.stdout.readline()
+        assert line, shown
+        shown += line
+    assert f"swaks --server 127.0.0.1:{base} " in shown and "FAIL" not in shown
+    with socket.create_connection(("127.0.0.1", base + 1)) as client:
+        client.sendall(
+            b"EHLO a\r\nMAIL FROM:<me@own.example>\r\nRCPT TO:<bob@example.com>\r\nDATA\r\n"
+        )
+        time.sleep(0.5)
+        client.sendall(b"From: me@own.example\r\nSubject: my \x1b[2Jown\r\n\r\nx\r\n.\r\n")
+        while "me@own.example" not in (line := process.stdout.readline()):
+            assert line
+        assert "\x1b" not in line
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    assert process.wait(30) == 0
+    assert (data / "mailweir.toml").exists()
+    wait_until(lambda: processes_of(data) == [], "all have ended", 5)
+
+
+def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    wait_until(lambda: len(processes_of(tmp_path)) == 4, "supervisor, worker, two doors", 60)
+    process.kill()
+    process.wait()
+    wait_until(lambda: processes_of(tmp_path) == [], "all have ended", 5)
+
+
+def test_what_it_cannot_use_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port()))
+        taken.listen()
+        port = taken.getsockname()[1]
+        _, err = (process := start(tmp_path, "--port-base", str(port))).communicate()
+    assert process.returncode == 2 and err.startswith("mailweir: --port-base")
+    assert err.count("\n") == 1
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mailweir.toml").write_text("[node]\n")
+    process = start(tmp_path, "--data", str(tmp_path / "other"))
+    _, err = process.communicate()
+    assert process.returncode == 2 and err.startswith("mailweir: --data")
+    assert (tmp_path / "other" / "mailweir.toml").read_text() == "[node]\n"
+
+
+def _four_free() -> int:
+    while True:
+        base = free_port()
+        try:
+            for port in range(base, base + 4):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
+        except OSError:
+            continue
