@@ -1,0 +1,278 @@
+"""Rows of files into the store, batch by batch. A keeper.
+
+Promises: a batch is one transaction, so what was counted is in the store; running the same files
+again changes nothing more; memory is bounded by a batch however long the files are (scratch.py);
+nobody is asked while a transaction is open. Mail that came before is linked in the same
+transaction. A dry run only reads. Deals that name a contact whom nobody knows yet are tried again
+at the end. Cites: features.md G9, G10, A10, A11.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection
+
+from crmstore import recordbulk
+from crmstore.addresses import domain_of
+from crmstore.imports.check import Wanted, prepare
+from crmstore.imports.plan import Choice, Conflict, Decision, Existing, Known, decide
+from crmstore.imports.rows import Place, Remark, Row
+from crmstore.imports.scratch import Scratch
+from crmstore.imports.terms import folded_name
+from crmstore.store import Store, micros
+
+__all__ = ["BATCH", "Importer", "Told", "Totals"]
+
+# Rows of one transaction: the worker waits for its turn to write a quarter of a second at most.
+BATCH = 2_000
+
+Grade = Literal["refused", "duplicate", "conflict", "note"]
+
+
+class Told(NamedTuple):
+    """Something about a row that the person who imports should know."""
+
+    place: Place
+    grade: Grade
+    remark: Remark
+    shown: str  # the record's name or address; "" if it was not read so far
+
+
+@dataclass(slots=True)
+class Totals:
+    """Rows by what became of them. `kept`: fields that the store kept by choice."""
+
+    rows: int = 0
+    new: int = 0
+    same: int = 0
+    changed: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    conflicts: int = 0
+    kept: int = 0
+    linked: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+class Importer:
+    """One import of one or more files. `ask` decides a conflict, True = the file wins; without it
+    conflicts under the choice "ask" stay as they are in the store, and are told."""
+
+    def __init__(
+        self,
+        store: Store,
+        scratch: Scratch,
+        tell: Callable[[Told], None],
+        *,
+        kind: str = "contact",
+        choice: Choice = "store",
+        ask: Callable[[Conflict], bool] | None = None,
+        dry_run: bool = False,
+        domains: Collection[str] = (),
+        never: Callable[[str], object | None] | None = None,
+    ) -> None:
+        self.totals = Totals()
+        self._store = store
+        self._scratch = scratch
+        self._tell = tell
+        self._kind = kind
+        self._choice: Choice = choice
+        self._ask = ask
+        self._dry_run = dry_run
+        self._domains = frozenset(domain.lower() for domain in domains)
+        self._never = never
+
+    def take(self, file: int, rows: Iterable[Row | Remark]) -> None:
+        """All rows of one file."""
+        batch: list[Wanted] = []
+        for item in rows:
+            self.totals.rows += 1
+            if isinstance(item, Remark):
+                self.totals.refused += 1
+                self._told(Place(file, item.line), item)
+                continue
+            wanted, remarks = prepare(item, file, self._kind)
+            for remark in remarks:
+                self._told(Place(file, item.line), remark, item.name or item.company)
+            if wanted is None:
+                self.totals.refused += 1
+                continue
+            batch.append(wanted)
+            if len(batch) >= BATCH:
+                self._batch(batch)
+                batch = []
+        self._batch(batch)
+
+    def finish(self) -> Totals:
+        """The deals that waited for their contacts."""
+        batch: list[Wanted] = []
+        for wanted in self._scratch.waiting():
+            batch.append(wanted)
+            if len(batch) >= BATCH:
+                self._batch(batch, last=True)
+                batch = []
+        self._batch(batch, last=True)
+        return self.totals
+
+    def _told(self, place: Place, remark: Remark, shown: str = "") -> None:
+        if not remark.refused:
+            self.totals.notes[remark.code] += 1
+        self._tell(Told(place, "refused" if remark.refused else "note", remark, shown))
+
+    # A batch
+
+    def _batch(self, batch: Sequence[Wanted], *, last: bool = False) -> None:
+        if not batch:
+            return
+        self._learn_names({wanted.kind for wanted in batch if not wanted.addresses})
+        answers: dict[Conflict, bool] = {}
+        first = not last
+        while True:
+            with self._transaction() as connection:
+                known = self._known(connection, batch)
+                decisions = [decide(one, known, self._choice, answers) for one in batch]
+                if first:
+                    decisions = self._without_duplicates(decisions)
+                asked = [conflict for one in decisions for conflict in one.conflicts]
+                if not asked or self._ask is None:
+                    linked = 0 if self._dry_run else self._write(connection, decisions)
+                    break
+            # Outside of the transaction: a person thinks for as long as they like.
+            answers |= {conflict: self._ask(conflict) for conflict in asked}
+            batch, first = [one.wanted for one in decisions], False
+        self.totals.linked += linked
+        for decision in decisions:
+            self._account(decision, last=last)
+
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return self._store.reading() if self._dry_run else self._store.writing()
+
+    def _learn_names(self, kinds: Iterable[str]) -> None:
+        """Names of records of these kinds that the scratch does not have yet.
+
+        In a transaction that only reads, because the first time it takes a while.
+        """
+        for kind in kinds:
+            with self._store.reading() as connection:
+                self._learn(connection, kind)
+
+    def _learn(self, connection: Connection, kind: str) -> None:
+        known_to = self._scratch.named_to.get(kind, 0)
+        highest = known_to
+
+        def noted() -> Iterable[tuple[int, str]]:
+            nonlocal highest
+            for id_, name in recordbulk.names(connection, kind, known_to):
+                highest = id_
+                yield id_, name
+
+        self._scratch.learn_names(kind, noted())
+        self._scratch.named_to[kind] = highest
+
+    def _known(self, connection: Connection, batch: Sequence[Wanted]) -> Known:
+        """What the store has of a batch: five queries, however many rows."""
+        addresses = {address for wanted in batch for address in wanted.addresses}
+        addresses |= {wanted.contact for wanted in batch if wanted.contact}
+        by_address = recordbulk.ids_by_address(connection, addresses)
+        ids = {id_ for found in by_address.values() for id_ in found}
+        names = {(one.kind, folded_name(one.name)) for one in batch if not one.addresses}
+        for kind in {kind for kind, _ in names}:
+            self._learn(connection, kind)
+        by_name = {name: self._scratch.ids_of_name(*name) for name in names}
+        ids.update(id_ for found in by_name.values() for id_ in found)
+        records = recordbulk.load(connection, ids)
+        contacts = {one.contact for one in records.values() if one.contact} - records.keys()
+        records |= recordbulk.load(connection, contacts)
+        # a record may have been renamed since its name was learned
+        still = {
+            (kind, folded): [
+                id_ for id_ in found if id_ in records and folded_name(records[id_].name) == folded
+            ]
+            for (kind, folded), found in by_name.items()
+        }
+        ours = recordbulk.ours(connection, addresses)
+        ours |= {address for address in addresses if domain_of(address) in self._domains}
+        return Known(
+            {id_: Existing(*one) for id_, one in records.items()},
+            by_address,
+            still,
+            frozenset(ours),
+        )
+
+    def _without_duplicates(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Without rows whose key the files had before: the first one counts."""
+        first: list[Decision] = []
+        for one in decisions:
+            if one.verdict == "refused":
+                first.append(one)
+                continue
+            before = self._scratch.first_with(one.wanted, one.record)
+            if before is None:
+                first.append(one)
+                continue
+            self.totals.duplicates += 1
+            values = {"line": before.line, "file": before.file}
+            remark = Remark(one.wanted.place.line, "duplicate", False, values)
+            self._tell(Told(one.wanted.place, "duplicate", remark, one.wanted.shown))
+        return first
+
+    def _write(self, connection: Connection, decisions: Sequence[Decision]) -> int:
+        now = micros()
+        fresh = [
+            recordbulk.Fresh(one.wanted.kind, one.name, one.state, one.addresses, one.contact)
+            for one in decisions
+            if one.verdict == "new"
+        ]
+        linked = recordbulk.add_many(connection, fresh, now, self._never)
+        changed = [one for one in decisions if one.verdict == "change"]
+        more = {one.record: one.addresses for one in changed if one.addresses}
+        linked += recordbulk.gain(connection, more, now, self._never)
+        linked += recordbulk.set_fields(
+            connection,
+            {one.record: one.name for one in changed if one.name},
+            {one.record: one.state for one in changed if one.state},
+            self._never,
+        )
+        for one in changed:
+            if one.contact:
+                linked += recordbulk.set_main_contact(
+                    connection, one.record, one.contact, self._never
+                )
+        return linked
+
+    def _account(self, one: Decision, *, last: bool) -> None:
+        totals, wanted = self.totals, one.wanted
+        for remark in one.remarks:
+            self._told(wanted.place, remark, wanted.shown)
+        totals.kept += one.kept
+        if one.verdict == "new":
+            totals.new += 1
+        elif one.verdict == "same":
+            totals.same += 1
+        elif one.verdict == "change":
+            totals.changed += 1
+        elif one.verdict == "refused":
+            totals.refused += 1
+        elif one.verdict == "wait":
+            self._wait(wanted, last=last)
+        else:
+            totals.conflicts += 1
+            for conflict in one.conflicts:
+                values = {"field": conflict.field, "file": conflict.file, "store": conflict.store}
+                values["record"] = str(conflict.record)
+                remark = Remark(wanted.place.line, "conflict", False, values)
+                self._tell(Told(wanted.place, "conflict", remark, wanted.shown))
+
+    def _wait(self, wanted: Wanted, *, last: bool) -> None:
+        if not last:
+            self._scratch.wait(wanted)
+        elif self._dry_run and self._scratch.has_person(wanted.contact):
+            self.totals.new += 1  # the contact would be there by now
+        else:
+            self.totals.refused += 1
+            values = {"contact": wanted.contact}
+            remark = Remark(wanted.place.line, "contact_unknown", True, values)
+            self._told(wanted.place, remark, wanted.shown)

@@ -1,0 +1,95 @@
+"""A row of a file to what is wanted in the store, or why it is refused. A core.
+
+Judged by the row alone: kind, name, addresses, state. What the store has comes later (plan.py).
+An address that is refused does not refuse the row as long as another one is good; a row whose every
+address is refused is refused, because by its name alone it would be somebody else.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from crmstore.addresses import MAX_ADDRESS
+from crmstore.imports.addresscheck import check_cell
+from crmstore.imports.rows import Place, Remark, Row
+from crmstore.imports.terms import folded_name, kind_of, state_of
+from crmstore.records import KINDS, MAX_ADDRESSES
+
+__all__ = ["Wanted", "prepare"]
+
+MAX_NAME = 500  # as crmstore.records cuts names
+
+
+class Wanted(NamedTuple):
+    """A record as the file wants it. `name` "" = not said; `state` "" = not said."""
+
+    place: Place
+    kind: str
+    name: str
+    addresses: tuple[str, ...]  # in the form of addresses.key()
+    state: str = ""
+    contact: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What to call it in reports."""
+        return self.name or (self.addresses[0] if self.addresses else "")
+
+
+def prepare(
+    row: Row, file: int, default_kind: str, kinds: Collection[str] = KINDS
+) -> tuple[Wanted | None, list[Remark]]:
+    """The wanted record, and what is to be told; None if one of the remarks refuses it."""
+    line = row.line
+    remarks = list(row.remarks)
+
+    def refuse(code: str, **values: object) -> tuple[None, list[Remark]]:
+        remarks.append(Remark(line, code, True, values))
+        return None, remarks
+
+    kind = kind_of(row.kind, frozenset(kinds)) if row.kind else default_kind
+    if not kind:
+        return refuse("kind", kind=row.kind, allowed=", ".join(kinds))
+    state = state_of(row.state) if row.state else ""
+    if row.state and not state:
+        remarks.append(Remark(line, "state", False, {"state": row.state}))
+    # "Contact e-mail" in a list of people is their own; in a list of deals it is the contact's.
+    cells = row.addresses if kind == "deal" or not row.contact else (*row.addresses, row.contact)
+    addresses = _addresses(line, cells, remarks)
+    contact = ""
+    if kind == "deal" and row.contact:
+        found = _addresses(line, [row.contact], remarks)
+        if not found:
+            return refuse("no_contact_address", contact=row.contact)
+        contact = next(iter(found))
+    if len(addresses) > MAX_ADDRESSES:
+        return refuse("too_many_addresses", found=len(addresses), allowed=MAX_ADDRESSES)
+    if cells and not addresses and not (kind == "deal" and row.name):
+        return refuse("no_good_address")
+    name = row.name or row.company
+    if not name and not addresses:
+        return refuse("no_name")
+    if not addresses and not folded_name(name):
+        return refuse("no_name")
+    if len(name) > MAX_NAME:
+        remarks.append(Remark(line, "name_cut", False, {"allowed": MAX_NAME}))
+        name = name[:MAX_NAME].strip()
+    return Wanted(Place(file, line), kind, name, tuple(addresses), state, contact), remarks
+
+
+def _addresses(line: int, cells: Collection[str], remarks: list[Remark]) -> dict[str, None]:
+    """The good ones, each once, in their order; remarks on the others."""
+    found: dict[str, None] = {}
+    for cell in cells:
+        for one in check_cell(cell):
+            written = one.written[:MAX_ADDRESS]
+            if not one.key:
+                values = {"address": written, "reason": one.reason, "meant": one.meant}
+                remarks.append(Remark(line, "address_refused", False, values))
+                continue
+            found[one.key] = None
+            if one.note:
+                remarks.append(Remark(line, "address_tolerated", False, {"address": one.key}))
+            if one.meant:
+                values = {"address": one.key, "meant": one.meant}
+                remarks.append(Remark(line, "address_meant", False, values))
+    return found

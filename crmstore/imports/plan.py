@@ -1,0 +1,219 @@
+"""What an import does with a wanted record, given what the store has. A core.
+
+The key of a record is its addresses within its kind; without an address its name, compared without
+case, width and spaces (the rule of the documents, features.md G10). Then:
+- nobody has the key: new. New records never have conflicts.
+- one has it: `same`, or `change` for what was empty (an address more, a name where there was only
+  an address), or a conflict for each field in which both say something else. By choice the file
+  wins, the store wins, or somebody is asked (G9). Addresses never conflict: a record may have many.
+- several have it: refused, unless just one of them has the name too. Nobody guesses.
+- a person without address whose name several have: the one without address of these, if it is one.
+- a deal without address of its own is known by its name and its main contact: two customers may
+  both have a "Renewal 2027".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from crmstore.imports.check import Wanted
+from crmstore.imports.rows import Remark
+from crmstore.imports.terms import folded_name
+
+__all__ = ["Choice", "Conflict", "Decision", "Existing", "Known", "decide"]
+
+Choice = Literal["ask", "file", "store"]
+Verdict = Literal["new", "same", "change", "conflict", "refused", "wait"]
+
+
+class Existing(NamedTuple):
+    """A record of the store, as far as an import looks at it."""
+
+    id: int
+    kind: str
+    name: str
+    state: str
+    addresses: tuple[str, ...]
+    contact: int | None  # the main contact of a deal
+
+
+class Known(NamedTuple):
+    """What the store has of a batch of wanted records."""
+
+    records: Mapping[int, Existing]
+    by_address: Mapping[str, Sequence[int]]  # current addresses only
+    by_name: Mapping[tuple[str, str], Sequence[int]]  # (kind, folded name)
+    ours: frozenset[str]  # addresses that belong to us, and key nothing
+
+
+class Conflict(NamedTuple):
+    """A field in which file and store differ. `record` is the store's."""
+
+    wanted: Wanted
+    record: int
+    field: Literal["name", "state", "contact"]
+    file: str
+    store: str
+
+
+@dataclass(slots=True)
+class Decision:
+    """What happens. `name`, `state`, `contact` are set where they change; `conflicts` are those
+    that nobody has decided yet; `kept` were decided for the store."""
+
+    verdict: Verdict
+    wanted: Wanted
+    record: int = 0
+    name: str = ""
+    state: str = ""
+    contact: int = 0
+    addresses: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    kept: int = 0
+    remarks: tuple[Remark, ...] = ()
+
+
+def decide(
+    wanted: Wanted, known: Known, choice: Choice, answers: Mapping[Conflict, bool]
+) -> Decision:
+    """`answers`: conflicts that were asked about, True = the file wins."""
+    remarks: list[Remark] = []
+    good = _not_ours(wanted, known, remarks)
+    if good is None:
+        return _refused(wanted, remarks)
+    wanted = good
+    contact = 0
+    if wanted.contact:
+        contacts = _contacts(wanted.contact, known)
+        if len(contacts) > 1:
+            values = {"name": wanted.contact, "records": ", ".join(map(str, contacts[:10]))}
+            remarks.append(Remark(wanted.place.line, "several_records", True, values))
+            return _refused(wanted, remarks)
+        if not contacts:
+            return Decision("wait", wanted, remarks=tuple(remarks))
+        contact = contacts[0]
+    found = _matches(wanted, contact, known)
+    if len(found) > 1:
+        values = {"name": wanted.shown, "records": ", ".join(str(one.id) for one in found[:10])}
+        remarks.append(Remark(wanted.place.line, "several_records", True, values))
+        return _refused(wanted, remarks)
+    decision = (
+        _existing(wanted, found[0], contact, known, choice, answers)
+        if found
+        else _new(wanted, contact, remarks)
+    )
+    decision.remarks = tuple(remarks)
+    return decision
+
+
+def _refused(wanted: Wanted, remarks: list[Remark]) -> Decision:
+    return Decision("refused", wanted, remarks=tuple(remarks))
+
+
+def _not_ours(wanted: Wanted, known: Known, remarks: list[Remark]) -> Wanted | None:
+    """Without our own addresses; None if they were all it had, or its contact is one of us."""
+    if known.ours.isdisjoint(wanted.addresses) and wanted.contact not in known.ours:
+        return wanted
+    good = tuple(address for address in wanted.addresses if address not in known.ours)
+    line = wanted.place.line
+    for address in wanted.addresses:
+        if address in known.ours:
+            remarks.append(Remark(line, "address_ours", not good, {"address": address}))
+    if wanted.contact in known.ours:
+        remarks.append(Remark(line, "address_ours", True, {"address": wanted.contact}))
+        return None
+    return wanted._replace(addresses=good) if good else None
+
+
+def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
+    """The records of the kind that have the key, fewer than all if the name tells them apart."""
+    ids = {id_ for address in wanted.addresses for id_ in known.by_address.get(address, ())}
+    folded = folded_name(wanted.name)
+    if not wanted.addresses:
+        ids = set(known.by_name.get((wanted.kind, folded), ()))
+    found = [known.records[id_] for id_ in sorted(ids) if id_ in known.records]
+    found = [one for one in found if one.kind == wanted.kind]
+    if contact and not wanted.addresses:
+        found = [one for one in found if one.contact in (contact, None)]
+    if len(found) > 1 and not wanted.addresses:
+        bare = [one for one in found if not one.addresses]
+        return bare if len(bare) == 1 else found
+    if len(found) > 1:
+        named = [one for one in found if folded and folded_name(one.name) == folded]
+        return named if len(named) == 1 else found
+    return found
+
+
+def _contacts(address: str, known: Known) -> list[int]:
+    """Who may be a deal's main contact by this address: contacts, else leads, else the others."""
+    found = [known.records[id_] for id_ in known.by_address.get(address, ())]
+    for kind in ("contact", "lead"):
+        if ids := [one.id for one in found if one.kind == kind]:
+            return ids
+    return [one.id for one in found if one.kind != "deal"]
+
+
+def _new(wanted: Wanted, contact: int, remarks: list[Remark]) -> Decision:
+    if wanted.kind == "deal" and not contact:
+        values = {"name": wanted.shown}
+        remarks.append(Remark(wanted.place.line, "deal_without_contact", True, values))
+        return _refused(wanted, remarks)
+    return Decision(
+        "new",
+        wanted,
+        name=wanted.shown,
+        state=wanted.state or "open",
+        contact=contact,
+        addresses=wanted.addresses,
+    )
+
+
+def _existing(
+    wanted: Wanted,
+    record: Existing,
+    contact: int,
+    known: Known,
+    choice: Choice,
+    answers: Mapping[Conflict, bool],
+) -> Decision:
+    decision = Decision("same", wanted, record.id)
+    more = tuple(address for address in wanted.addresses if address not in record.addresses)
+    decision.addresses = more
+    conflicts: list[Conflict] = []
+    if wanted.name and folded_name(wanted.name) != folded_name(record.name):
+        if record.name in record.addresses:  # nobody has named it yet
+            decision.name = wanted.name
+        elif wanted.name not in wanted.addresses:
+            conflicts.append(Conflict(wanted, record.id, "name", wanted.name, record.name))
+    if wanted.state and wanted.state != record.state:
+        conflicts.append(Conflict(wanted, record.id, "state", wanted.state, record.state))
+    if contact and contact != record.contact:
+        if record.contact is None:
+            decision.contact = contact
+        else:
+            shown = _address_of(record.contact, known)
+            conflicts.append(Conflict(wanted, record.id, "contact", wanted.contact, shown))
+    undecided: list[Conflict] = []
+    for conflict in conflicts:
+        wins = answers.get(conflict, {"file": True, "store": False}.get(choice))
+        if wins is None:
+            undecided.append(conflict)
+        elif not wins:
+            decision.kept += 1
+        elif conflict.field == "name":
+            decision.name = conflict.file
+        elif conflict.field == "state":
+            decision.state = conflict.file
+        else:
+            decision.contact = contact
+    if undecided:
+        decision.verdict = "conflict"
+        decision.conflicts = tuple(undecided)
+    elif decision.name or decision.state or decision.contact or more:
+        decision.verdict = "change"
+    return decision
+
+
+def _address_of(id_: int, known: Known) -> str:
+    found = known.records.get(id_)
+    return found.addresses[0] if found is not None and found.addresses else f"#{id_}"

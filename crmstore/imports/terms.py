@@ -1,0 +1,62 @@
+"""Words of files for kinds and states, and names put together from their parts. A core."""
+
+import re
+import unicodedata
+
+__all__ = ["CLOSED", "OPEN", "compose_name", "folded_name", "kind_of", "state_of"]
+
+OPEN = "open"
+CLOSED = "closed"
+
+_KINDS = {
+    "lead": "lead leads 見込み客 見込客 リード",
+    "contact": "contact contacts 連絡先 取引先担当者 担当者 コンタクト",
+    "deal": "deal deals potential potentials opportunity opportunities 商談 案件",
+    "quote": "quote quotes 見積 見積書 見積り",
+    "sales_order": "salesorder salesorders sales_order 受注 受注書",
+    "purchase_order": "purchaseorder purchaseorders purchase_order 発注 発注書",
+    "invoice": "invoice invoices 請求 請求書",
+}
+_KIND = {word: kind for kind, words in _KINDS.items() for word in words.split()}
+
+_CLOSED = frozenset(
+    "closed won lost closedwon closedlost closedlosttocompetition done completed canceled"
+    " cancelled 完了 終了 成約 成立 不成立 受注 失注 受注済み 完了受注 完了失注 不成立競合 クローズ"
+    " 終了済み 中止".split()
+)
+_OPEN = frozenset(
+    "open qualification qualified needsanalysis valueproposition identifydecisionmakers"
+    " proposalpricequote proposal negotiationreview negotiation inprogress active new"
+    " 進行中 商談中 未完了 見込み 要件確認 提案 提案中 交渉 交渉中 見積 見積もり 見積提示 新規"
+    " オープン 未対応 対応中".split()
+)
+_NOT_LETTERS = re.compile(r"[\W_]+")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f\uac00-\ud7af]")
+
+
+def kind_of(word: str, kinds: frozenset[str]) -> str:
+    """The kind that a word of the file names; "" if it names none of `kinds`."""
+    folded = unicodedata.normalize("NFKC", word).casefold().strip()
+    if folded in kinds:
+        return folded
+    kind = _KIND.get(_NOT_LETTERS.sub("", folded), "")
+    return kind if kind in kinds else ""
+
+
+def state_of(word: str) -> str:
+    """open, closed, or "" for a stage that we do not know."""
+    folded = _NOT_LETTERS.sub("", unicodedata.normalize("NFKC", word).casefold())
+    if folded in _CLOSED:
+        return CLOSED
+    return OPEN if folded in _OPEN else ""
+
+
+def compose_name(family: str, given: str, middle: str = "") -> str:
+    """The whole name in the order of its script: 山田 太郎, Taro Yamada."""
+    parts = [family, middle, given] if _CJK.search(family + given) else [given, middle, family]
+    return " ".join(part for part in parts if part)
+
+
+def folded_name(name: str) -> str:
+    """The form in which names are compared: NFKC, without case and without spaces."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -1,0 +1,356 @@
+"""Many records at a time: looked up, added, changed and read for an import and an export.
+
+A keeper of the same tables as records.py, by the same rules, for batches of thousands: a statement
+or two for each step of a batch instead of several for each record. Every function works inside the
+caller's transaction. Late linking is linker.late, as for one record; it is asked only for addresses
+that have mail, found by one query a batch.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+
+from crmstore import linker, schema
+from crmstore.bulk import insert_rows
+from crmstore.store import Store, next_ids
+
+__all__ = [
+    "Brief",
+    "Fresh",
+    "add_many",
+    "gain",
+    "ids_by_address",
+    "load",
+    "most_addresses",
+    "names",
+    "ours",
+    "set_fields",
+    "set_main_contact",
+    "stream",
+]
+
+PAGE = 5_000
+
+Never = Callable[[str], object | None]
+
+records = schema.records.c
+held = schema.record_addresses.c
+deal_contacts = schema.deal_contacts.c
+participants = schema.participants.c
+
+
+class Brief(NamedTuple):
+    """A record without its mail and its history."""
+
+    id: int
+    kind: str
+    name: str
+    state: str
+    addresses: tuple[str, ...]  # current, in their order
+    contact: int | None  # the main contact of a deal
+
+
+class Fresh(NamedTuple):
+    """A record to be added."""
+
+    kind: str
+    name: str
+    state: str
+    addresses: tuple[str, ...]
+    contact: int = 0
+
+
+# Looking up
+
+
+def ids_by_address(connection: Connection, wanted: Iterable[str]) -> dict[str, list[int]]:
+    """The records that have these addresses now, of every kind."""
+    found: dict[str, list[int]] = {}
+    for chunk in linker.several(wanted):
+        for address, id_ in connection.execute(
+            select(held.address, held.record_id)
+            .where(held.address.in_(chunk), held.until_us.is_(None))
+            .order_by(held.record_id)
+        ):
+            found.setdefault(address, []).append(id_)
+    return found
+
+
+def ours(connection: Connection, wanted: Iterable[str]) -> set[str]:
+    """Those of these addresses that are a user's."""
+    column = schema.user_addresses.c.address
+    found: set[str] = set()
+    for chunk in linker.several(wanted):
+        found.update(connection.execute(select(column).where(column.in_(chunk))).scalars())
+    return found
+
+
+def load(connection: Connection, ids: Iterable[int]) -> dict[int, Brief]:
+    """Records by id."""
+    found: dict[int, Brief] = {}
+    for chunk in linker.several(sorted(set(ids))):
+        mine: dict[int, list[str]] = {}
+        for id_, address in connection.execute(
+            select(held.record_id, held.address)
+            .where(held.record_id.in_(chunk), held.until_us.is_(None))
+            .order_by(held.record_id, held.position, held.id)
+        ):
+            mine.setdefault(id_, []).append(address)
+        main = {
+            row.deal_id: row.record_id
+            for row in connection.execute(
+                select(deal_contacts.deal_id, deal_contacts.record_id).where(
+                    deal_contacts.deal_id.in_(chunk), deal_contacts.main == 1
+                )
+            )
+        }
+        for row in connection.execute(
+            select(records.id, records.kind, records.name, records.state).where(
+                records.id.in_(chunk)
+            )
+        ):
+            addresses = tuple(mine.get(row.id, ()))
+            found[row.id] = Brief(
+                row.id, row.kind, row.name, row.state, addresses, main.get(row.id)
+            )
+    return found
+
+
+def names(connection: Connection, kind: str, after: int) -> Iterator[tuple[int, str]]:
+    """(id, name) of the records of a kind with a greater id, by id."""
+    while True:
+        page = connection.execute(
+            select(records.id, records.name)
+            .where(records.kind == kind, records.id > after)
+            .order_by(records.id)
+            .limit(PAGE)
+        ).all()
+        yield from ((row.id, row.name) for row in page)
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
+
+
+# Writing
+
+
+def add_many(connection: Connection, fresh: Sequence[Fresh], now: int, never: Never | None) -> int:
+    """New records; returns how many links to earlier mail were made."""
+    if not fresh:
+        return 0
+    ids = next_ids(connection, "records", len(fresh))
+    insert_rows(
+        connection,
+        schema.records,
+        ("id", "kind", "name", "state", "created_us"),
+        [(id_, new.kind, new.name, new.state, now) for id_, new in zip(ids, fresh, strict=True)],
+    )
+    insert_rows(
+        connection,
+        schema.record_addresses,
+        ("record_id", "address", "position", "from_us"),
+        [
+            (id_, address, position, now)
+            for id_, new in zip(ids, fresh, strict=True)
+            for position, address in enumerate(new.addresses)
+        ],
+    )
+    deals = {id_: new for id_, new in zip(ids, fresh, strict=True) if new.contact}
+    insert_rows(
+        connection,
+        schema.deal_contacts,
+        ("deal_id", "record_id", "main"),
+        [(id_, new.contact, 1) for id_, new in deals.items()],
+    )
+    linked = _late_for_new(connection, ids, never)
+    contacts = load(connection, {new.contact for new in deals.values()})
+    open_deals = {id_: new.contact for id_, new in deals.items() if new.state == "open"}
+    mailed = _with_mail(connection, {a for one in contacts.values() for a in one.addresses})
+    for id_, contact in open_deals.items():
+        keying = _keying(contacts[contact].addresses, mailed, never)
+        linked += linker.late(connection, id_, keying, contact=contact)
+    return linked
+
+
+def _late_for_new(connection: Connection, ids: range, never: Never | None) -> int:
+    """Late linking of records that were just added: only those whose address has mail."""
+    has_mail = exists().where(participants.address == held.address)
+    rows = connection.execute(
+        select(held.record_id, held.address)
+        .where(held.record_id.between(ids[0], ids[-1]), held.until_us.is_(None), has_mail)
+        .order_by(held.record_id, held.position)
+    ).all()
+    linked = 0
+    for id_, address in rows:
+        if never is None or never(address) is None:
+            linked += linker.late(connection, id_, [address])
+    return linked
+
+
+def gain(
+    connection: Connection, more: Mapping[int, Sequence[str]], now: int, never: Never | None
+) -> int:
+    """More addresses for records that exist; returns the number of links to earlier mail."""
+    linked = 0
+    for chunk in linker.several(more):
+        counts = {
+            row.record_id: row.held
+            for row in connection.execute(
+                select(held.record_id, func.count().label("held"))
+                .where(held.record_id.in_(chunk))
+                .group_by(held.record_id)
+            )
+        }
+        insert_rows(
+            connection,
+            schema.record_addresses,
+            ("record_id", "address", "position", "from_us"),
+            [
+                (id_, address, counts.get(id_, 0) + n, now)
+                for id_ in chunk
+                for n, address in enumerate(more[id_])
+            ],
+        )
+        mailed = _with_mail(connection, {a for id_ in chunk for a in more[id_]})
+        deals = _open_deals(connection, chunk)
+        for id_ in chunk:
+            keying = _keying(more[id_], mailed, never)
+            linked += linker.late(connection, id_, keying)
+            for deal in deals.get(id_, ()):
+                linked += linker.late(connection, deal, keying, contact=id_)
+    return linked
+
+
+def set_fields(
+    connection: Connection,
+    renamed: Mapping[int, str],
+    states: Mapping[int, str],
+    never: Never | None,
+) -> int:
+    """Names and states of records; a deal that opens again gets its contact's mail."""
+    if renamed:
+        connection.execute(
+            update(schema.records)
+            .where(records.id == bindparam("record"))
+            .values(name=bindparam("new")),
+            [{"record": id_, "new": name} for id_, name in renamed.items()],
+        )
+    if not states:
+        return 0
+    connection.execute(
+        update(schema.records)
+        .where(records.id == bindparam("record"))
+        .values(state=bindparam("new")),
+        [{"record": id_, "new": state} for id_, state in states.items()],
+    )
+    opened = load(connection, [id_ for id_, state in states.items() if state == "open"])
+    return sum(
+        _link_deal(connection, id_, one.contact, never)
+        for id_, one in opened.items()
+        if one.contact is not None
+    )
+
+
+def set_main_contact(connection: Connection, deal: int, contact: int, never: Never | None) -> int:
+    """Another main contact; links that exist stay, as when an address leaves a record."""
+    connection.execute(
+        update(schema.deal_contacts)
+        .where(deal_contacts.deal_id == deal, deal_contacts.main == 1)
+        .values(main=0)
+    )
+    again = connection.execute(
+        update(schema.deal_contacts)
+        .where(deal_contacts.deal_id == deal, deal_contacts.record_id == contact)
+        .values(main=1)
+    )
+    if not again.rowcount:
+        connection.execute(
+            insert(schema.deal_contacts).values(deal_id=deal, record_id=contact, main=1)
+        )
+    state = connection.execute(select(records.state).where(records.id == deal)).scalar_one()
+    return _link_deal(connection, deal, contact, never) if state == "open" else 0
+
+
+def _link_deal(connection: Connection, deal: int, contact: int, never: Never | None) -> int:
+    mine = load(connection, [contact])[contact].addresses
+    return linker.late(connection, deal, _keying(mine, mine, never), contact=contact)
+
+
+def _keying(wanted: Iterable[str], mailed: Iterable[str], never: Never | None) -> list[str]:
+    return [a for a in wanted if a in mailed and (never is None or never(a) is None)]
+
+
+def _with_mail(connection: Connection, wanted: Iterable[str]) -> set[str]:
+    """Those of these addresses, which records have, that took part in any mail."""
+    found: set[str] = set()
+    for chunk in linker.several(wanted):
+        has_mail = exists().where(participants.address == held.address)
+        found.update(
+            connection.execute(
+                select(held.address).where(held.address.in_(chunk), has_mail).distinct()
+            ).scalars()
+        )
+    return found
+
+
+def _open_deals(connection: Connection, contacts: Sequence[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for contact, deal in connection.execute(
+        select(deal_contacts.record_id, deal_contacts.deal_id)
+        .join(schema.records, records.id == deal_contacts.deal_id)
+        .where(
+            deal_contacts.record_id.in_(contacts),
+            deal_contacts.main == 1,
+            records.state == "open",
+        )
+    ):
+        found.setdefault(contact, []).append(deal)
+    return found
+
+
+# Reading all
+
+
+def most_addresses(store: Store, kind: str | None) -> int:
+    """How many addresses the record with the most of them has."""
+    counted = (
+        select(func.count().label("n"))
+        .select_from(schema.record_addresses)
+        .where(held.until_us.is_(None))
+        .group_by(held.record_id)
+    )
+    if kind is not None:
+        counted = counted.join(schema.records, records.id == held.record_id).where(
+            records.kind == kind
+        )
+    with store.reading() as connection:
+        found = connection.execute(select(func.max(counted.subquery().c.n))).scalar()
+    return int(found or 0)
+
+
+def stream(store: Store, kind: str | None) -> Iterator[tuple[Brief, str]]:
+    """Every record, deals last, by id; with the address of a deal's main contact ("" if none).
+
+    A transaction for each page: writing never waits for an export.
+    """
+    for deals in (False, True):
+        after = 0
+        while True:
+            with store.reading() as connection:
+                wanted = select(records.id).where(
+                    records.id > after,
+                    records.kind == "deal" if deals else records.kind != "deal",
+                )
+                if kind is not None:
+                    wanted = wanted.where(records.kind == kind)
+                ids = connection.execute(wanted.order_by(records.id).limit(PAGE)).scalars().all()
+                page = load(connection, ids)
+                contacts = load(connection, {one.contact for one in page.values() if one.contact})
+            for id_ in ids:
+                one = page[id_]
+                contact = contacts.get(one.contact or 0)
+                yield one, contact.addresses[0] if contact and contact.addresses else ""
+            if len(ids) < PAGE:
+                break
+            after = ids[-1]
