@@ -14,12 +14,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from proxy.commands import account, mail, people, records, service, setup
 from proxy.commands.common import Call, Refusal, one_line
 
+# As contract.md lists them; typer would put groups last.
+ORDER = "try quickstart check run status user record emails email audit migrate"
+
+
+class _InOrder(TyperGroup):
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return sorted(super().list_commands(ctx), key=ORDER.split().index)
+
+
 app = typer.Typer(
     name="mailweir",
+    cls=_InOrder,
     add_completion=False,
     rich_markup_mode=None,  # plain help: no import of rich, and it reads well in a log
     pretty_exceptions_enable=False,
@@ -119,10 +130,9 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     if context is None:
         return text
-    commands = getattr(context.command, "commands", None)
     options = [option for param in context.command.params for option in getattr(param, "opts", [])]
-    if commands and "ommand" in text:
-        text += f"; allowed is one of: {', '.join(commands)}"
+    if isinstance(context.command, TyperGroup) and "ommand" in text:
+        text += f"; allowed is one of: {', '.join(context.command.list_commands(context))}"
     elif "No such option" in text:
         text = text.partition(" (")[0] + f"; allowed: {', '.join(_COMMON + _dashed(options))}"
     elif "unexpected extra" in text:

@@ -1,0 +1,226 @@
+"""user, record, emails, email, audit: on a store that ingest made from a door's journal."""
+
+import asyncio
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.load import load
+from crmstore.archive import open_archive
+from crmstore.store import open_store
+from proxy import cli
+from proxy.captureid import new_capture_id
+from proxy.ingest import Ingest
+from proxy.journal import JournalWriter
+
+CONFIG = """
+[node]
+hostname = "mail.example.com"
+domains = ["example.com"]
+data_dir = "data"
+timezone = "Asia/Tokyo"
+[[smtp]]
+name = "mx"
+listen = "127.0.0.1:20025"
+role = "inbound"
+next_hop = "smtp://127.0.0.1:20026"
+doors = 1
+[journal]
+min_free = 0
+"""
+HOSTILE = "Re: \x1b[2Jred\x07 \u202eevil"
+MAILS = [
+    f"From: Hanako <hanako@customer.example>\r\nTo: alice@example.com\r\nSubject: {HOSTILE}\r\n"
+    "Date: Sun, 22 Nov 2026 00:00:00 +0000\r\nMessage-ID: <1@customer.example>\r\n\r\nfirst\r\n",
+    "From: x@other.example\r\nTo: bob@example.com\r\nSubject: =?utf-8?b?5pel5pys?=\r\n"
+    "Date: Sun, 22 Nov 2026 01:00:00 +0000\r\nMessage-ID: <2@other.example>\r\n\r\nsecond\r\n",
+]
+
+
+async def _journal(folder: Path) -> None:
+    loop = asyncio.get_running_loop()
+    writer = JournalWriter(folder, "mx-0", loop=loop, segment_bytes=2**20, min_free=0)
+    for number, text in enumerate(MAILS):
+        body = text.encode()
+        ident = new_capture_id(1_795_305_600_000 + number, number)
+        recipient = text.split("To: ")[1].split("\r\n")[0]
+        now = datetime(2026, 11, 22, number, tzinfo=UTC).isoformat().replace("+00:00", "Z")
+        header: dict[str, Any] = {
+            "id": ident, "time": now, "door": "mx-0", "listener": "mx", "role": "inbound",
+            "client": {"ip": "192.0.2.1", "port": 1, "helo": "h", "tls": None, "auth": None,
+                       "trusted": False},
+            "sender": f"bounces-{number}@other.example", "sender_params": [], "trace": "Received: x\r\n",
+            "recipients": [{"address": recipient, "params": [], "plan": "pass"}],
+            "size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "flags": [],
+            "file": None,
+        }  # fmt: skip
+        done: asyncio.Future[Exception | None] = loop.create_future()
+        writer.append(header, [body], done.set_result)
+        assert await done is None
+        verdict = {
+            "id": ident, "time": now, "outcome": "accepted", "reply": "250 2.0.0 Ok",
+            "recipients": [{"address": recipient, "outcome": "accepted", "reply": "250 Ok"}],
+        }  # fmt: skip
+        writer.append_verdict(verdict)
+    await writer.close()
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two mails in the store; the tests of this file only add to it."""
+    folder = tmp_path_factory.mktemp("node")
+    path = folder / "mailweir.toml"
+    path.write_text(CONFIG)
+    settings = load(path)
+    store = open_store(settings)
+    store.migrate()
+    asyncio.run(_journal(settings.journal_dir / "mx-0"))
+    ingest = Ingest(settings, store, open_archive(settings))
+    while ingest.step().more:
+        pass
+    ingest.close()
+    store.close()
+    return str(path)
+
+
+@pytest.fixture
+def call(config: str, capsys: pytest.CaptureFixture[str]):
+    def run(*args: str) -> tuple[int, str, str]:
+        code = cli.run(["--config", config, *args])
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return run
+
+
+@pytest.fixture
+def ask(call):
+    """As call, for an answer in JSON that must be a yes: its documents."""
+
+    def run(*args: str) -> list[Any]:
+        code, out, err = call("--json", *args)
+        assert code == 0, err
+        return [json.loads(line) for line in out.splitlines()]
+
+    return run
+
+
+def test_the_timeline_and_its_pages(call, ask) -> None:
+    rows = ask("emails")
+    assert [row["subject"] for row in rows] == ["日本", "Re:  [2Jred  evil"]
+    assert set(rows[0]) >= {
+        "id", "message_id", "subject", "from", "to", "cc", "date", "direction", "owner", "source",
+        "status", "thread", "records", "attachments",
+    }  # fmt: skip
+    code, out, err = call("emails", "--limit", "1")
+    assert code == 0 and "日本" in out and "2026-11-22 10:00" in out  # the node's own time
+    place = err.split("--before ")[1].strip()
+    assert ask("emails", "--limit", "1", "--before", place)[0]["id"] == rows[1]["id"]
+    assert [row["id"] for row in ask("emails", "--address", "X@other.example")] == [rows[0]["id"]]
+    assert ask("emails", "--source", "submission") == []
+
+
+def test_one_message_with_everything_known_of_it(call, ask) -> None:
+    first = ask("emails")[1]["id"]
+    (found,) = ask("email", "show", str(first))
+    assert found["sightings"][0]["envelope"]["recipients"][0]["outcome"] == "accepted"
+    code, out, _ = call("email", "show", str(first))
+    assert code == 0 and "192.0.2.1" in out and out.replace("\n", "").isprintable()
+    (raw,) = ask("email", "raw", str(first))
+    assert raw["bytes"] == len(MAILS[0].encode())
+
+
+def test_raw_is_the_message_to_the_byte(
+    config: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert cli.run(["emails", "--json", "--config", config]) == 0
+    ids = [json.loads(line)["id"] for line in capsysbinary.readouterr().out.splitlines()]
+    assert cli.run(["email", "raw", str(ids[1]), "--config", config]) == 0
+    assert capsysbinary.readouterr().out == MAILS[0].encode()
+
+
+def test_a_record_gets_the_mail_that_came_before(call, ask) -> None:
+    code, out, _ = call(
+        "record", "add", "contact", "田中花子", "--address", "hanako@customer.example"
+    )
+    assert code == 0 and "1 earlier mails linked" in out
+    (contact,) = ask("record", "list", "--kind", "contact")
+    (deal,) = ask("record", "add", "deal", "Acme", "--contact", str(contact["id"]))
+    assert deal["main_contact"] == contact["id"] and deal["linked"] == 1
+    for record in (contact, deal):
+        (row,) = ask("emails", "--record", str(record["id"]))
+        assert row["from"] == "hanako@customer.example"
+    (why,) = ask("email", "explain", str(row["id"]))
+    assert {link["record"] for link in why["links"]} == {contact["id"], deal["id"]}
+    assert all(link["evidence"] for link in why["links"])
+    code, out, _ = call("email", "explain", str(row["id"]))
+    assert "main contact" in out and "田中花子" in out
+    assert call("record", "show", str(contact["id"]))[1].count("田中花子") == 1
+
+
+def test_users_and_what_is_theirs(call, ask) -> None:
+    (user,) = ask("user", "add", "bob@example.com", "--name", "Bob \x1b[31mBaba")
+    assert user["enabled"] and user["addresses"] == ["bob@example.com"]
+    assert [row["subject"] for row in ask("emails", "--user", "bob@example.com")] == ["日本"]
+    ask("user", "set", "bob@example.com", "--add-address", "b.baba@example.com")
+    (user,) = ask("user", "show", "b.baba@example.com")
+    assert user["login"] == "bob@example.com" and len(user["addresses"]) == 2
+    assert not ask("user", "disable", "bob@example.com")[0]["enabled"]
+    assert ask("user", "enable", "bob@example.com")[0]["enabled"]
+    code, out, _ = call("user", "list")
+    assert code == 0 and "bob@example.com" in out and "\x1b" not in out
+
+
+def test_the_audit_says_yes_and_notices_what_is_missing(call, ask, config: str) -> None:
+    (report,) = ask("audit")
+    assert report["ok"] and report["accepted"] == report["captured"] == 2 and report["gaps"] == []
+    (part,) = ask("audit", "--from", "2026-11-22T01:00+00:00", "--to", "2026-11-23")
+    assert part["accepted"] == 1
+    assert "nothing is missing" in call("audit", "--deep")[1]
+    digest = hashlib.sha256(MAILS[1].encode()).hexdigest()
+    (blob,) = (load(Path(config)).blob_dir).rglob(f"{digest}*")
+    away = blob.with_suffix(".away")
+    blob.rename(away)
+    try:
+        code, out, _ = call("audit")
+        assert code == 1 and "GAP" in out and "1 gaps" in out
+        code, _, err = call("email", "raw", str(ask("emails")[0]["id"]))
+        assert code == 1 and err.count("\n") == 1
+    finally:
+        away.rename(blob)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "expected"),
+    [
+        ("user show nobody@example.com", 1, "no user"),
+        ("user add alice@example.com --address nonsense", 2, "--address: 'nonsense' is no address"),
+        ("user set bob@example.com", 2, "--add-address"),
+        ("record add person x", 2, "'lead', 'contact', 'deal'"),
+        ("record add deal x", 2, "--contact: needed with a deal"),
+        ("record add contact x --contact 1", 2, "--contact: allowed with a deal only"),
+        ("record add deal x --contact 999", 1, "no record 999"),
+        ("record add lead x --address boss@example.com", 2, "is ours"),
+        ("record show 999", 1, "no record 999"),
+        ("emails --record 999", 1, "no record 999"),
+        ("emails --before x", 2, "--before"),
+        ("emails --limit 0", 2, "--limit"),
+        ("emails --source pigeon", 2, "'submission', 'inbound'"),
+        ("email show 999", 1, "no email 999"),
+        ("audit --from yesterday", 2, "--from yesterday: allowed is a time like"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(call, line: str, code: int, expected: str) -> None:
+    found, out, err = call(*line.split())
+    assert (found, out) == (code, "")
+    assert expected in err and err.count("\n") == 1
+
+
+def test_a_note_about_a_likely_slip_goes_to_standard_error(call) -> None:
+    code, out, err = call("record", "add", "lead", "Y", "--address", "y@gmial.com", "--json")
+    assert code == 0 and "did you mean y@gmail.com?" in err
+    assert json.loads(out)["addresses"] == ["y@gmial.com"]
