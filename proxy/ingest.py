@@ -123,8 +123,9 @@ class Ingest:
         try:
             people = self._intake.people()
             items = self._gather(tails, step)
-            if items:
-                self._take(items, tails, people, step)
+            if not items or self._take(items, tails, people, step):
+                for tail in tails.values():
+                    tail.caught_up()
         except Behind:
             self.forget()
             step.more = True
@@ -179,11 +180,13 @@ class Ingest:
         tails: Mapping[str, Tail],
         people: People,
         step: Step,
-    ) -> None:
+    ) -> bool:
+        """All of the items, or as many as go into one transaction: then False."""
         failpoint("9.ingest.read")
         works = self._meet(items)
         read = self._read(works, people, step)
-        if read < len(works):  # too many participants for one transaction: cut behind `read`
+        whole = read == len(works)
+        if not whole:  # too many participants: cut behind the last that was read
             last = works[read - 1].item
             cut = next(
                 i
@@ -207,6 +210,7 @@ class Ingest:
         step.taken = self._intake.commit(batch)
         failpoint("12.store.committed")
         self._committed(items, works, batch, step)
+        return whole
 
     def _meet(self, items: Sequence[tuple[Tail, Item]]) -> list[_Work]:
         """Verdicts and their messages, in the order of the verdicts."""

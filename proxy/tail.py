@@ -86,14 +86,15 @@ class Tail:
         self.damage: list[tuple[int, Damage]] = []  # met by the last read()
         self._known: dict[int, _Known] = {}
         self._newest = 0
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None  # of what is in the store
+        self._seen: tuple[int, int, int] | None = None  # of what read() has come to the end of
         self._fds: dict[int, int] = {}
         self._paths: dict[int, str] = {}
 
     # Reading
 
     def quiet(self) -> bool:
-        """Whether nothing was written since the last reading came to its end."""
+        """Whether nothing was written since all that there was is in the store."""
         stamp = self._look()
         return stamp is not None and stamp == self._stamp
 
@@ -113,6 +114,7 @@ class Tail:
     def read(self) -> Iterator[Item]:
         """The frames behind the position, to the end so far. Damage goes to `damage`."""
         self.damage = []
+        self._stamp = self._seen = None
         stamp = self._look()
         journal = self.place.journal if self.place else ""
         position = None
@@ -133,7 +135,7 @@ class Tail:
             if header.get("type") == "open":
                 journal = str(header.get("journal", ""))[:26]
             yield self._item(number, found, journal, known)
-        self._stamp = stamp
+        self._seen = stamp
 
     def _item(self, number: int, frame: Frame, journal: str, known: _Known) -> Item:
         header = frame.header
@@ -195,6 +197,11 @@ class Tail:
                 os.close(fd)
 
     # After the commit
+
+    def caught_up(self) -> None:
+        """Everything that the last read() came by is in the store."""
+        if self._seen is not None:
+            self._stamp = self._seen
 
     def moved(self, place: Place, last_kind: str) -> None:
         """Everything up to here is in the store."""

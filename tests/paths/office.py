@@ -1,0 +1,180 @@
+"""A store, an archive, journals written by hand, and an ingest over them, in a test's folder."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from crmstore import records, timeline, users
+from crmstore.archive import FileArchive
+from crmstore.queue import Queue
+from crmstore.store import Store, open_store
+from proxy.audit import AuditReport, reconcile
+from proxy.captureid import CaptureIds
+from proxy.ingest import Ingest, Step
+from proxy.journalfmt import GENESIS, Framer
+from proxy.journalrecover import open_header
+
+BODY = b"From: alice@ours.example\r\nTo: Bob <bob@x.example>\r\nSubject: hello\r\n\r\nHello Bob\r\n"
+_ids = CaptureIds()
+
+
+class Door:
+    """A door's journal: frames are written as the door writes them, without its sockets."""
+
+    def __init__(self, journal_dir: Path, name: str = "mx-0", *, role: str = "submission") -> None:
+        self.folder = journal_dir / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.role = role
+        self.journal = _ids.next(time.time_ns() // 1_000_000, secrets.randbits(80))
+        self.segment = 0
+        self.framer = Framer(bytes(8), 0, GENESIS, 0)
+        self.rotate()
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.segment:08d}.seg"
+
+    def rotate(self) -> None:
+        """Begin the next segment."""
+        self.segment += 1
+        previous = self.framer
+        self.framer = Framer(secrets.token_bytes(8), previous.seq, previous.hash, 0)
+        header = open_header(self.name, self.journal, self.segment, previous.hash, self.segment)
+        self._write("open", header)
+
+    def close(self) -> None:
+        """End in order."""
+        self._write("close", {"time": _now()})
+
+    def _write(self, kind: Any, header: dict[str, Any], body: bytes = b"") -> None:
+        frame = self.framer.frame(kind, header, [body])
+        with self.path.open("ab") as file:
+            file.write(frame + body)
+
+    def message(
+        self,
+        body: bytes = BODY,
+        *,
+        sender: str = "alice@ours.example",
+        to: Sequence[str] = ("bob@x.example",),
+        auth: str | None = None,
+        plan: str = "pass",
+        big: bool = False,
+        **more: Any,
+    ) -> str:
+        """A message frame; returns its capture id."""
+        capture_id = _ids.next(time.time_ns() // 1_000_000, secrets.randbits(80))
+        if big:
+            (self.folder / f"big-{capture_id}").write_bytes(body)
+        header = {
+            "id": capture_id,
+            "time": _now(),
+            "door": self.name,
+            "listener": self.name.rpartition("-")[0],
+            "role": self.role,
+            "client": {"ip": "192.0.2.1", "port": 1, "helo": "pc", "tls": None, "auth": auth},
+            "sender": sender,
+            "sender_params": ["BODY=8BITMIME"],
+            "recipients": [{"address": r, "params": ["NOTIFY=NEVER"], "plan": plan} for r in to],
+            "trace": "Received: from pc\r\n",
+            "size": len(body),
+            "sha256": hashlib.sha256(body).hexdigest(),
+            "flags": [],
+            "file": f"big-{capture_id}" if big else None,
+            **more,
+        }
+        self._write("message", header, b"" if big else body)
+        return capture_id
+
+    def verdict(
+        self, capture_id: str, outcome: str = "accepted", to: Sequence[str] = ("bob@x.example",)
+    ) -> None:
+        """Its verdict."""
+        reply = {"accepted": "250 2.0.0 Ok", "refused": "550 5.1.1 no"}.get(outcome, "")
+        recipients = [{"address": r, "outcome": outcome, "reply": reply} for r in to]
+        header = {"id": capture_id, "time": _now(), "outcome": outcome, "reply": reply}
+        self._write("verdict", {**header, "recipients": recipients})
+
+    def mail(self, body: bytes = BODY, outcome: str = "accepted", **how: Any) -> str:
+        """A message and its verdict."""
+        capture_id = self.message(body, **how)
+        self.verdict(capture_id, outcome, how.get("to", ("bob@x.example",)))
+        return capture_id
+
+
+class Office:
+    """Settings, store, archive and ingest over journals."""
+
+    def __init__(self, folder: Path, **tables: Any) -> None:
+        node = {
+            "hostname": "mail.ours.example",
+            "domains": ["ours.example"],
+            "data_dir": str(folder),
+        }
+        self.settings = Settings.model_validate({"node": node, **tables})
+        self.folder = folder
+        self.store: Store = open_store(self.settings)
+        self.store.migrate()
+        self.archive = FileArchive(self.settings.blob_dir)
+        self.queue = Queue(self.store)
+        self._ingest: Ingest | None = None
+
+    def door(self, name: str = "sub-0", role: str = "submission") -> Door:
+        return Door(self.settings.journal_dir, name, role=role)
+
+    @property
+    def ingest(self) -> Ingest:
+        if self._ingest is None:
+            self._ingest = Ingest(self.settings, self.store, self.archive)
+        return self._ingest
+
+    def again(self) -> Ingest:
+        """A new ingest, as after a restart."""
+        self.close()
+        return self.ingest
+
+    def take(self) -> list[Step]:
+        """Ingest until nothing is left."""
+        steps = []
+        while True:
+            step = self.ingest.step()
+            if not step.frames and not step.more:
+                return steps
+            steps.append(step)
+
+    def close(self) -> None:
+        if self._ingest is not None:
+            self._ingest.close()
+            self._ingest = None
+
+    def rows(self, **filters: Any) -> list[dict[str, Any]]:
+        return timeline.page(self.store, **filters).rows
+
+    def audit(self, **how: Any) -> AuditReport:
+        return reconcile(self.store, self.archive, self.settings.journal_dir, **how)
+
+    def user(self, login: str, *emails: str) -> users.User:
+        return users.add(self.store, login, emails=list(emails))
+
+    def contact(self, *emails: str, kind: str = "contact", name: str = "Bob") -> records.Record:
+        return records.add(
+            self.store, kind, name, emails=list(emails), domains=self.settings.node.domains
+        )
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+    def write(self, sql: str) -> None:
+        with self.store.writing() as connection:
+            connection.exec_driver_sql(sql)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
