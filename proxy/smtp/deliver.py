@@ -118,6 +118,7 @@ class QueueRunner:
             await self._claim_until(stop)
             await self._finish()
         finally:
+            self._stopping = True
             ending = [*helpers, *self._tasks]
             for task in ending:
                 task.cancel()

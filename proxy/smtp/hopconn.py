@@ -61,6 +61,7 @@ class HopConnection(asyncio.Protocol):
         "_age",
         "_deaf",
         "_doomed",
+        "_farewell",
         "_limit",
         "_loop",
         "_over",
@@ -117,6 +118,7 @@ class HopConnection(asyncio.Protocol):
         self._starttls = False  # the next reply answers STARTTLS
         self._deaf = False  # what comes before TLS is ready is not for us
         self._doomed = False  # count lost, or 421 said: not for the pool
+        self._farewell: Reply | None = None  # the 421
         self._over = False
         self._told = False
 
@@ -265,6 +267,7 @@ class HopConnection(asyncio.Protocol):
             self._age = 0
             if reply.code == 421:
                 self._doomed = True
+                self._farewell = reply
             waiting.popleft()(reply)
         if self._over:
             if not waiting and self._transport is not None:
@@ -277,7 +280,8 @@ class HopConnection(asyncio.Protocol):
         self._transport = None
         self._owner.gone(self)
         if not self._over:
-            self._die(HopLost("connection lost" if exc is None else f"connection lost: {exc}"))
+            why = "connection lost" if exc is None else f"connection lost: {exc}"
+            self._die(HopLost(why, words=self._farewell))
 
     def pause_writing(self) -> None:
         """The hop takes the content more slowly than it comes."""

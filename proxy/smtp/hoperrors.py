@@ -46,8 +46,8 @@ class HopUnavailable(Exception):
 class HopLost(Exception):
     """The connection is gone: closed, reset, timed out, or the hop lost the thread.
 
-    `reply` is for the client. `words` is what the hop said unasked just before, if it did; often
-    it tells the reason.
+    `reply` is for the client. `words` is what the hop said unasked just before, or its 421, if
+    there was one: often it tells the reason.
     """
 
     def __init__(self, reason: str, *, words: Reply | None = None) -> None:
