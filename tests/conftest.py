@@ -1,13 +1,19 @@
-"""What every test may use: a port that is free, and the rule for peers that are not installed.
+"""What every test may use: a port that is free, a database, a bucket; the rule for peers.
 
 A test that needs a real server asks for its fixture (tests/peers/), which calls `need`: a missing
 program skips the test on a developer's machine and fails it under CI=true, so that a green run
-there never means "not tried".
+there never means "not tried". Tests that use `postgres_url` or `bucket` are marked `peers`.
 """
 
 import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.peers.postgres import Postgres
+    from tests.peers.s3 import Place, S3Server
 
 
 @pytest.fixture
@@ -17,3 +23,35 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Postgres]":
+    """One PostgreSQL for the whole run. Whoever stops it starts it again."""
+    from tests.peers.postgres import Postgres
+
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: "Postgres") -> Iterator[str]:
+    """An empty database of its own, as store.url names it."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[S3Server]":
+    """One S3 server for the whole run. Whoever kills it starts it again."""
+    from tests.peers.s3 import S3Server
+
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: "S3Server") -> "Place":
+    """A bucket, with a prefix of its own; `bucket.toml()` is the [store] table for it."""
+    return s3_server.place()

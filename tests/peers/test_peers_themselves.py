@@ -7,20 +7,33 @@ import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import obstore
+import psycopg
 import pytest
+import sqlalchemy
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError
+from obstore.store import S3Store
 
 from tests.certs import certificate_for
 from tests.faultsink import FaultSink
 from tests.peers.dovecot import ALICE, Dovecot
 from tests.peers.postfix import Postfix, split_trace
+from tests.peers.postgres import Postgres
+from tests.peers.s3 import S3Server
 from tests.peers.servers import need, wait_until
 from tests.peers.swaks import swaks
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 pytestmark = pytest.mark.peers
 
 ROOT = Path(__file__).parents[2]
+PLAIN: "ClientConfig" = {"allow_http": True}
 MESSAGE = b"Subject: =?utf-8?B?5pel5pys?=\r\nX-Odd:  two  spaces \r\n\r\n.dot\r\n\r\nhi  \r\n.\r\n"
 
 
@@ -136,9 +149,67 @@ def test_postfix_asks_dovecot_about_tokens(dovecot: Dovecot) -> None:
         hop.wait_for_mails(1)
 
 
+def test_postgres_keeps_what_it_committed_through_a_crash(postgres: Postgres) -> None:
+    url = postgres.database(a_table)
+    other = postgres.database(a_table)
+    assert url != other
+    name = url.rpartition("/")[2]
+    with postgres.connect(name) as session:
+        session.execute("INSERT INTO kept VALUES (1)")
+        postgres.restart_immediate()
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    with postgres.connect(name) as session:
+        assert session.execute("SELECT number FROM kept").fetchall() == [(1,)]
+        assert session.execute("SHOW fsync").fetchall() == [("on",)]
+    with postgres.connect(other.rpartition("/")[2]) as session:
+        assert session.execute("SELECT number FROM kept").fetchall() == []
+    for used in (url, other):
+        postgres.drop(used)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        postgres.connect(name)
+
+
+def a_table(url: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as session:
+        session.execute("CREATE TABLE kept (number int)")
+
+
+def test_postgres_speaks_sqlalchemy(postgres_url: str) -> None:
+    engine = sqlalchemy.create_engine(postgres_url)
+    with engine.connect() as connection:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    engine.dispose()
+    assert encoding == "UTF8"
+
+
+def test_the_bucket_keeps_what_it_took_through_a_kill(s3_server: S3Server) -> None:
+    client = s3_server.client("kept")
+    names = [f"{number}" for number in range(50)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: obstore.put(client, name, b"body", mode="create"), names))
+    s3_server.kill()
+    with pytest.raises(BaseError):
+        obstore.get(client, "0")
+    s3_server.start()
+    assert {bytes(obstore.get(client, name).bytes()) for name in names} == {b"body"}
+    with pytest.raises(AlreadyExistsError):
+        obstore.put(client, "0", b"other", mode="create")
+
+
+def test_the_bucket_knows_its_key_from_others(s3_server: S3Server) -> None:
+    for change, code in (
+        ({"secret_access_key": "wrong"}, "SignatureDoesNotMatch"),
+        ({"access_key_id": "WRONG"}, "InvalidAccessKeyId"),
+    ):
+        client = S3Store(**{**s3_server.client().config, **change}, client_options=PLAIN)
+        with pytest.raises(PermissionDeniedError, match=code):
+            obstore.put(client, "x", b"x")
+
+
 def test_nothing_stays_behind() -> None:
-    with Postfix() as hop, Dovecot() as dovecot:
-        folders = [str(hop.folder), str(dovecot.folder)]
+    with Postfix() as hop, Dovecot() as dovecot, Postgres() as database, S3Server() as bucket:
+        folders = [str(one.folder) for one in (hop, dovecot, database, bucket)]
         assert [folder for folder in folders if processes_of(folder)] == folders
     assert [folder for folder in folders if processes_of(folder) or os.path.exists(folder)] == []
 
