@@ -325,7 +325,8 @@ class Commit(Envelope):
         self.transaction = None
         self.committing = False
         self.phase = Phase.COMMAND
-        self._release(dirty=False)
+        # Queued after the hop had taken MAIL (a recipient for another hop): it still has that.
+        self._release(dirty=transaction.mail_sent and not transaction.dot_sent)
         if self.client_gone or self._close_after_commit:
             self._end()
 

@@ -19,7 +19,7 @@ from proxy.captureid import CaptureIds
 from proxy.journal import JournalWriter
 from proxy.metrics import SmtpCounters
 from proxy.smtp.capabilities import Capabilities
-from proxy.smtp.limits import ConnectionCounts, LoginFailures
+from proxy.smtp.limits import ConnectionCounts, LoginFailures, client_key
 from proxy.smtp.nexthop import NextHop
 from proxy.smtp.policy import DoorPolicy
 from proxy.smtp.trace import mail_date
@@ -60,6 +60,7 @@ class DoorState:
         self.committing = 0
         self.stopping = False
         self.now = time.monotonic
+        self._direct = policy.hop_kind == "mx"
         self._failures = LoginFailures()
         self._on_broken = on_broken
         self._ids = CaptureIds()
@@ -73,8 +74,8 @@ class DoorState:
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the next hop offered last."""
-        return self.next_hop.capabilities
+        """What the next hop offered last; with direct delivery there are many, and no last one."""
+        return None if self._direct else self.next_hop.capabilities
 
     @property
     def journal_full(self) -> bool:
@@ -107,12 +108,13 @@ class DoorState:
 
     def login_blocked(self, ip: str) -> bool:
         """Has this address guessed too often?"""
-        return self._failures.blocked(ip, self.now())
+        return self._failures.blocked(client_key(ip), self.now())
 
     # ------------------------------------------------------------------ the listener's needs
 
-    def login(self, key: str, good: bool) -> None:
+    def login(self, ip: str, good: bool) -> None:
         """A login has ended."""
+        key = client_key(ip)
         if good:
             self._failures.succeeded(key)
         else:

@@ -109,7 +109,9 @@ class Door(SMTP):
         state.doors.add(self)
         client = Client(ip=peer[0], port=peer[1])
         self.core = Session(state.policy, state, client, state.now())
-        if len(state.doors) > state.connections or state.stopping:
+        if state.stopping:
+            self._turn_away("4.3.2", "Service shutting down", "shutting down")
+        elif len(state.doors) > state.connections:
             self._turn_away("4.3.2", "Too many connections", "connection limit")
         elif state.proxy_from:
             if not state.may_proxy(client.ip):
@@ -160,11 +162,14 @@ class Door(SMTP):
 
     # ------------------------------------------------------------------ admission
 
-    def _admit(self) -> None:
-        """Count the client, then greet it, after TLS where that comes first."""
+    def _admit(self, known: bool = True) -> None:
+        """Count the client, then greet it, after TLS where that comes first.
+
+        `known`: its address is its own, and not that of the balancer in front of it.
+        """
         state, client = self.state, self.core.client
         key = client_key(client.ip)
-        client.trusted = state.policy.trusts(client.ip)
+        client.trusted = known and state.policy.trusts(client.ip)
         if not state.counts.enter(key):
             self._turn_away("4.7.0", "Too many connections from your address", "client limit")
             return
@@ -199,7 +204,7 @@ class Door(SMTP):
             return
         if peer.ip:
             self.core.client.ip, self.core.client.port = peer.ip, peer.port
-        self._admit()
+        self._admit(known=peer.ip != "")
         rest = early.rest()
         if self._key is not None and rest:
             if self._tls_leg is not None:
@@ -273,10 +278,7 @@ class Door(SMTP):
     def _fault(self, error: BaseException) -> None:
         """Our own fault: 451, close, and what is durable but undecided gets its verdict."""
         maillog.session_fault(self.state.policy.listener, self.core.client.ip, error)
-        undecided, self._undecided = self._undecided, None
-        if undecided is not None:
-            self.state.journal.append_verdict(undecided_verdict(undecided, timestamp()))
-        self._committed()
+        self._leave_undecided()
         if self._hop is not None:
             self._hop.abort()
             self._hop = None
@@ -284,8 +286,16 @@ class Door(SMTP):
             self._big.discard()
             self._big = None
         self.core.abandon()
-        self._write(FAULT.wire())
+        if not self._closing:
+            self._write(FAULT.wire())
         self._close_now()
+
+    def _leave_undecided(self) -> None:
+        """What was durable gets the verdict that a restart would give it."""
+        undecided, self._undecided = self._undecided, None
+        if undecided is not None:
+            self.state.journal.append_verdict(undecided_verdict(undecided, timestamp()))
+        self._committed()
 
     def _write(self, data: bytes) -> None:
         if self.transport is not None:
@@ -316,8 +326,9 @@ class Door(SMTP):
         values = dict(action.values)
         if action.event == "accepted":
             values["ms"] = (self.state.now() - self._began) * 1000
-        elif action.event == "auth":
-            self.state.login(self._key or "", bool(values["ok"]))
+        elif action.event == "auth" and not str(values["words"]).startswith("4"):
+            # A 4xx is the server's trouble: nobody has guessed.
+            self.state.login(self.core.client.ip, bool(values["ok"]))
         getattr(maillog, action.event)(**values)
 
     # ------------------------------------------------------------------ next hop
@@ -420,7 +431,7 @@ class Door(SMTP):
         self._committing = True
         header = action.header
         if action.body is not None:
-            self.state.journal.append(header, action.body, partial(self._durable, header))
+            self.state.journal.append(header, action.body, partial(self._durable, header, None))
             return
         big = self._big
         assert big is not None
@@ -430,20 +441,29 @@ class Door(SMTP):
     def _spooled(self, header: dict[str, Any], error: Exception | None) -> None:
         self._unpause(_DISK)
         if error is not None:
-            self._durable(header, error)
+            self._durable(header, self._big, error)
         else:
-            self.state.journal.append(header, (), partial(self._durable, header))
+            # From here on a frame may name the file: no fault of ours may remove it.
+            big, self._big = self._big, None
+            self.state.journal.append(header, (), partial(self._durable, header, big))
 
-    def _durable(self, header: dict[str, Any], error: Exception | None) -> None:
+    def _durable(
+        self, header: dict[str, Any], big: BigBody | None, error: Exception | None
+    ) -> None:
         failure = None
         if error is not None:
             maillog.journal_trouble(self.state.policy.door, f"message not taken: {error}", error)
-            failure = NO_SPACE if isinstance(error, JournalFull) else FAULT
+            failure = FAULT
+            if isinstance(error, JournalFull):
+                # No frame names the file; after any other error one may, and recovery decides.
+                failure, self._big = NO_SPACE, big
             self._committed()
         else:
             self._undecided = header
-            self._big = None
-        self._guarded(self.core.durable, failure)
+        if self.core.transaction is None:
+            self._leave_undecided()  # a fault came between
+        else:
+            self._guarded(self.core.durable, failure)
         if isinstance(error, JournalBroken):
             self.state.journal_broken()
 
@@ -470,15 +490,20 @@ class Door(SMTP):
 
     def stop(self) -> None:
         """The door process ends; running transactions may finish."""
-        self._guarded(self.core.stop)
+        if self._greeted:
+            self._guarded(self.core.stop)
+        else:
+            self._close_now()
 
     def kill(self) -> None:
         """The time to finish is over."""
+        if self._greeted:
+            self._guarded(self.core.cut)
         if self.transport is not None:
             self.transport.abort()
 
     def _pause(self, reason: int) -> None:
-        if not self._paused and self.transport is not None:
+        if not self._paused and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
         self._paused |= reason
 

@@ -323,8 +323,7 @@ class World:
         self.dropped.append(line)
 
     def _Spool(self, action: actions.Spool) -> None:
-        assert self.core.transaction is not None
-        assert action.capture_id == self.core.transaction.capture_id
+        assert action.capture_id == f"01KTEST{self._ids:019d}"
         self.spool = (self.spool or bytearray()) + action.piece
 
     def _DropSpool(self, action: actions.DropSpool) -> None:
