@@ -19,9 +19,9 @@ from tests.sources import FLOORS, Module, modules
 # datetime, pathlib and random, with functions that `asks_the_world` finds).
 PURE = frozenset(
     "__future__ array base64 binascii bisect codecs collections collections.abc dataclasses"
-    " datetime difflib email email.header email.message email.mime.application email.mime.multipart"
-    " email.mime.text email.parser email.policy email.utils encodings enum functools hashlib heapq"
-    " hmac html html.parser idna ipaddress itertools json math operator pathlib quopri random re"
+    " csv datetime difflib email email.header email.message email.mime.application"
+    " email.mime.multipart email.mime.text email.parser email.policy email.utils encodings enum"
+    " functools hashlib heapq hmac html html.parser idna ipaddress itertools json math operator pathlib quopri random re"
     " charset_normalizer string struct textwrap types typing unicodedata urllib.parse zlib".split()
 )
 CALLS = frozenset(

@@ -1,6 +1,7 @@
 """The addresses in a cell: which of them can key a record, and what is wrong with the others.
 
-A core. The judge is crmstore.typed (flanker, then our tolerant reader for docomo-style a..b.@),
+Values in, values out; no core only because flanker is imported on first use. The judge is
+crmstore.typed (flanker, then our tolerant reader for docomo-style a..b.@),
 which costs half a millisecond. Lists have a million addresses, so what is plainly right (RFC 5321
 dot-string at a domain of ordinary labels) is taken without asking, unless its domain is one slip
 away from a well-known one: then typed says what was perhaps meant.
@@ -10,11 +11,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from crmstore import addresses, typed
+from crmstore.imports.rows import Checked
 
-__all__ = ["Checked", "check_cell"]
+__all__ = ["check_cell"]
 
 MAX_IN_CELL = 200
 
@@ -22,17 +23,6 @@ _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _PLAIN = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}\Z")
 _BETWEEN = re.compile(r":::|[;,\s]+")
-
-
-class Checked(NamedTuple):
-    """One address. `key` "" = refused for `reason`. `note`: taken, but odd. `meant`: a guess, of a
-    refused one too."""
-
-    written: str
-    key: str
-    reason: str = ""
-    note: str = ""
-    meant: str = ""
 
 
 def check_cell(cell: str) -> Iterator[Checked]:

@@ -17,11 +17,13 @@ from sqlalchemy import Connection
 
 from crmstore import recordbulk
 from crmstore.addresses import domain_of
+from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
 from crmstore.imports.plan import Choice, Conflict, Decision, Existing, Known, decide
 from crmstore.imports.rows import Place, Remark, Row
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.terms import folded_name
+from crmstore.records import KINDS
 from crmstore.store import Store, micros
 
 __all__ = ["BATCH", "Importer", "Told", "Totals"]
@@ -94,7 +96,7 @@ class Importer:
                 self.totals.refused += 1
                 self._told(Place(file, item.line), item)
                 continue
-            wanted, remarks = prepare(item, file, self._kind)
+            wanted, remarks = prepare(item, file, self._kind, KINDS, check_cell)
             for remark in remarks:
                 self._told(Place(file, item.line), remark, item.name or item.company)
             if wanted is None:

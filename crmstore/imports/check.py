@@ -5,18 +5,20 @@ An address that is refused does not refuse the row as long as another one is goo
 address is refused is refused, because by its name alone it would be somebody else.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from crmstore.addresses import MAX_ADDRESS
-from crmstore.imports.addresscheck import check_cell
-from crmstore.imports.rows import Place, Remark, Row
+from crmstore.imports.rows import Checked, Place, Remark, Row
 from crmstore.imports.terms import folded_name, kind_of, state_of
-from crmstore.records import KINDS, MAX_ADDRESSES
 
 __all__ = ["Wanted", "prepare"]
 
-MAX_NAME = 500  # as crmstore.records cuts names
+# As crmstore.records has them (a test compares).
+MAX_NAME = 500
+MAX_ADDRESSES = 200
+
+Judge = Callable[[str], Iterable[Checked]]  # the addresses of a cell
 
 
 class Wanted(NamedTuple):
@@ -36,7 +38,7 @@ class Wanted(NamedTuple):
 
 
 def prepare(
-    row: Row, file: int, default_kind: str, kinds: Collection[str] = KINDS
+    row: Row, file: int, default_kind: str, kinds: Collection[str], judge: Judge
 ) -> tuple[Wanted | None, list[Remark]]:
     """The wanted record, and what is to be told; None if one of the remarks refuses it."""
     line = row.line
@@ -48,16 +50,16 @@ def prepare(
 
     kind = kind_of(row.kind, frozenset(kinds)) if row.kind else default_kind
     if not kind:
-        return refuse("kind", kind=row.kind, allowed=", ".join(kinds))
+        return refuse("kind_unknown", kind=row.kind, allowed=", ".join(kinds))
     state = state_of(row.state) if row.state else ""
     if row.state and not state:
-        remarks.append(Remark(line, "state", False, {"state": row.state}))
+        remarks.append(Remark(line, "state_unknown", False, {"state": row.state}))
     # "Contact e-mail" in a list of people is their own; in a list of deals it is the contact's.
     cells = row.addresses if kind == "deal" or not row.contact else (*row.addresses, row.contact)
-    addresses = _addresses(line, cells, remarks)
+    addresses = _addresses(line, cells, judge, remarks)
     contact = ""
     if kind == "deal" and row.contact:
-        found = _addresses(line, [row.contact], remarks)
+        found = _addresses(line, [row.contact], judge, remarks)
         if not found:
             return refuse("no_contact_address", contact=row.contact)
         contact = next(iter(found))
@@ -76,11 +78,13 @@ def prepare(
     return Wanted(Place(file, line), kind, name, tuple(addresses), state, contact), remarks
 
 
-def _addresses(line: int, cells: Collection[str], remarks: list[Remark]) -> dict[str, None]:
+def _addresses(
+    line: int, cells: Collection[str], judge: Judge, remarks: list[Remark]
+) -> dict[str, None]:
     """The good ones, each once, in their order; remarks on the others."""
     found: dict[str, None] = {}
     for cell in cells:
-        for one in check_cell(cell):
+        for one in judge(cell):
             written = one.written[:MAX_ADDRESS]
             if not one.key:
                 values = {"address": written, "reason": one.reason, "meant": one.meant}

@@ -10,7 +10,6 @@ reader of the rows to refuse that row; a line is at most MAX_LINE characters; li
 """
 
 import codecs
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -146,18 +145,21 @@ def text_lines(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
     decode_chunk: Callable[[bytes, bool], str]
     if encoding in _BY_LINE:
         chunks = _whole_lines(chunks)
-        newlines = io.IncrementalNewlineDecoder(None, translate=True)
 
         def decode_chunk(data: bytes, final: bool) -> str:
             text = "".join(decode(line, encoding) for line in data.splitlines(keepends=True))
-            return newlines.decode(text.replace("\ufffd", _BAD), final)
+            return text.replace("\ufffd", _BAD)
     else:
-        decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
-        decode_chunk = io.IncrementalNewlineDecoder(decoder, translate=True).decode
+        decode_chunk = codecs.getincrementaldecoder(encoding)(_ERRORS).decode
     rest = ""
     number = 0
     for chunk, final in _with_final(chunks):
-        *lines, rest = (rest + decode_chunk(chunk, final)).split("\n")
+        text = rest + decode_chunk(chunk, final)
+        # "\r" at the end may be half of "\r\n"
+        held = "\r" if text.endswith("\r") and not final else ""
+        text = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n")
+        *lines, rest = text.split("\n")
+        rest += held
         for line in lines:
             number += 1
             yield line + "\n"

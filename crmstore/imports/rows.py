@@ -1,6 +1,6 @@
-"""What the readers of files give: a row for each record, a remark for what was not to be read.
+"""What the readers of files give: a row for each record, a remark on what is odd. A core.
 
-A core. A `code` names a text of the program (proxy/wording/recordio.py has them in two languages);
+A `code` names a text of the program (proxy/wording/recordio.py has them in two languages);
 `values` are what is put in.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["NOTHING", "Place", "Remark", "Row", "Unreadable"]
+__all__ = ["NOTHING", "Checked", "Place", "Remark", "Row", "Unreadable"]
 
 NOTHING: Mapping[str, object] = {}
 
@@ -27,6 +27,17 @@ class Remark(NamedTuple):
     code: str
     refused: bool
     values: Mapping[str, object] = NOTHING
+
+
+class Checked(NamedTuple):
+    """One address of a cell. `key` "" = refused for `reason`. `note`: taken, but odd. `meant`: a
+    guess at what was meant, of a refused one too."""
+
+    written: str
+    key: str
+    reason: str = ""
+    note: str = ""
+    meant: str = ""
 
 
 class Row(NamedTuple):

@@ -8,6 +8,7 @@ write); the text is decoded before it is split, because Shift_JIS has a backslas
 """
 
 import binascii
+import codecs
 import quopri
 import re
 from collections.abc import Iterable, Iterator
@@ -94,7 +95,10 @@ def properties(chunks: Iterable[bytes], encoding: str = "") -> Iterator[Property
 def _physical(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Lines without their ends, cut where they get too long to be kept."""
     rest = b""
+    first = True
     for chunk in chunks:
+        if first:
+            chunk, first = chunk.removeprefix(codecs.BOM_UTF8), False
         lines = (rest + chunk).splitlines(keepends=True)
         rest = b""
         # "\r" at the end of a chunk may be half of "\r\n"

@@ -1,0 +1,54 @@
+"""Records as CSV (RFC 4180) that csvfile.py reads back to the same. A core.
+
+Formulas are guarded (guard.py). The last address column holds all the rest, between "; ".
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from crmstore.imports.guard import guarded
+
+__all__ = ["MAX_ADDRESS_COLUMNS", "csv_header", "csv_line", "csv_row", "for_cp932"]
+
+MAX_ADDRESS_COLUMNS = 5
+
+_HEADERS = {
+    "en": ("Kind", "Name", "State", "Main contact", "E-mail"),
+    "ja": ("種別", "氏名", "状態", "主な連絡先", "メールアドレス"),
+}
+# Two names for one character: Unicode's own mapping and Microsoft's (see crmstore.charsets).
+_CP932 = {0x301C: 0xFF5E, 0x2212: 0xFF0D, 0x2016: 0x2225, 0x2014: 0x2015}
+
+
+def csv_header(address_columns: int, lang: Literal["en", "ja"]) -> str:
+    """The first line; `address_columns` is at most MAX_ADDRESS_COLUMNS."""
+    *single, email = _HEADERS[lang]
+    space = " " if lang == "en" else ""
+    more = [f"{email}{space}{n}" for n in range(2, address_columns + 1)]
+    return csv_line([*single, email, *more])
+
+
+def csv_row(
+    kind: str, name: str, state: str, contact: str, addresses: Sequence[str], address_columns: int
+) -> str:
+    """The line of one record."""
+    cells = list(addresses[:address_columns])
+    if len(addresses) > address_columns:
+        cells[-1] = "; ".join(addresses[address_columns - 1 :])
+    cells += [""] * (address_columns - len(cells))
+    return csv_line([kind, name, state, contact, *cells])
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """Cells as text that no spreadsheet runs, in quotes where they need them."""
+    return ",".join(_quoted(guarded(cell)) for cell in cells) + "\r\n"
+
+
+def _quoted(cell: str) -> str:
+    plain = not any(mark in cell for mark in '",;\t|\r\n') and cell == cell.strip()
+    return cell if plain else '"' + cell.replace('"', '""') + '"'
+
+
+def for_cp932(text: str) -> str:
+    """The text with the characters that cp932 has under another name."""
+    return text.translate(_CP932)

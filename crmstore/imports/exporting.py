@@ -1,0 +1,72 @@
+"""All records as the bytes of a file. A keeper that only reads.
+
+Promises: memory of one page; each page is of one moment; what the chosen encoding cannot write is
+replaced by "?" and told; deals come after the people who are their contacts. Only current
+addresses: the history stays in the store.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+from crmstore import recordbulk
+from crmstore.imports.csvout import MAX_ADDRESS_COLUMNS, csv_header, csv_row, for_cp932
+from crmstore.imports.vcardout import vcard
+from crmstore.store import Store
+
+__all__ = ["CSV_ENCODINGS", "Lost", "export_csv", "export_vcards"]
+
+# By their names on the command line. Excel takes UTF-8 without the mark for cp932.
+CSV_ENCODINGS = {"utf-8": "utf-8-sig", "cp932": "cp932"}
+
+
+class Lost(NamedTuple):
+    """Something of a record that is not in the file."""
+
+    record: int
+    name: str
+    code: Literal["characters", "contact"]
+
+
+def export_csv(
+    store: Store,
+    kind: str | None,
+    tell: Callable[[Lost], None],
+    *,
+    encoding: str = "utf-8",
+    lang: Literal["en", "ja"] = "en",
+) -> Iterator[bytes]:
+    """A line for each record of `kind` (None = all)."""
+    columns = max(1, min(recordbulk.most_addresses(store, kind), MAX_ADDRESS_COLUMNS))
+    mark = b"\xef\xbb\xbf" if CSV_ENCODINGS[encoding] == "utf-8-sig" else b""
+    header = csv_header(columns, lang)
+    yield mark + header.encode(encoding)
+    for record, contact in recordbulk.stream(store, kind):
+        _contact(record, contact, tell)
+        line = csv_row(record.kind, record.name, record.state, contact, record.addresses, columns)
+        try:
+            yield line.encode(encoding)
+        except UnicodeEncodeError:
+            written = for_cp932(line).encode(encoding, "replace")
+            if written.decode(encoding) != for_cp932(line):
+                tell(Lost(record.id, record.name, "characters"))
+            yield written
+
+
+def export_vcards(
+    store: Store,
+    kind: str | None,
+    tell: Callable[[Lost], None],
+    *,
+    version: Literal["4.0", "3.0"] = "4.0",
+) -> Iterator[bytes]:
+    """A card for each record of `kind` (None = all)."""
+    for record, contact in recordbulk.stream(store, kind):
+        _contact(record, contact, tell)
+        card = vcard(record.kind, record.name, record.state, contact, record.addresses, version)
+        yield card.encode()
+
+
+def _contact(record: recordbulk.Brief, contact: str, tell: Callable[[Lost], None]) -> None:
+    """A contact without address cannot be named in a file."""
+    if record.contact and not contact:
+        tell(Lost(record.id, record.name, "contact"))

@@ -1,0 +1,105 @@
+"""Files of records on the disk: which format and encoding they are, and their rows. A keeper.
+
+Promises: only reads; a file is read in pieces, twice (once to know its encoding) and a third time
+for an import that looks before it writes; standard input is laid down in a temporary file first.
+"""
+
+import codecs
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from crmstore.imports.csvfile import CsvFile
+from crmstore.imports.encoding import ENCODINGS, guess, text_lines
+from crmstore.imports.rows import Remark, Row, Unreadable
+from crmstore.imports.vcard import VcardFile
+
+__all__ = ["RecordFile", "open_file"]
+
+PIECE = 1 << 16
+
+
+@dataclass
+class RecordFile:
+    """One file: what it is, and its rows as often as they are wanted."""
+
+    shown: str
+    size: int
+    format: str  # "csv" or "vcard"
+    encoding: str
+    guessed: bool  # the encoding is one of several that fit
+    _file: IO[bytes]
+    _delimiter: str | None
+    _reader: CsvFile | VcardFile | None = None
+
+    def rows(self, progress: Callable[[int], None] = lambda octets: None) -> Iterable[Row | Remark]:
+        """The rows from the beginning; Unreadable if this is no list of records."""
+        pieces = _pieces(self._file, progress)
+        if self.format == "csv":
+            self._reader = CsvFile(text_lines(pieces, self.encoding), self._delimiter)
+        elif self.encoding.startswith("utf-16"):
+            lines = text_lines(pieces, self.encoding)
+            self._reader = VcardFile(line.encode("utf-8", "replace") for line in lines)
+        else:
+            self._reader = VcardFile(pieces, self.encoding)
+        return self._reader
+
+    @property
+    def not_taken(self) -> Sequence[str]:
+        """Columns or properties that nothing was taken from, after the rows were read."""
+        if isinstance(self._reader, CsvFile):
+            return self._reader.unknown
+        return (
+            [] if self._reader is None else [name for name, _ in self._reader.unknown.most_common()]
+        )
+
+
+@contextmanager
+def open_file(path: Path, encoding: str | None, delimiter: str | None) -> Iterator[RecordFile]:
+    """A file, opened and looked at. Path("-") is standard input. Unreadable for a guess that
+    fails, OSError for a file that cannot be opened."""
+    if str(path) == "-":
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            yield _look(copy, "-", encoding, delimiter)
+    else:
+        with path.open("rb") as file:
+            yield _look(file, str(path), encoding, delimiter)
+
+
+def _look(file: IO[bytes], shown: str, encoding: str | None, delimiter: str | None) -> RecordFile:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(2_000)
+    is_vcard = _is_vcard(head) or shown.lower().endswith((".vcf", ".vcard"))
+    guessed = False
+    if encoding is not None:
+        codec = ENCODINGS[encoding]
+    else:
+        found = guess(_pieces(file))
+        if found is None and not is_vcard:
+            raise Unreadable("encoding")
+        # Cards may each say their own; values that say nothing are then looked at one by one.
+        codec, guessed = (found.encoding, not found.sure) if found else ("", True)
+    return RecordFile(shown, size, "vcard" if is_vcard else "csv", codec, guessed, file, delimiter)
+
+
+def _is_vcard(head: bytes) -> bool:
+    for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        head = head.removeprefix(mark)
+    return head.replace(b"\0", b"").lstrip()[:11].upper() == b"BEGIN:VCARD"
+
+
+def _pieces(
+    file: IO[bytes], progress: Callable[[int], None] = lambda octets: None
+) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(PIECE):
+        yield piece
+        progress(len(piece))
