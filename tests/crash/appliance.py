@@ -13,6 +13,7 @@ SIGKILL, so nothing is flushed, closed or said.
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -181,6 +182,8 @@ listen = "127.0.0.1:{free_port()}"
         else:
             words += ["--role", role]
         environment = {**os.environ, "MAILWEIR_FAILPOINT": failpoint}
+        # Hundreds of starts: each would compile every module again.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -200,7 +203,7 @@ listen = "127.0.0.1:{free_port()}"
 
     def _beat(self, name: str) -> dict[str, Any]:
         try:
-            text = (self.data / "run" / f"{name}.beat.json").read_text()
+            text = (self.data / "run" / f"{name}.json").read_text()
             found: dict[str, Any] = json.loads(text)
         except (OSError, ValueError):
             return {}
@@ -243,8 +246,11 @@ listen = "127.0.0.1:{free_port()}"
         assert not report["gaps"], report
         return report
 
-    def log_tail(self, lines: int = 60) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def log_tail(self, lines: int = 40) -> str:
+        """The log's end, without the mail that went well."""
+        every = self.log.read_text(errors="replace").splitlines()
+        dull = re.compile(r'"event": "(accepted|queued|delivered|ingested)"')
+        return "\n".join([line for line in every if not dull.search(line)][-lines:])
 
 
 def session_of(pid: int) -> int:

@@ -29,7 +29,7 @@ def sink() -> Iterator[FaultSink]:
 def send(box: Appliance, listener: str, name: str, size: int = 3000) -> tuple[Mail, bytes]:
     """The mail, and its final reply or the refusal before."""
     head = f"From: <a@example.net>\r\nTo: <b@example.com>\r\nMessage-ID: <{name}@x>\r\n\r\n"
-    body = head.encode() + os.urandom(size // 2).hex().encode() + b"\r\n"
+    body = head.encode() + b"a body that packs well\r\n" * (size // 24)
     mail = Mail(box.ports[listener], ("b@example.com",), body)
     session = Session(mail.port)
     try:
@@ -102,20 +102,20 @@ def test_the_disk_is_full(tmp_path: Path, sink: FaultSink, small_disk: Path, min
         free = os.statvfs(small_disk)
         ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - min_free - 200_000)))
         mails, replies = [], []
-        for number in range(120):
-            mail, reply = send(box, "mx", f"full{number}", 3000 if number % 6 else 30_000)
+        while len(replies) < 400 and not all(r.startswith(b"4") for r in [b"", *replies][-10:]):
+            number = len(replies)
+            mail, reply = send(box, "mx", f"full{number}", 12_000 if number % 3 else 30_000)
             mails.append(mail)
             replies.append(reply)
         assert replies[0].startswith(b"250"), replies[0]
         refused = [reply for reply in replies if not reply.startswith(b"250")]
-        assert refused, "the disk never ran full"
+        assert len(refused) >= 10, "the disk never ran full"
         assert {reply[:9] for reply in refused} == {b"452 4.3.1"}, set(refused)
-        assert replies[-1] in refused
 
         worker = box.start("worker")  # on a disk that is full already
         time.sleep(3)
-        assert worker.alive, "the worker gave up"
-        assert door.alive, "the door gave up"
+        assert worker.alive, f"the worker gave up: {worker.process.returncode}"
+        assert door.alive, f"the door gave up: {door.process.returncode}"
 
         ballast.unlink()
         time.sleep(1.5)  # free space is looked at once a second

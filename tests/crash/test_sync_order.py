@@ -167,7 +167,7 @@ def test_a_sync_lies_between_354_and_every_250(box: Appliance, sink: FaultSink) 
     for name in names:
         check_order(events, f"{name}@example.net", big=name.endswith(("0", "5")))
 
-    box.start("worker")
+    assert box.start("worker").wait_ready()
     assert_nothing_lost(box, [mail for mail, _ in results], [sink])
 
 
@@ -192,5 +192,5 @@ def test_a_disk_that_fails_at_sync_gives_no_250(box: Appliance, sink: FaultSink)
     assert door.wait_ready()
     after, reply = send(box, "after", 900)
     assert reply.startswith(b"250"), reply
-    box.start("worker")
+    assert box.start("worker").wait_ready()
     assert_nothing_lost(box, [before, after, *(mail for mail, _ in results)], [sink])

@@ -24,7 +24,9 @@ def at_next_hop(*sinks: FaultSink) -> Counter[str]:
     """SHA-256 of every message that a next hop took, and how often."""
     took: Counter[str] = Counter()
     for sink in sinks:
-        assert not sink.complaints, sink.complaints[:5]
+        # MAIL and RCPT go in one write: a refused MAIL leaves RCPT without one (RFC 2920 3.1).
+        wrong = [words for words in sink.complaints if "RCPT before MAIL" not in words]
+        assert not wrong, wrong[:5]
         for message in sink.messages:
             if message.replies and message.replies[-1].startswith(b"250"):
                 took[hashlib.sha256(without_trace(message.body)).hexdigest()] += 1
