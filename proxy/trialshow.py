@@ -91,7 +91,7 @@ class Screen:
         self._line(f"  swaks --server {mx} --from {HANAKO} --to {ALICE}")
         self.say("trial.look")
         for command in ("emails", "email show 1", "status", "audit"):
-            self._line(f"  mailweir --config {stage.config} {command}")
+            self._line(f"  {_program()} --config {stage.config} {command}")
         self._line(f"  http://{HOST}:{stage.ports['http']}/metrics")
         self._console.print()
         self.say("trial.stay")
@@ -111,3 +111,12 @@ class Screen:
 
     def end(self) -> None:
         self._console.print()
+
+
+def _program() -> str:
+    """As it is called from a checkout, or installed."""
+    launcher = Path(__file__).resolve().parents[1] / "bin" / "mailweir"
+    if not launcher.exists():
+        return "mailweir"
+    here = launcher.is_relative_to(Path.cwd())
+    return str(launcher.relative_to(Path.cwd()) if here else launcher)

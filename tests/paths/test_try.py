@@ -1,5 +1,6 @@
 """`mailweir try`: the whole thing, from a conversation to its proof, and nothing left behind."""
 
+import base64
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.trialmail import ALICE, PASSWORD
 from tests.peers.servers import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +47,8 @@ def test_once_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
     process = start(tmp_path, "--once", "--json")
     out, err = process.communicate()
     found = json.loads(out)
-    assert (process.returncode, err) == (0, "")
-    assert found["ok"] and all(step["ok"] for step in found["steps"])
+    assert [step for step in found["steps"] if not step["ok"]] == [], found["audit"]
+    assert (process.returncode, found["ok"], err) == (0, True, "")
     assert found["audit"]["accepted"] == found["audit"]["captured"] == 4
     subjects = {row["subject"]: row for row in found["timeline"]}
     quotation = subjects["お見積書の件（12月分）"]
@@ -80,6 +82,7 @@ def test_it_stays_until_ctrl_c_and_shows_mail_of_ones_own(tmp_path: Path) -> Non
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does
     assert process.wait(30) == 0
     assert (data / "mailweir.toml").exists()
+    _no_secret_in(data)
     wait_until(lambda: processes_of(data) == [], "all have ended", 5)
 
 
@@ -105,6 +108,21 @@ def test_what_it_cannot_use_is_said_in_one_line(tmp_path: Path) -> None:
     _, err = process.communicate()
     assert process.returncode == 2 and err.startswith("mailweir: --data")
     assert (tmp_path / "other" / "mailweir.toml").read_text() == "[node]\n"
+
+
+def _no_secret_in(folder: Path) -> None:
+    """Neither the password that was right nor the one that was wrong is anywhere on the disk."""
+    plain = [f"not-{PASSWORD}"]
+    for password in (PASSWORD, f"not-{PASSWORD}"):
+        plain += [f"\0{ALICE}\0{password}", f'"{password}"']
+    secrets = [word.encode() for word in plain]
+    secrets += [base64.b64encode(word.encode()) for word in plain]
+    secrets.append(base64.b64encode(PASSWORD.encode()))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        content = path.read_bytes()
+        assert not any(secret in content for secret in secrets), path
 
 
 def _four_free() -> int:
