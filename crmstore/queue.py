@@ -162,6 +162,19 @@ class Queue:
         with self._store.writing() as connection:
             return [_settle(connection, m, results, at, next_at) for m, results, next_at in done]
 
+    def record(self, message: QueuedMessage, results: Sequence[Result], now: float) -> bool:
+        """Write down what is final (delivered, failed) while other recipients are on their way.
+
+        The attempt goes on, and so does the lease; False if it was lost. settle() may name these
+        recipients again: what is final does not change.
+        """
+        final = [result for result in results if result.outcome != "later"]
+        with self._store.writing() as connection:
+            if not _transition(connection, message, lease=message.lease):
+                return False
+            _write(connection, message, final, micros(now))
+            return True
+
     # For people
 
     def retry(self, queue_id: int, now: float) -> bool:
@@ -279,6 +292,21 @@ def _settle(
         next_us=min(next_us, micros(message.expires)) if not over else next_us,
     ):
         return None
+    _write(connection, message, results, now_us)
+    expired: tuple[int, ...] = ()
+    waiting = and_(recipients.c.queue_id == message.id, recipients.c.state == "queued")
+    if over:
+        expired = tuple(connection.execute(select(recipients.c.id).where(waiting)).scalars())
+        connection.execute(
+            update(recipients).where(waiting).values(state="expired", changed_us=now_us)
+        )
+    return Settled(_finish(connection, message, now_us), expired)
+
+
+def _write(
+    connection: Connection, message: QueuedMessage, results: Sequence[Result], now_us: int
+) -> None:
+    """Results of recipients that still wait; the others keep what they have."""
     known = {recipient.id for recipient in message.recipients}
     changes = [
         {
@@ -305,14 +333,6 @@ def _settle(
             ),
             changes,
         )
-    expired: tuple[int, ...] = ()
-    waiting = and_(recipients.c.queue_id == message.id, recipients.c.state == "queued")
-    if over:
-        expired = tuple(connection.execute(select(recipients.c.id).where(waiting)).scalars())
-        connection.execute(
-            update(recipients).where(waiting).values(state="expired", changed_us=now_us)
-        )
-    return Settled(_finish(connection, message, now_us), expired)
 
 
 def _finish(connection: Connection, message: QueuedMessage, now_us: int) -> str:

@@ -38,7 +38,6 @@ from proxy.smtp.handover import Handover, Outcome
 from proxy.smtp.hoperrors import HopLost, HopUnavailable
 from proxy.smtp.nexthop import MailRoutes, NextHop
 from proxy.smtp.replies import Reply
-from proxy.smtp.resolve import MailResolver
 from proxy.smtp.retry import Unreachable, next_attempt
 from proxy.smtp.sasl import Account
 from proxy.smtp.settling import Claimed, Settler
@@ -108,8 +107,11 @@ class QueueRunner:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set."""
         self._free = asyncio.Event()
-        self._hop = self._next_hop()
-        self._settler = Settler(self._queue, self._clock, LEASE, lambda _: self._free.set())
+        hop = await self._built(stop)
+        if hop is None:
+            return
+        self._hop = hop
+        self._settler = Settler(self._queue, self._clock, LEASE, self._free.set)
         helpers = [
             asyncio.create_task(self._settler.run()),
             asyncio.create_task(self._settler.keep_leases()),
@@ -126,23 +128,31 @@ class QueueRunner:
             self._hop.close()
         await self._settler.flush(patience=5.0)
 
+    async def _built(self, stop: asyncio.Event) -> NextHop | None:
+        """The next hop; a file of certificates that is not there may come yet."""
+        while not stop.is_set():
+            try:
+                return self._next_hop()
+            except (OSError, ValueError) as error:
+                maillog.worker_fault("outbound.ca", error)
+            try:
+                await asyncio.wait_for(stop.wait(), MAX_PAUSE)
+            except TimeoutError:
+                continue
+        return None
+
     def _next_hop(self) -> NextHop:
         settings, outbound = self._settings, self._outbound
-        routes = self._routes
-        if self._by_domain and routes is None:
-            routes = MailResolver(
-                settings.node.hostname,
-                allow_private=outbound.allow_private,
-                own=[(listener.listen.host, listener.listen.port) for listener in settings.smtp],
-            )
         return NextHop(
             outbound.route,
             helo=settings.node.hostname,
             tls=outbound.tls,
             ca=outbound.ca,
+            allow_private=outbound.allow_private,
+            own=[(listener.listen.host, listener.listen.port) for listener in settings.smtp],
             pool_size=MAX_DESTINATIONS,
             max_open=2 * MAX_DESTINATIONS * MAX_PER_DESTINATION,
-            resolver=routes,
+            resolver=self._routes,
             account=self._account if outbound.user else None,
         )
 
@@ -331,6 +341,8 @@ class QueueRunner:
         claimed.parts -= 1
         if claimed.parts == 0:
             self._settler.settle(claimed)
+        elif any(outcome.kind != "later" for outcome in outcomes.values()):
+            self._settler.record(claimed)
 
     async def _finish(self) -> None:
         """Begin nothing more; wait for what is on its way, but not for ever."""

@@ -22,6 +22,7 @@ from typing import Final, Literal
 
 from crmstore.archive import BlobDamaged, BlobMissing
 from crmstore.queue import QueuedMessage, QueuedRecipient
+from proxy import maillog
 from proxy.smtp import onward
 from proxy.smtp.hoptalk import Talk
 from proxy.smtp.nexthop import HopConnection
@@ -77,7 +78,8 @@ class Handover:
             octets = None
             if onward.must_scan(caps, message.sender_params):
                 octets = await asyncio.to_thread(lambda: onward.scan(self._pieces(PIECE)))
-        except (BlobDamaged, BlobMissing, OSError):
+        except (BlobDamaged, BlobMissing, OSError) as error:
+            maillog.worker_fault("reading a queued message", error)
             self._all(Outcome("later", _UNREADABLE))
             return
         refusal = onward.obstacle(caps, octets, message.sender)
@@ -108,7 +110,8 @@ class Handover:
             return
         try:
             end = await self._content()
-        except (BlobDamaged, BlobMissing, OSError):
+        except (BlobDamaged, BlobMissing, OSError) as error:
+            maillog.worker_fault("reading a queued message", error)
             # Half a message is on the wire: the only way not to deliver it is to hang up.
             self._conn.abort()
             self._these(accepted, Outcome("later", _UNREADABLE))

@@ -14,7 +14,7 @@ Promises
   of responses known since 2021): only what came through TLS counts.
 - Whoever uses AUTH here marks the connection (`carried_auth`): it never enters a pool.
 
-Time-outs are counted in ticks of one timer per `NextHop`: a tick makes a connection that waits for
+Time-outs are counted in ticks of one timer per pool: a tick makes a connection that waits for
 its hop (a reply, or room to write) older, each command, reply and write makes it young again.
 """
 
@@ -37,7 +37,7 @@ WRITE_LOW = 32 * 1024
 
 
 class Owner(Protocol):
-    """What a connection needs of its NextHop."""
+    """What a connection needs of its pool."""
 
     reply_ticks: int
     content_ticks: int
@@ -177,7 +177,7 @@ class HopConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # -- for NextHop ----------------------------------------------------------------------
+    # -- for NextHop and its pool ----------------------------------------------------------
 
     @property
     def over(self) -> bool:

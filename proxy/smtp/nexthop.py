@@ -1,38 +1,35 @@
-"""The next hop: where connections to one configured target come from, and where they rest.
+"""The next hop: how connections to one configured target come about.
 
-An edge. `take` is the hot path: an idle, healthy connection at once, or None. `connect` makes one:
-address after address, greeting, EHLO, TLS by policy, the service account's AUTH. `give_back` lets
-it rest in the pool for the next transaction.
+An edge. `connect` makes a connection: address after address, greeting, EHLO, TLS by policy, the
+service account's AUTH. `take` and `give_back` are those of its pool (hoppool.py).
 
 Promises
 - `connect` ends in a connection that may take MAIL, or in `HopUnavailable`; nothing in between.
 - TLS policy: "may" uses STARTTLS if offered and goes on in clear where that fails; "require" and
   "verify" never send MAIL or a password without TLS, "verify" none without the right certificate.
   After STARTTLS only the second EHLO counts (RFC 3207 section 4.2).
-- A connection that relayed a client's AUTH never comes back into the pool.
-- Bounded: `pool_size` idle connections, each at most `idle_timeout` seconds and `max_uses`
-  transactions; `max_open` connections in all.
-- One timer for all connections (see hopconn.py); it runs only while there are some.
+- Bounded: `max_open` connections in all, `connect_timeout` + `reply_timeout` for one.
 
-Limits: no connection is shared by two transactions at a time; TLS sessions are not resumed.
+Limits: no connection is shared by two transactions at a time; TLS sessions are not resumed; with
+"mx" and "verify" the certificate must name the MX host, and that name comes from plain DNS.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.smtp.capabilities import Capabilities
 from proxy.smtp.hopconn import HopConnection, OnReply
 from proxy.smtp.hoperrors import HopLost, HopUnavailable
+from proxy.smtp.hoppool import HopPool
 from proxy.smtp.hoptalk import Talk
-from proxy.smtp.hoptls import client_context, switch, tls_leg
+from proxy.smtp.hoptls import SmallBufferTLS, client_context, switch, tls_leg
 from proxy.smtp.replies import Reply
-from proxy.smtp.resolve import HopAddress
+from proxy.smtp.resolve import HopAddress, MailResolver
 from proxy.smtp.sasl import Account, ClientAuth, NoMechanism
 
 if TYPE_CHECKING:
@@ -63,7 +60,7 @@ class MailRoutes(Protocol):
         """The addresses to try for a domain, in order; raises HopUnavailable."""
 
 
-class NextHop:
+class NextHop(HopPool):
     """One target, its pool and its way to new connections."""
 
     def __init__(
@@ -82,130 +79,37 @@ class NextHop:
         max_uses: int = 100,
         max_open: int = 5000,
         resolver: MailRoutes | None = None,
+        own: Collection[tuple[str, int]] | None = None,
         account: Callable[[], Account] | None = None,
     ) -> None:
-        """`resolver`: for "mx", another than the system's. `account` logs in on each connection
+        """`account` logs in on each connection ([outbound]); it is asked each time, so that a new
 
-        ([outbound]); it is asked each time, so that a new password needs no restart.
+        password needs no restart. For "mx": `own` is where our doors listen (see MailResolver),
+        `resolver` another way to hosts than the DNS of this machine.
         """
         self.target = target
         self.capabilities: Capabilities | None = None
-        self._loop = loop or asyncio.get_running_loop()
         self._helo = helo.encode("ascii")
         self._tls = tls
         self._context = client_context(tls, ca)
+        super().__init__(
+            loop or asyncio.get_running_loop(),
+            size=pool_size,
+            idle_timeout=idle_timeout,
+            max_uses=max_uses,
+            reply_timeout=reply_timeout,
+        )
         self._connect_timeout = connect_timeout
         # For all addresses together: a client of ours may be waiting.
         self._whole_timeout = connect_timeout + reply_timeout
-        self._pool_size = pool_size
-        self._max_uses = max_uses
         self._max_open = max_open
         if target.kind == "mx" and resolver is None:
-            from proxy.smtp.resolve import MailResolver
-
-            resolver = MailResolver(helo, port=target.port or 25, allow_private=allow_private)
+            resolver = MailResolver(
+                helo, port=target.port or 25, allow_private=allow_private, own=own
+            )
         self._resolver = resolver
         self._account = account
         self._lmtp = target.kind == "lmtp"
-        self._shelves: dict[str, list[HopConnection]] = {}
-        self._idle = 0
-        self._open: set[HopConnection] = set()
-        self._closed = False
-        # Eight ticks of the shortest time-out: late by an eighth of it at most.
-        self._tick_seconds = max(0.02, min(1.0, reply_timeout / 8, idle_timeout / 8))
-        self._ticker: asyncio.TimerHandle | None = None
-        self.reply_ticks = math.ceil(reply_timeout / self._tick_seconds)
-        # RFC 5321 section 4.5.3.2.6: ten minutes for the final dot where commands have five.
-        self.content_ticks = 2 * self.reply_ticks
-        self.quit_ticks = min(self.reply_ticks, math.ceil(5 / self._tick_seconds))
-        self._idle_ticks = math.ceil(idle_timeout / self._tick_seconds)
-
-    # -- the pool ---------------------------------------------------------------------------
-
-    def take(self, domain: str | None = None) -> HopConnection | None:
-        """An idle connection, the one used last; no waiting, no check on the wire."""
-        shelf = self._shelves.get(domain or "")
-        if not shelf:
-            return None
-        conn = shelf.pop()
-        self._idle -= 1
-        conn.idle = False
-        conn.reused = True
-        return conn
-
-    def give_back(self, conn: HopConnection, *, dirty: bool = False) -> None:
-        """The transaction is over. `dirty`: MAIL was given and no final reply came, so RSET first.
-
-        Not for a connection in the middle of content: abort that one.
-        """
-        conn.on_lost = conn.on_pause = conn.on_writable = None
-        conn.uses += 1
-        if conn.over:
-            return
-        if (
-            not conn.settled
-            or conn.uses >= self._max_uses
-            or self._idle >= self._pool_size
-            or self._closed
-        ):
-            conn.close()
-        elif dirty:
-            conn.command(b"RSET\r\n", lambda reply: self._after_reset(conn, reply))
-        else:
-            self._shelve(conn)
-
-    def _after_reset(self, conn: HopConnection, reply: Reply) -> None:
-        if reply.positive and conn.settled and self._idle < self._pool_size and not self._closed:
-            self._shelve(conn)
-        else:
-            conn.close()
-
-    def _shelve(self, conn: HopConnection) -> None:
-        conn.rest(self._idle_ticks)
-        shelf = self._shelves.get(conn.key)
-        if shelf is None:
-            shelf = self._shelves[conn.key] = []
-        shelf.append(conn)
-        self._idle += 1
-
-    def unshelve(self, conn: HopConnection) -> None:
-        """For HopConnection: it died, or rested for long enough."""
-        shelf = self._shelves[conn.key]
-        shelf.remove(conn)
-        self._idle -= 1
-        conn.idle = False
-
-    def gone(self, conn: HopConnection) -> None:
-        """For HopConnection: its socket is closed."""
-        self._open.discard(conn)
-
-    @property
-    def idle(self) -> int:
-        """Connections in the pool."""
-        return self._idle
-
-    @property
-    def open(self) -> int:
-        """Connections in all."""
-        return len(self._open)
-
-    def close(self) -> None:
-        """No more pool: idle connections say QUIT, others are closed when given back."""
-        self._closed = True
-        for shelf in list(self._shelves.values()):
-            for conn in list(shelf):
-                conn.close()
-
-    def _tick(self) -> None:
-        for conn in list(self._open):
-            conn.tick()
-        for key in [key for key, shelf in self._shelves.items() if not shelf]:
-            del self._shelves[key]
-        self._ticker = None
-        if self._open:
-            self._ticker = self._loop.call_later(self._tick_seconds, self._tick)
-
-    # -- new connections ------------------------------------------------------------------------
 
     async def connect(self, domain: str | None = None, *, fresh: bool = False) -> HopConnection:
         """A connection that may take MAIL; `fresh` passes the pool by. Raises HopUnavailable."""
@@ -213,7 +117,7 @@ class NextHop:
             pooled = self.take(domain)
             if pooled is not None:
                 return pooled
-        if len(self._open) >= self._max_open:
+        if self.open >= self._max_open:
             reply = Reply.of(451, "4.3.2", "too many connections to the next hop")
             raise HopUnavailable(reply, stage="connect")
         key = domain or "" if self.target.kind == "mx" else ""
@@ -275,14 +179,12 @@ class NextHop:
         self, key: str, address: HopAddress, patience: float, *, starttls: bool
     ) -> HopConnection:
         conn = HopConnection(self, self._loop, key, lmtp=self._lmtp)
-        self._open.add(conn)
-        if self._ticker is None:
-            self._ticker = self._loop.call_later(self._tick_seconds, self._tick)
+        self.track(conn)
         try:
             await self._talk(conn, address, patience, starttls)
         except BaseException as error:
             conn.abort()
-            self._open.discard(conn)  # in mid-handshake no connection_lost comes
+            self.gone(conn)  # in mid-handshake no connection_lost comes
             if isinstance(error, HopLost):
                 raise HopUnavailable(
                     error.reply, stage="greeting", words=error.words, detail=str(error)
@@ -320,7 +222,7 @@ class NextHop:
                 elif self.target.kind != "smtps":
                     await self._loop.create_connection(lambda: conn, address.ip, address.port)
                 else:
-                    leg, done = tls_leg(self._loop, conn, self._context, address.name, patience)
+                    leg, done = self._leg(conn, address, patience)
                     raw, _ = await self._loop.create_connection(
                         lambda: leg, address.ip, address.port
                     )
@@ -335,12 +237,21 @@ class NextHop:
             raise HopUnavailable(reply, stage="connect", detail=detail) from error
         conn.peer = (address.ip, address.port)
 
+    def _leg(
+        self, conn: HopConnection, address: HopAddress, patience: float
+    ) -> tuple[SmallBufferTLS, asyncio.Future[None]]:
+        try:
+            return tls_leg(self._loop, conn, self._context, address.name, patience)
+        except ValueError as error:  # what the DNS calls a host need not be a host name
+            raise _TLSFailed(f"{address.name}: {error}") from error
+
     async def _shaken(self, conn: HopConnection, done: asyncio.Future[None]) -> None:
         try:
             await done
         except (OSError, EOFError) as error:
             raise _TLSFailed(str(error) or type(error).__name__) from error
-        assert conn.transport is not None
+        if conn.transport is None:
+            raise _TLSFailed("connection lost")
         conn.tls = conn.transport.get_extra_info("ssl_object").version()
 
     async def _starttls(self, talk: Talk, address: HopAddress) -> None:
@@ -355,7 +266,7 @@ class NextHop:
         transport = conn.transport
         if transport is None:
             raise _TLSFailed("connection lost")
-        leg, done = tls_leg(self._loop, conn, self._context, address.name, self._connect_timeout)
+        leg, done = self._leg(conn, address, self._connect_timeout)
         switch(transport, leg)
         await self._shaken(conn, done)
         conn.caps = Capabilities()

@@ -155,7 +155,8 @@ class MailResolver:
     async def hosts(self, domain: str) -> list[HopAddress]:
         """The addresses to try, in order, never empty; raises HopUnavailable."""
         if domain.startswith("["):
-            return self._usable(domain, [(domain, [_literal(domain)])])
+            literal = _literal(domain)
+            return self._usable(domain, [(literal, [literal])])
         try:
             name = domain
             if not name.isascii():

@@ -44,13 +44,14 @@ class Settler:
         queue: Queue,
         clock: Callable[[], float],
         lease: float,
-        on_settled: Callable[[Claimed], None],
+        on_settled: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._clock = clock
         self._lease = lease
         self._on_settled = on_settled
         self._done: list[Claimed] = []
+        self._early: list[tuple[Claimed, list[Result]]] = []
         self._something = asyncio.Event()
         self.held: dict[int, Claimed] = {}
 
@@ -63,22 +64,30 @@ class Settler:
         self._done.append(claimed)
         self._something.set()
 
+    def record(self, claimed: Claimed) -> None:
+        """A part of it is through; others may take long, and a crash must not repeat this one."""
+        self._early.append((claimed, _results(claimed)))
+        self._something.set()
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             await self._something.wait()
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception as error:  # of the log or the metrics: what is settled is settled
+                maillog.worker_fault("settling queued mail", error)
 
     async def flush(self, patience: float | None = None) -> None:
         """Write all that is there; with `patience` give up after so many seconds."""
         end = None if patience is None else asyncio.get_running_loop().time() + patience
         pause = 0.5
-        while self._done:
-            batch = self._done[:]
+        while self._done or self._early:
+            batch, early = self._done[:], self._early[:]
             self._something.clear()
             now = self._clock()
             try:
-                settled = await asyncio.to_thread(self._write, batch, now)
+                settled = await asyncio.to_thread(self._write, batch, early, now)
             except Exception as error:
                 if end is not None and asyncio.get_running_loop().time() > end:
                     return
@@ -89,14 +98,20 @@ class Settler:
             failpoint("16.queue.recorded")
             pause = 0.5
             del self._done[: len(batch)]
+            del self._early[: len(early)]
             for claimed, fact in zip(batch, settled, strict=True):
                 self.held.pop(claimed.message.id, None)
+                self._on_settled()
                 if fact is not None:
                     _tell(claimed, fact, now)
-                self._on_settled(claimed)
 
-    def _write(self, batch: list[Claimed], now: float) -> list[Settled | None]:
+    def _write(
+        self, batch: list[Claimed], early: list[tuple[Claimed, list[Result]]], now: float
+    ) -> list[Settled | None]:
         """In a thread. What nobody tried is given back without counting an attempt."""
+        for claimed, results in early:
+            if claimed.parts:  # else it is in this batch or was in one
+                self._queue.record(claimed.message, results, now)
         tried = [claimed for claimed in batch if claimed.outcomes]
         for claimed in batch:
             if not claimed.outcomes:

@@ -15,6 +15,7 @@ from proxy.smtp import deliver
 from proxy.smtp.hoperrors import HopUnavailable
 from proxy.smtp.replies import Reply
 from proxy.smtp.resolve import HopAddress
+from tests.certs import certificate_for
 from tests.faultsink import HANG, FaultSink, Say
 from tests.paths.hops import run_on
 from tests.paths.queued import Appliance, until
@@ -92,6 +93,50 @@ def test_a_hop_that_comes_back_gets_its_mail_soon(tmp_path: Path) -> None:
 
     run_on("uvloop", main(), timeout=40)
     sink.stop()
+
+
+def test_what_was_delivered_is_recorded_while_another_domain_is_slow(tmp_path: Path) -> None:
+    """A crash in the meantime must not deliver it twice."""
+    appliance = Appliance(tmp_path, route="mx")
+    with FaultSink(mail=HANG) as tar, FaultSink(rcpt={"no@": "550 5.1.1 no"}) as good:
+        ident = appliance.put(["a@good.example", "b@tar.example", "no@good.example"])
+        routes = Routes(tar=tar.port, good=good.port)
+
+        async def main() -> None:
+            task = asyncio.create_task(appliance.runner(routes=routes).run(asyncio.Event()))
+            await until(lambda: "delivered" in appliance.states(ident))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        run_on("uvloop", main())
+        assert appliance.states(ident) == ["sending", "delivered", "queued", "failed"]
+        tar.answer(mail="250 2.1.0 fine")
+        appliance.now += deliver.LEASE + 1
+        run_on("uvloop", appliance.attempt(ident, routes=routes))
+        assert appliance.states(ident) == ["failed", "delivered", "delivered", "failed"]
+        assert [r.attempts for r in appliance.message(ident).recipients] == [1, 1, 1]
+        assert len(good.messages) == 1
+
+
+def test_a_missing_file_of_certificates_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "MAX_PAUSE", 0.1)
+    ca = tmp_path / "ca.pem"
+    with FaultSink(tls="starttls") as sink:
+        appliance = Appliance(
+            tmp_path, route=f"smtp://127.0.0.1:{sink.port}", tls="verify", ca=str(ca)
+        )
+        ident = appliance.put(["b@x.example"])
+
+        async def main() -> None:
+            asyncio.get_running_loop().call_later(
+                0.3, lambda: ca.write_bytes(certificate_for().ca.read_bytes())
+            )
+            await appliance.attempt(ident)
+
+        run_on("uvloop", main())
+        assert appliance.states(ident)[0] == "delivered" and sink.connections[0].tls
 
 
 @pytest.mark.slow

@@ -157,6 +157,24 @@ def test_only_the_second_ehlo_counts(loop: str) -> None:
         run_on(loop, main())
 
 
+@pytest.mark.parametrize("name", ["x" * 64 + ".example", ".example", "a..b", "a\\032b.example"])
+def test_an_odd_host_name_in_the_dns_is_no_fault_of_ours(loop: str, name: str) -> None:
+    class Route:
+        async def hosts(self, domain: str) -> list[HopAddress]:
+            return [HopAddress(name, "127.0.0.1", sink.port)]
+
+    async def main() -> None:
+        hop = NextHop(MX, helo="relay.example.com", resolver=Route(), tls="verify", ca=CA)
+        with pytest.raises(HopUnavailable) as caught:
+            await hop.connect("d.example")
+        assert caught.value.stage == "tls" and hop.open == 0
+        may = NextHop(MX, helo="relay.example.com", resolver=Route())
+        (await may.connect("d.example")).abort()
+
+    with FaultSink(tls="starttls") as sink:
+        run_on(loop, main())
+
+
 def test_no_password_without_tls_but_on_this_machine(loop: str) -> None:
     class Elsewhere(HopAddress):
         local = False

@@ -183,7 +183,7 @@ def test_private_addresses_are_left_out_among_others() -> None:
 @pytest.mark.parametrize("domain", ["[127.0.0.1]", "[IPv6:::1]", "[ipv6:::ffff:10.0.0.1]"])
 def test_address_literals_are_checked_too(domain: str) -> None:
     assert verdict(hosts({}, domain)) == (True, 550, "5.4.4")
-    assert hosts({}, "[1.1.1.1]") == [("[1.1.1.1]", "1.1.1.1")]
+    assert hosts({}, "[1.1.1.1]") == [("1.1.1.1", "1.1.1.1")]
 
 
 def test_our_own_addresses_are_skipped_and_alone_they_are_a_loop() -> None:
