@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from proxy.printable import printable
-from proxy.wording import Text, check, quickstart, trial
+from proxy.wording import Text, check, quickstart, recordio, trial
 
 Language = Literal["en", "ja"]
 
@@ -20,7 +20,12 @@ Language = Literal["en", "ja"]
 VARIABLES = ("MAILWEIR_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 LONGEST_VALUE = 500
 
-_CATALOGUE: dict[str, Text] = {**check.TEXTS, **quickstart.TEXTS, **trial.TEXTS}
+_CATALOGUE: dict[str, Text] = {
+    **check.TEXTS,
+    **quickstart.TEXTS,
+    **recordio.TEXTS,
+    **trial.TEXTS,
+}
 
 
 def language(explicit: str | None = None, environ: Mapping[str, str] = os.environ) -> Language:

@@ -122,6 +122,8 @@ class Importer:
     def _told(self, place: Place, remark: Remark, shown: str = "") -> None:
         if not remark.refused:
             self.totals.notes[remark.code] += 1
+        if remark.code == "company":
+            return  # of every row of a list: one line in the summary says it
         self._tell(Told(place, "refused" if remark.refused else "note", remark, shown))
 
     # A batch

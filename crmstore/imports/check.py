@@ -68,6 +68,8 @@ def prepare(
     if cells and not addresses and not (kind == "deal" and row.name):
         return refuse("no_good_address")
     name = row.name or row.company
+    if row.company and row.company != name:
+        remarks.append(Remark(line, "company", False))
     if not name and not addresses:
         return refuse("no_name")
     if not addresses and not folded_name(name):

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -36,7 +36,7 @@ class RecordFile:
     guessed: bool  # the encoding is one of several that fit
     _file: IO[bytes]
     _delimiter: str | None
-    _reader: CsvFile | VcardFile | None = None
+    _reader: CsvFile | VcardFile | None = field(default=None, init=False)
 
     def rows(self, progress: Callable[[int], None] = lambda octets: None) -> Iterable[Row | Remark]:
         """The rows from the beginning; Unreadable if this is no list of records."""
@@ -55,9 +55,7 @@ class RecordFile:
         """Columns or properties that nothing was taken from, after the rows were read."""
         if isinstance(self._reader, CsvFile):
             return self._reader.unknown
-        return (
-            [] if self._reader is None else [name for name, _ in self._reader.unknown.most_common()]
-        )
+        return [name for name, _ in self._reader.unknown.most_common()] if self._reader else []
 
 
 @contextmanager

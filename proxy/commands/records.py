@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from proxy.commands import recordio
 from proxy.commands.common import (
     Desk,
     Refusal,
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("add")(add)
     group.command("list")(list_)
     group.command("show")(show)
+    recordio.add_to(group)
     app.add_typer(group, name="record", help="Leads, contacts and deals.")
 
 
