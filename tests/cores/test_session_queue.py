@@ -206,7 +206,16 @@ def test_lost_after_the_dot_is_not_queued() -> None:
         Hop(dot="554 5.7.1 no"),
         Hop(dot="451 4.3.0 no"),
     ],
-    ids=str,
+    ids=[
+        "MAIL",
+        "MAIL then gone",
+        "MAIL then gone, no PIPELINING",
+        "RCPT",
+        "RCPT for now",
+        "DATA",
+        "dot",
+        "dot for now",
+    ],
 )
 def test_what_a_hop_refuses_is_refused_and_not_queued(hop: Hop) -> None:
     world = trusted(hop)
