@@ -63,6 +63,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
         tls=listener.next_hop_tls,
         ca=listener.next_hop_ca,
         allow_private=listener.allow_private,
+        own=[(other.listen.host, other.listen.port) for other in settings.smtp],
         loop=loop,
     )
     counters = SmtpCounters(name)
