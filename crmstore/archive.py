@@ -11,6 +11,7 @@ Cites: architecture.md "Archive"; syncfs(2); rename(2).
 import ctypes
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -19,10 +20,11 @@ from backports import zstd
 
 from config.settings import Settings
 
-__all__ = ["Archive", "BlobDamaged", "BlobMissing", "FileArchive", "open_archive"]
+__all__ = ["Archive", "BlobDamaged", "BlobMissing", "FileArchive", "open_archive", "place"]
 
 LEVEL = 3
 CHUNK = 1 << 20
+_NAME = re.compile("[0-9a-f]{64}")
 
 
 class BlobMissing(Exception):
@@ -86,6 +88,13 @@ def open_archive(settings: Settings) -> Archive:
     return FileArchive(settings.blob_dir)
 
 
+def place(sha256: str) -> str:
+    """Where a blob lies below its folder, or prefix."""
+    if not _NAME.fullmatch(sha256):
+        raise ValueError("a blob is named by 64 hex digits, in lower case")
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
+
+
 class FileArchive:
     """Blobs in a folder."""
 
@@ -97,9 +106,7 @@ class FileArchive:
         self._found: list[str] = []
 
     def _path(self, sha256: str) -> str:
-        if len(sha256) != 64 or not sha256.isalnum():
-            raise ValueError("a blob is named by 64 hex digits")
-        return f"{self._base}/{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
+        return f"{self._base}/{place(sha256)}"
 
     # Writing
 

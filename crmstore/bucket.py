@@ -22,7 +22,7 @@ from typing import IO, Final
 
 from backports import zstd
 
-from crmstore.archive import CHUNK, LEVEL, BlobDamaged, BlobMissing
+from crmstore.archive import CHUNK, LEVEL, BlobDamaged, BlobMissing, place
 from crmstore.objects import PART, PARTS_AT_ONCE, BucketError, Objects
 
 __all__ = ["BucketArchive"]
@@ -58,13 +58,13 @@ class BucketArchive:
 
     def put_packed(self, sha256: str, packed: bytes) -> int:
         """Begins; the octets it will take, also if it is there already."""
-        _key(sha256)
+        place(sha256)
         self._uploads.begin(sha256, len(packed), lambda: self._put(sha256, packed))
         return len(packed)
 
     def put_file(self, sha256: str, path: Path) -> int:
         """As put_packed(); the body is packed before this returns, so the file may go then."""
-        _key(sha256)
+        place(sha256)
         if self._spool is not None:
             self._spool.mkdir(mode=0o700, exist_ok=True)
         packed = tempfile.TemporaryFile(dir=self._spool)  # noqa: SIM115
@@ -81,7 +81,7 @@ class BucketArchive:
                     packed.seek(0)
                     self._put(sha256, packed.read())
                 elif not self.verify(sha256):
-                    self._objects.upload(_key(sha256), packed)
+                    self._objects.upload(place(sha256), packed)
 
         self._uploads.begin(sha256, min(total, IN_PARTS), upload)
         return total
@@ -89,23 +89,23 @@ class BucketArchive:
     def _put(self, sha256: str, packed: bytes) -> None:
         if not self._look_first:
             try:
-                if self._objects.create(_key(sha256), packed):
+                if self._objects.create(place(sha256), packed):
                     return
             except BucketError as error:
                 if not error.unconditional:
                     raise
                 self._look_first = True
         if not self.verify(sha256):
-            self._objects.replace(_key(sha256), packed)
+            self._objects.replace(place(sha256), packed)
 
     def sync(self) -> None:
         self._uploads.wait()
 
     def delete(self, sha256: str) -> None:
-        self._objects.delete([_key(sha256)])
+        self._objects.delete([place(sha256)])
 
     def delete_many(self, names: Iterable[str]) -> None:
-        self._objects.delete([_key(name) for name in names])
+        self._objects.delete([place(name) for name in names])
 
     # Reading
 
@@ -133,7 +133,7 @@ class BucketArchive:
         """The packed blob in ranges: no request lasts as long as a slow reader does."""
         start, size = 0, 1
         while start < size:
-            found = self._objects.read(_key(sha256), start, RANGE)
+            found = self._objects.read(place(sha256), start, RANGE)
             if found is None:
                 raise BlobMissing(sha256)
             piece, size = found
@@ -145,7 +145,7 @@ class BucketArchive:
 
     def exists(self, sha256: str) -> bool:
         # Not HEAD: its answer has no body, so "no such bucket" would look like "no such blob".
-        return self._objects.read(_key(sha256), 0, 1) is not None
+        return self._objects.read(place(sha256), 0, 1) is not None
 
     def verify(self, sha256: str) -> bool:
         try:
@@ -202,12 +202,6 @@ class _Uploads:
             self._names.clear()
         if failure is not None:
             raise failure
-
-
-def _key(sha256: str) -> str:
-    if len(sha256) != 64 or not sha256.isalnum():
-        raise ValueError("a blob is named by 64 hex digits")
-    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
 
 
 def _pack_file(sha256: str, source: IO[bytes], packed: IO[bytes]) -> int:

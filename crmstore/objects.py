@@ -126,6 +126,8 @@ class Objects:
         except BucketError as error:
             if error.code == "NoSuchKey":
                 return None
+            if error.code in ("InvalidRange", "416"):  # there is nothing in it
+                return b"", 0
             raise
 
     def written(self, key: str) -> datetime:

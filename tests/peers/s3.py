@@ -37,6 +37,10 @@ class Place:
     endpoint: str
     credentials: Path
 
+    @property
+    def prefix(self) -> str:
+        return self.url.rpartition("/")[2]
+
     def toml(self) -> str:
         return (
             f'[store]\nblobs = "{self.url}"\nblobs_endpoint = "{self.endpoint}"\n'
@@ -63,14 +67,14 @@ class S3Server(Server):
         name = prefix or secrets.token_hex(6)
         return Place(f"s3://{BUCKET}/{name}", self.endpoint, self.credentials)
 
-    def client(self, prefix: str = "") -> S3Store:
+    def client(self, prefix: str = "", *, key: str = KEY, secret: str = SECRET) -> S3Store:
         """A client that is not ours to test: to look at objects, and to damage them."""
         return S3Store(
             BUCKET,
             prefix=prefix,
             endpoint=self.endpoint,
-            access_key_id=KEY,
-            secret_access_key=SECRET,
+            access_key_id=key,
+            secret_access_key=secret,
             region=REGION,
             client_options={"allow_http": True, "timeout": "20s", "connect_timeout": "5s"},
             retry_config={"max_retries": 0},
