@@ -98,8 +98,9 @@ def _address(phrase: list[str], angle: str, comment: list[str]) -> tuple[str, st
         return (name, address) if address else None
     bare = "".join(phrase).strip()
     address = key(bare)
-    if not address:
-        # "Bob Smith bob@example.com", or an address after a lost bracket
+    if not address and not any(word.startswith("@") for word in phrase):
+        # "Bob Smith bob@example.com", or an address after a lost bracket; but never the tail of
+        # a quoted local part
         words = [word for word in bare.replace('"', " ").split() if "@" in word]
         address = key(words[-1]) if words else ""
     return (_name(comment), address) if address else None

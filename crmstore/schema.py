@@ -103,6 +103,7 @@ record_addresses = Table(
     Column("from_us", Big, nullable=False),
     Column("until_us", Big),  # NULL: current
     Index(None, "address", "until_us", "record_id"),
+    Index(None, "record_id", "position"),
     Index(
         "uq_record_addresses_current",
         "record_id",

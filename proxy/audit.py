@@ -15,7 +15,7 @@ from crmstore.ledger import AuditReport, Gap
 from crmstore.store import Store, micros
 from proxy.journalfmt import Damage
 from proxy.journalread import Position, follow, segment_path
-from proxy.tail import doors
+from proxy.tail import doors, replaced
 
 __all__ = ["AuditReport", "Gap", "reconcile"]
 
@@ -77,11 +77,10 @@ def _behind(store: Store, folder: Path) -> tuple[int, list[Evidence]]:
     ):
         seq = end.seq if end is not None else 0
         found.append((seq, "", "the ledger does not end where ingest says it stands"))
-    position = (
-        Position(stands.segment, stands.offset, stands.seq, stands.hash)
-        if stands is not None
-        else None
-    )
+    position = None
+    # of a journal that was replaced the ledger will tell, once ingest has read the new one
+    if stands is not None and not replaced(folder, stands):
+        position = Position(stands.segment, stands.offset, stands.seq, stands.hash)
     pending = 0
     first = position is None
     for number, item in follow(folder, position):

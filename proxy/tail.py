@@ -24,11 +24,12 @@ from proxy.journalread import (
     big_of,
     follow,
     list_segments,
+    read_frames,
     remove_segment,
     segment_path,
 )
 
-__all__ = ["Item", "Tail", "doors"]
+__all__ = ["Item", "Tail", "doors", "replaced"]
 
 _KINDS = frozenset({"open", "message", "verdict", "close"})
 _QUIET = 0.05  # seconds; file times are coarser than writes
@@ -75,6 +76,19 @@ def doors(journal_dir: Path) -> list[str]:
         return []
 
 
+def replaced(folder: Path, place: Place) -> bool:
+    """Whether the segment that `place` points into belongs to another chain: somebody emptied the
+    folder, and the door began anew with the same numbers."""
+    path = segment_path(folder, place.segment)
+    try:
+        first = next(iter(read_frames(path)), None)
+    except FileNotFoundError:
+        return False
+    return (
+        first is not None and first.kind == "open" and first.header.get("journal") != place.journal
+    )
+
+
 class Tail:
     """One door's folder."""
 
@@ -118,10 +132,13 @@ class Tail:
         stamp = self._look()
         journal = self.place.journal if self.place else ""
         position = None
-        if self.place is not None:
-            position = Position(
-                self.place.segment, self.place.offset, self.place.seq, self.place.hash
-            )
+        place = self.place
+        if place is not None and replaced(self.folder, place):
+            gone = Damage(0, 0, place.seq + 1, None, "the journal was replaced by another one")
+            self.damage.append((place.segment, gone))
+            journal = ""
+        elif place is not None:
+            position = Position(place.segment, place.offset, place.seq, place.hash)
         for number, found in follow(self.folder, position):
             known = self._known.get(number)
             if known is None:

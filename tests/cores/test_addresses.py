@@ -40,6 +40,7 @@ HEADERS = {
     "山田 <用户@例え.jp>": [("山田", "用户@xn--r8jz45g.jp")],
     "Bob <bob@x.example": [("", "bob@x.example")],
     '"unclosed <bob@x.example>': [("unclosed", "bob@x.example")],
+    '"a b"@x.example': [],
     "bob": [],
     "<>": [],
     "": [],

@@ -18,6 +18,7 @@ from proxy.captureid import CaptureIds
 from proxy.ingest import Ingest, Step
 from proxy.journalfmt import GENESIS, Framer
 from proxy.journalrecover import open_header
+from proxy.reader import Reader
 
 BODY = b"From: alice@ours.example\r\nTo: Bob <bob@x.example>\r\nSubject: hello\r\n\r\nHello Bob\r\n"
 _ids = CaptureIds()
@@ -44,7 +45,7 @@ class Door:
         """Begin the next segment."""
         self.segment += 1
         previous = self.framer
-        self.framer = Framer(secrets.token_bytes(8), previous.seq, previous.hash, 0)
+        self.framer = Framer(secrets.token_bytes(8), previous.seq, previous.hash, previous.seq)
         header = open_header(self.name, self.journal, self.segment, previous.hash, self.segment)
         self._write("open", header)
 
@@ -56,6 +57,7 @@ class Door:
         frame = self.framer.frame(kind, header, [body])
         with self.path.open("ab") as file:
             file.write(frame + body)
+        self.framer.durable = self.framer.seq
 
     def message(
         self,
@@ -111,7 +113,7 @@ class Door:
 class Office:
     """Settings, store, archive and ingest over journals."""
 
-    def __init__(self, folder: Path, **tables: Any) -> None:
+    def __init__(self, folder: Path, *, reader: Reader | None = None, **tables: Any) -> None:
         node = {
             "hostname": "mail.ours.example",
             "domains": ["ours.example"],
@@ -124,6 +126,7 @@ class Office:
         self.archive = FileArchive(self.settings.blob_dir)
         self.queue = Queue(self.store)
         self._ingest: Ingest | None = None
+        self._reader = reader
 
     def door(self, name: str = "sub-0", role: str = "submission") -> Door:
         return Door(self.settings.journal_dir, name, role=role)
@@ -131,7 +134,9 @@ class Office:
     @property
     def ingest(self) -> Ingest:
         if self._ingest is None:
-            self._ingest = Ingest(self.settings, self.store, self.archive)
+            self._ingest = Ingest(
+                self.settings, self.store, self.archive, reader=self._reader or Reader()
+            )
         return self._ingest
 
     def again(self) -> Ingest:
@@ -141,7 +146,7 @@ class Office:
 
     def take(self) -> list[Step]:
         """Ingest until nothing is left."""
-        steps = []
+        steps: list[Step] = []
         while True:
             step = self.ingest.step()
             if not step.frames and not step.more:

@@ -330,6 +330,12 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        op.f("ix_record_addresses_record_id_position"),
+        "record_addresses",
+        ["record_id", "position"],
+        unique=False,
+    )
+    op.create_index(
         "uq_record_addresses_current",
         "record_addresses",
         ["record_id", "address"],

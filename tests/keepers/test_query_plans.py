@@ -1,0 +1,126 @@
+"""The cost of a page and of a batch does not grow with the store: every statement that they run
+is recorded and its plan must go along an index. A plan that scans or sorts fails here, long before
+somebody has a million messages. Without statistics (we never ask for them) SQLite plans as if
+every table were large, so the plans of a small store are those of a large one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from crmstore import message, records, timeline
+from tests.paths.office import BODY, Office
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path)
+    office_user = made.user("alice@ours.example")
+    bob = made.contact("bob@x.example")
+    records.add(made.store, "deal", "Big", main_contact=bob.id)
+    made.door().mail(auth=office_user.login)
+    made.take()
+    yield made
+    made.close()
+    made.store.close()
+
+
+class Recorded:
+    """The statements that run inside a `with`, with their parameters."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.statements: dict[str, Any] = {}
+
+    def _note(self, _c: Any, _cur: Any, statement: str, given: Any, _x: Any, many: bool) -> None:
+        if not statement.startswith(("PRAGMA", "EXPLAIN", "BEGIN")):
+            self.statements[statement] = given[0] if many else given
+
+    def __enter__(self) -> "Recorded":
+        event.listen(self.office.store.engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self.office.store.engine, "before_cursor_execute", self._note)
+
+    def scans(self) -> list[str]:
+        """Plan lines that read a table or an index from end to end, or sort."""
+        assert self.statements
+        bad = []
+        with self.office.store.reading() as connection:
+            for statement, given in self.statements.items():
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all()
+                for row in rows:
+                    line = str(row[3])
+                    if line.startswith("SCAN") or "TEMP B-TREE" in line:
+                        bad.append(f"{line}: {statement}")
+        return bad
+
+
+# A row for each door, read whole; and an index that is in order already, read up to the limit.
+FINE = ("SCAN journal_positions", "SCAN messages USING COVERING INDEX ix_messages_when_us_id")
+FILTERS: dict[str, dict[str, Any]] = {
+    "everything": {},
+    "address": {"address": "bob@x.example"},
+    "record": {"record": 1},
+    "user": {"user": "alice@ours.example"},
+    "source": {"source": "submission"},
+    "user and source": {"user": "alice@ours.example", "source": "submission"},
+    "all of them": {
+        "record": 1,
+        "address": "bob@x.example",
+        "user": "alice@ours.example",
+        "source": "submission",
+        "viewer": "alice@ours.example",
+    },
+}
+
+
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS.keys())
+@pytest.mark.parametrize("before", [None, "9999999999999999:5"])
+def test_a_page(office: Office, filters: dict[str, Any], before: str | None) -> None:
+    with Recorded(office) as recorded:
+        timeline.page(office.store, **filters, before=before)
+    scans = [s for s in recorded.scans() if not s.startswith(FINE)]
+    # Sorting is for what is looked up for the rows of one page: these are few.
+    assert [s for s in scans if s.startswith("SCAN") or "LIMIT" in s] == []
+
+
+def test_one_message(office: Office) -> None:
+    with Recorded(office) as recorded:
+        message.email(office.store, 1)
+    assert [s for s in recorded.scans() if s.startswith("SCAN")] == []
+
+
+def test_a_batch(office: Office) -> None:
+    door = office.door("sub-1")
+    waiting = door.message(BODY + b"w")
+    office.take()
+    with Recorded(office) as recorded:
+        door.verdict(waiting)
+        door.mail(BODY + b"2", to=["bob@x.example", "secret@x.example"])
+        door.mail(BODY + b"3", outcome="queued", plan="queue")
+        office.take()
+    scans = [s for s in recorded.scans() if not s.startswith(FINE)]
+    assert [s for s in scans if "SELECT" not in s or "ORDER BY" not in s] == []
+
+
+def test_late_linking(office: Office) -> None:
+    with Recorded(office) as recorded:
+        office.contact("carol@x.example")
+    scans = [s for s in recorded.scans() if s.startswith("SCAN") and not s.startswith(FINE)]
+    assert scans == []
+
+
+def test_the_queue(office: Office) -> None:
+    office.door("sub-2").mail(BODY + b"q", outcome="queued", plan="queue")
+    office.take()
+    with Recorded(office) as recorded:
+        (claimed,) = office.queue.claim(5, 4e9, 60, "x")
+        office.queue.settle(claimed, [], 1.0, 2.0)
+        office.queue.figures(4e9, history=False)
+        office.queue.spent_blobs()
+    scans = [s for s in recorded.scans() if s.startswith("SCAN")]
+    assert [s for s in scans if "only_copy" not in s] == []

@@ -1,0 +1,187 @@
+"""The process that reads mail: one message may kill it, no other message suffers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmstore.facts import Facts
+from proxy import reader as reader_module
+from proxy import reader_child
+from proxy.reader import Job, Reader, ReaderFailed, Unread
+from tests.cores.test_facts import HURTS
+from tests.cores.test_mimetree import BOMBS
+
+GOOD = b"Subject: good\r\n\r\nbody\r\n"
+SLOW = BOMBS["a million lines that look like delimiters"][0]  # half a second
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    made = Reader()
+    yield made
+    made.close()
+
+
+class Spool:
+    """Bodies in one file, as in a segment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.write_bytes(b"")
+
+    def put(self, body: bytes) -> Job:
+        offset = self.path.stat().st_size
+        with self.path.open("ab") as file:
+            file.write(body)
+        return Job(str(self.path), offset, len(body))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "00000001.seg")
+
+
+def subjects(found: list[Facts | Unread]) -> list[str]:
+    return [f.subject if isinstance(f, Facts) else f"unread: {f.why}" for f in found]
+
+
+def test_answers_stand_in_the_order_of_the_jobs(reader: Reader, spool: Spool) -> None:
+    jobs = [spool.put(b"Subject: %d\r\n\r\n" % n) for n in range(300)]
+    assert subjects(reader.read(jobs)) == [str(n) for n in range(300)]
+    assert reader.read([]) == []
+
+
+def test_bodies_that_are_not_there(reader: Reader, spool: Spool, tmp_path: Path) -> None:
+    good = spool.put(GOOD)
+    gone = Job(str(tmp_path / "gone"), 0, 5)
+    short = Job(good.path, good.offset, 10_000)
+    assert subjects(reader.read([good, gone, short, good])) == [
+        "good",
+        "unread: body: No such file or directory",
+        "unread: body is cut short",
+        "good",
+    ]
+
+
+def test_a_message_over_its_time_is_unread_and_the_rest_is_read(spool: Spool) -> None:
+    reader = Reader(cpu_seconds=0.05)
+    found = reader.read([spool.put(GOOD), spool.put(SLOW), spool.put(GOOD)])
+    reader.close()
+    assert subjects(found) == ["good", "unread: time", "good"]
+
+
+def test_a_message_over_its_memory_or_with_a_fault_of_ours_is_unread(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, job = reader_child.Files(), spool.put(GOOD)
+    for error, why in ((MemoryError(), "memory"), (KeyError("x"), "fault: KeyError")):
+
+        def fails(_: bytes, error: Exception = error) -> Facts:
+            raise error
+
+        monkeypatch.setattr("proxy.reader_child.facts.read", fails)
+        assert json.loads(reader_child.answer(files, *job)) == {"error": why}
+
+
+def test_a_reader_that_hangs_without_computing(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(wall_seconds=0.5)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # opening it waits for a writer that never comes
+    found = reader.read([spool.put(GOOD), Job(str(pipe), 0, 1), spool.put(GOOD)])
+    reader.close()
+    assert subjects(found) == ["good", "unread: time", "good"]
+    assert reader.kills == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGXCPU])
+def test_a_reader_that_dies_is_replaced(
+    reader: Reader, spool: Spool, number: signal.Signals
+) -> None:
+    reader.read([spool.put(GOOD)])
+    assert reader._child is not None
+    os.kill(reader._child.pid, number)
+    reader._child.wait()
+    first, second = reader.read([spool.put(GOOD), spool.put(GOOD)])
+    assert isinstance(first, Unread) and isinstance(second, Facts)
+
+
+def test_ctrl_c_and_a_service_stop_are_for_the_worker_to_decide(
+    reader: Reader, spool: Spool
+) -> None:
+    reader.read([spool.put(GOOD)])
+    assert reader._child is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(reader._child.pid, number)
+    assert subjects(reader.read([spool.put(GOOD)])) == ["good"]
+
+
+def test_the_child_is_confined(reader: Reader, spool: Spool) -> None:
+    reader.read([spool.put(GOOD)])
+    assert reader._child is not None
+    limits = Path(f"/proc/{reader._child.pid}/limits").read_text()
+    rows = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
+    assert rows["Max file size"] == rows["Max core file size"] == "0"
+    assert rows["Max address space"].isdigit() and rows["Max cpu time"].isdigit()
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path, spool: Spool) -> None:
+    job = spool.put(GOOD)
+    program = (
+        "import os, sys, signal\n"
+        "from proxy.reader import Job, Reader\n"
+        "reader = Reader()\n"
+        f"reader.read([Job({job.path!r}, 0, {job.length})])\n"
+        "print(reader._child.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
+    pid = int(done.stdout)
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        signal.sigtimedwait([], 0.05)
+    pytest.fail("the child outlives its parent")
+
+
+def test_no_child_at_all_is_a_failure_to_be_tried_again(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with pytest.raises(ReaderFailed):
+        Reader().read([spool.put(GOOD)])
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ReaderFailed):
+        Reader().read([spool.put(GOOD)])
+
+
+def test_it_is_exchanged_from_time_to_time(
+    reader: Reader, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "RECYCLE", 3)
+    job = spool.put(GOOD)
+    pids = set()
+    for _ in range(4):
+        assert subjects(reader.read([job, job])) == ["good", "good"]
+        assert reader._child is not None
+        pids.add(reader._child.pid)
+    assert len(pids) == 2
+
+
+@pytest.mark.slow
+def test_bombs_through_the_child(reader: Reader, spool: Spool) -> None:
+    jobs = [spool.put(data) for data in HURTS.values()]
+    found = reader.read([*jobs, spool.put(GOOD)])
+    unread = [name for name, f in zip(HURTS, found, strict=False) if isinstance(f, Unread)]
+    assert unread == [] and subjects(found)[-1] == "good"
