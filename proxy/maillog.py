@@ -8,6 +8,7 @@ exceptions are told only where they cannot quote mail or credentials (operating 
 of others the log gets the kind and the places.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ import structlog
 from proxy.logsink import LineSink
 from proxy.printable import printable
 
+ENV_FORM = "MAILWEIR_LOG"  # "json": JSON lines at a terminal too (`run --json`)
 CUT = 400
 CUT_TRACE = 4000
 
@@ -101,17 +103,19 @@ def _logger(readable: bool, sink: LineSink) -> Any:
     ).bind()
 
 
+def _at_terminal() -> bool:
+    return os.environ.get(ENV_FORM) != "json" and bool(sys.stderr and sys.stderr.isatty())
+
+
 _sink = LineSink()
-_log = _logger(bool(sys.stderr and sys.stderr.isatty()), _sink)
+_log = _logger(_at_terminal(), _sink)
 
 
 def configure(*, readable: bool | None = None, fd: int = 2) -> None:
     """Another form or place than the default; for the daemons' start and for tests."""
     global _sink, _log
     _sink = LineSink(fd)
-    if readable is None:
-        readable = bool(sys.stderr and sys.stderr.isatty())
-    _log = _logger(readable, _sink)
+    _log = _logger(_at_terminal() if readable is None else readable, _sink)
 
 
 def flush(timeout: float = 1.0) -> bool:

@@ -1,5 +1,6 @@
 """run, status, migrate: the appliance itself."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -49,6 +50,8 @@ def run(
         raise Refusal(f"--listener {listener}: allowed is one of: {', '.join(names)}")
     if not names and role != "worker":
         raise Refusal(f"{path}: smtp: at least one [[smtp]] table is needed to run")
+    if call(ctx).json:
+        os.environ["MAILWEIR_LOG"] = "json"  # before the log is imported, and for all roles
     from proxy import main
     from proxy.ground import CannotStart
 

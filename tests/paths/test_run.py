@@ -175,6 +175,12 @@ def test_a_port_that_is_taken_is_named(appliance: Run) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("mailweir: smtp[0].listen = 127.0.0.1:")
     assert done.stderr.count("\n") == 1
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", appliance.ports["http"]))
+        other.listen()
+        done = appliance.command("run")
+    assert done.returncode == 2
+    assert "mailweir: http.listen = 127.0.0.1:" in done.stderr
 
 
 def test_a_lost_database_is_not_replaced_in_silence(appliance: Run) -> None:
