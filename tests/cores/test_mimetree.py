@@ -120,6 +120,7 @@ def test_a_multipart_without_parts_is_text() -> None:
     assert [leaf.type for leaf in tree.leaves] == ["text/plain"] and "no_parts" in tree.flags
 
 
+@pytest.mark.slow
 def test_the_collection_agrees_with_the_stdlib() -> None:
     """Where both see parts. Empty parts and lines that are no fields are read differently, on
     purpose; that is 1 in 100 there."""

@@ -319,6 +319,7 @@ def test_disk_full_for_real(small_disk: Path) -> None:
     assert len(frames(small_disk / "mx-0")) == 2 * refused + 4
 
 
+@pytest.mark.slow
 def test_verdicts_wait_for_room(tmp_path: Path) -> None:
     """More verdicts than the reserve holds: none is lost, and the others go on."""
     disk = FullDisk(RESERVE + 3 * STEP)

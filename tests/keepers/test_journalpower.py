@@ -77,6 +77,7 @@ class PowerDisk(Disk):
         self.failures.append((image, dict(self.acknowledged)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_power_failure(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)

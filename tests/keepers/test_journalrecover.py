@@ -92,6 +92,7 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     assert segment_path(folder, 1).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_every_truncation_point(tmp_path: Path) -> None:
     """Cut anywhere: what was whole stays, what was torn goes, and writing goes on."""
     crashed(tmp_path, three)

@@ -137,6 +137,7 @@ def test_help_and_mistakes_import_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_the_process_exits_as_the_call_says(config: str) -> None:
     for args, code in ((["--version"], 0), (["status", "--config", config], 1), (["foo"], 2)):
         done = subprocess.run(
@@ -146,6 +147,7 @@ def test_the_process_exits_as_the_call_says(config: str) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_standard_error_does_not_become_a_file_of_ours(config: str) -> None:
     """Descriptor 2 would be the next file opened; then messages of Python go into it."""
     done = subprocess.run(

@@ -64,6 +64,7 @@ def test_a_body_larger_than_a_piece_is_stuffed_across_its_cuts(
         assert not sink.messages[0].bare
 
 
+@pytest.mark.slow
 def test_a_large_body_at_the_pace_of_the_hop(make: Make) -> None:
     body = b"Subject: large\r\n\r\n" + (b"z" * 998 + b"\r\n") * 8000
     with FaultSink(read_rate=30_000_000) as sink:

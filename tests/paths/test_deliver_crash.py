@@ -57,6 +57,7 @@ def run(folder: Path, port: int, failpoint: str, ahead: float) -> int:
     ).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failpoint", "before", "state", "after"),
     [
