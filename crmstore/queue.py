@@ -135,6 +135,20 @@ class Queue:
         with self._store.writing() as connection:
             return _transition(connection, message, state="queued", lease=None, next_us=micros(now))
 
+    def release_owner(self, owner: str, now: float) -> int:
+        """What an earlier life of this owner held when it died is due at once; how many that was.
+
+        Only for an owner who is alone of that name, else the other's mail goes out twice.
+        """
+        held = and_(
+            messages.c.state.in_(("queued", "sending")),  # the words of the index
+            messages.c.lease.startswith(f"{owner[:30]}:", autoescape=True),
+        )
+        with self._store.writing() as connection:
+            freed = update(messages).where(held)
+            values = {"state": "queued", "lease": None, "next_us": micros(now)}
+            return connection.execute(freed.values(values)).rowcount
+
     # Ending an attempt
 
     def settle(

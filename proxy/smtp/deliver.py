@@ -5,7 +5,7 @@ destination (the recipient's domain where the route is "mx", else the one route)
 few connections a destination, and settled in batches.
 
 What a crash leaves (failpoints by number)
-  14 queue.claimed    a lease that ends after LEASE seconds; then the message is due again
+  14 queue.claimed    a lease: the next start takes it back at once, anybody after LEASE seconds
   15 queue.delivered  the hop has it and the row does not say so: it is delivered once more
   16 queue.recorded   nothing: the row is the truth
 So: at least once, never lost (RFC 5321 section 6.1).
@@ -82,7 +82,8 @@ class QueueRunner:
         routes: MailRoutes | None = None,
         owner: str = "worker",
     ) -> None:
-        """`routes`: for "mx", another way to hosts than the DNS of this machine."""
+        """`routes`: for "mx", another way to hosts than the DNS of this machine. `owner`: only one
+        runner of this name may be at work on the store at a time (the worker's lock sees to it)."""
         self._settings = settings
         self._outbound: Outbound = settings.outbound
         self._queue = queue
@@ -111,6 +112,7 @@ class QueueRunner:
         if hop is None:
             return
         self._hop = hop
+        await self._take_back()
         self._settler = Settler(self._queue, self._clock, LEASE, self._free.set)
         helpers = [
             asyncio.create_task(self._settler.run()),
@@ -127,6 +129,13 @@ class QueueRunner:
             await asyncio.gather(*ending, return_exceptions=True)
             self._hop.close()
         await self._settler.flush(patience=5.0)
+
+    async def _take_back(self) -> None:
+        """Mail that we had claimed when we were killed need not wait for its lease to end."""
+        try:
+            await asyncio.to_thread(self._queue.release_owner, self._owner, self._clock())
+        except Exception as error:  # a store that is locked or full: then the lease has to end
+            maillog.store_trouble("taking back claimed mail", error, LEASE)
 
     async def _built(self, stop: asyncio.Event) -> NextHop | None:
         """The next hop; a file of certificates that is not there may come yet."""
