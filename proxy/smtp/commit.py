@@ -196,7 +196,13 @@ class Commit(Envelope):
     @staticmethod
     def _wire(transaction: Transaction, pieces: list[bytes]) -> list[bytes]:
         """The pieces as the next hop gets them: our line on top, dots doubled."""
-        wire = [transaction.stuffer.feed(piece) for piece in pieces]
+        stuffer, content = transaction.stuffer, transaction.content
+        if content is not None and content.decoder.plain:
+            wire = list(pieces)
+            for piece in pieces:
+                stuffer.pass_by(piece)
+        else:
+            wire = [stuffer.feed(piece) for piece in pieces]
         if not transaction.content_sent:
             transaction.content_sent = True
             wire.insert(0, transaction.trace.encode("utf-8"))

@@ -170,3 +170,20 @@ def test_a_lone_dot_beside_a_bare_lf_is_refused_in_chunks() -> None:
     decoder = ChunkDecoder()
     decoder.feed(b"a\n.\r\nb\r\n", last=True)
     assert decoder.refused == LONE_DOT
+
+
+@given(octets, st.lists(st.integers(0, 60)))
+def test_plain_means_nothing_to_stuff(body: bytes, cuts: list[int]) -> None:
+    """What the door sends without looking again is what the stuffer would have sent."""
+    wire = body + b"\r\n.\r\n"
+    decoder, checked, passed = DotDecoder(), Stuffer(), Stuffer()
+    edges = [0, *sorted(c for c in cuts if c < len(wire)), len(wire)]
+    for a, b in itertools.pairwise(edges):
+        piece = decoder.feed(wire[a:b])
+        stuffed = checked.feed(piece)
+        passed.pass_by(piece)
+        if decoder.plain:
+            assert stuffed == piece
+        if decoder.ended:
+            break
+    assert checked.end() == passed.end()
