@@ -76,6 +76,7 @@ class Beat:
     pid: int
     started: datetime
     ready: bool
+    at: float
     age: float
     last_error: dict[str, Any] | None
     figures: dict[str, Any]
@@ -95,14 +96,15 @@ def read_beats(run_dir: Path, now: float | None = None) -> dict[str, Beat]:
         return found
     for path in paths:
         try:
-            age = max(0.0, now - path.stat().st_mtime)
+            at = path.stat().st_mtime
             data = json.loads(path.read_bytes())
             found[data["role"]] = Beat(
                 role=data["role"],
                 pid=int(data["pid"]),
                 started=datetime.fromtimestamp(data["started"], UTC),
                 ready=bool(data["ready"]),
-                age=age,
+                at=at,
+                age=max(0.0, now - at),
                 last_error=data["last_error"],
                 figures=dict(data["figures"]),
             )

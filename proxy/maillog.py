@@ -302,6 +302,11 @@ def http_fault(path: str, error: BaseException) -> None:
     _log.error("http.fault", path=path, **_fault(error))
 
 
+def role_hung(role: str, seconds: float) -> None:
+    """A role's process lives but has not beaten for so long: it is killed and started again."""
+    _log.error("role.hung", role=role, seconds=seconds)
+
+
 def role_failed(role: str, error: Exception) -> None:
     """A role's process ends by a fault of its own (a lock that is held, a port, a broken disk).
 

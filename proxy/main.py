@@ -100,11 +100,15 @@ async def _supervise(settings: Settings, roles: Sequence[Role], numbers: Path) -
         raise CannotStart(
             f"http.listen = {settings.http.listen}: allowed is a free address ({error.strerror})"
         ) from error
-    told = asyncio.create_task(_tell_systemd(health, supervisor))
+    beside = [
+        asyncio.create_task(_tell_systemd(health, supervisor)),
+        asyncio.create_task(_end_hung(settings.run_dir, supervisor)),
+    ]
     try:
         await supervisor.run()
     finally:
-        told.cancel()
+        for task in beside:
+            task.cancel()
         await http.close()
         maillog.stopped(time.monotonic() - begun)
 
@@ -122,6 +126,19 @@ async def _tell_systemd(health: "Health", supervisor: Supervisor) -> None:
         elif ready:
             notify("WATCHDOG=1", f"STATUS={'; '.join(why)[:200] or 'serving'}")
         await asyncio.sleep(pause if ready else 0.1)
+
+
+async def _end_hung(run_dir: Path, supervisor: Supervisor) -> None:
+    from proxy.heartbeat import read_beats
+    from proxy.hung import Hung
+
+    hung = Hung()
+    while True:
+        await asyncio.sleep(5)
+        beats = await asyncio.to_thread(read_beats, run_dir)
+        for role in hung.look(supervisor.pids, beats, time.monotonic()):
+            maillog.role_hung(role, hung.limit)
+            supervisor.kill(role)
 
 
 # The roles' processes

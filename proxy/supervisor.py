@@ -53,6 +53,11 @@ class Supervisor:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    def kill(self, role: str) -> None:
+        """End a role's process at once; it is started again like any that ends."""
+        if (pid := self.pids.get(role)) is not None:
+            _signal_group(pid, signal.SIGKILL)
+
     async def run(self) -> None:
         """Keep the roles until stop(); returns when every process has ended."""
         for role in self.roles:

@@ -1,0 +1,33 @@
+"""Who hangs: by the looker's own clock, and only who has beaten before."""
+
+from datetime import UTC, datetime
+
+from proxy.heartbeat import Beat
+from proxy.hung import Hung
+
+
+def beat(pid: int, at: float) -> dict[str, Beat]:
+    return {"mx-0": Beat("mx-0", pid, datetime.now(UTC), True, at, 0.0, None, {})}
+
+
+def test_a_role_that_stops_beating_is_found_and_one_that_beats_is_not() -> None:
+    hung, pids = Hung(60), {"mx-0": 7}
+    assert hung.look(pids, beat(7, 100.0), 0.0) == []
+    assert hung.look(pids, beat(7, 102.0), 59.0) == []
+    assert hung.look(pids, beat(7, 102.0), 119.0) == []
+    assert hung.look(pids, beat(7, 102.0), 120.0) == ["mx-0"]
+    assert hung.look(pids, beat(7, 104.0), 121.0) == []
+
+
+def test_a_clock_that_was_set_makes_nobody_hang() -> None:
+    hung, pids = Hung(60), {"mx-0": 7}
+    assert hung.look(pids, beat(7, 1_000_000.0), 0.0) == []
+    assert hung.look(pids, beat(7, 50.0), 61.0) == []  # set back, but the beat has changed
+
+
+def test_a_new_process_has_its_time_to_start() -> None:
+    hung = Hung(60)
+    assert hung.look({"mx-0": 7}, beat(7, 100.0), 0.0) == []
+    assert hung.look({"mx-0": 8}, beat(7, 100.0), 500.0) == []  # the file of its predecessor
+    assert hung.look({"mx-0": 8}, beat(8, 600.0), 501.0) == []
+    assert hung.look({}, beat(8, 600.0), 900.0) == []
