@@ -64,6 +64,7 @@ def test_the_store_is_locked(tmp_path: Path, sink: FaultSink) -> None:
         assert [reply for mail, reply in mails if not mail.acknowledged] == []
         assert all(role.alive for role in roles), "a role gave up"
         assert_nothing_lost(box, [mail for mail, _ in mails], [sink], 30)
+        box.audit()
     finally:
         store.close()
         box.stop()
@@ -122,6 +123,7 @@ def test_the_disk_is_full(tmp_path: Path, sink: FaultSink, small_disk: Path, min
         mail, reply = send(box, "mx", "again")
         assert reply.startswith(b"250"), reply
         assert_nothing_lost(box, [*mails, mail], [sink], 60)
+        box.audit()
     finally:
         box.stop()
         print(box.log_tail())

@@ -161,6 +161,7 @@ def test_kills_of_doors_and_worker(box: Appliance, hops: list[FaultSink], seed: 
     assert set(kills) >= DOOR_STEPS.keys() | WORKER_STEPS.keys()
     assert kills.total() >= 16 * KILLS_A_STEP + sum(KILLS_AT_RANDOM.values())
     delivered = assert_nothing_lost(box, load.mails, hops)
+    box.audit()
     print(
         f"{kills.total()} kills, {len(load.acknowledged)} mails, {load.dropped} replies dropped, "
         f"{delivered.total() - len(delivered)} delivered again"
@@ -184,6 +185,7 @@ def test_kills_of_everything(box: Appliance, hops: list[FaultSink], seed: int) -
     everything = box.start("all")
     load.finish(90)
     assert_nothing_lost(box, load.mails, hops)
+    box.audit()
     assert everything.stop() == 0
 
 
@@ -199,6 +201,7 @@ def test_the_supervisor_puts_back_what_died(
         kill_a_child(everything, chance)
     load.finish(60)
     assert_nothing_lost(box, load.mails, hops)
+    box.audit()
     assert everything.stop() == 0
     assert not everything.left()
 

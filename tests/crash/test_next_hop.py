@@ -64,6 +64,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             roles = [box.start(role) for role in ("mx", "sub", "worker")]
             assert all(role.wait_ready() for role in roles)
             yield Scene(box, hop, route)
+            box.audit()
         finally:
             box.stop()
             print(box.log_tail())

@@ -169,6 +169,7 @@ def test_a_sync_lies_between_354_and_every_250(box: Appliance, sink: FaultSink) 
 
     assert box.start("worker").wait_ready()
     assert_nothing_lost(box, [mail for mail, _ in results], [sink])
+    box.audit()
 
 
 def test_a_disk_that_fails_at_sync_gives_no_250(box: Appliance, sink: FaultSink) -> None:
@@ -194,3 +195,4 @@ def test_a_disk_that_fails_at_sync_gives_no_250(box: Appliance, sink: FaultSink)
     assert reply.startswith(b"250"), reply
     assert box.start("worker").wait_ready()
     assert_nothing_lost(box, [before, after, *(mail for mail, _ in results)], [sink])
+    box.audit()
