@@ -12,6 +12,7 @@ reader of the rows to refuse that row; a line is at most MAX_LINE characters; li
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from crmstore.charsets import decode
@@ -20,6 +21,7 @@ from crmstore.imports.rows import Unreadable
 __all__ = ["ENCODINGS", "Guess", "guess", "has_bad_bytes", "text_lines"]
 
 MAX_LINE = 1_000_000
+_HEAD = 512
 
 # What `--encoding` takes, and the codec that reads it.
 ENCODINGS = {
@@ -59,25 +61,31 @@ class Guess(NamedTuple):
 
 def guess(chunks: Iterable[bytes]) -> Guess | None:
     """The encoding of a whole file; None if it is none of those we know."""
-    candidates: _Candidates | None = None
-    for chunk in chunks:
-        if candidates is None:
-            if marked := _mark(chunk):
-                return Guess(marked, True)
-            candidates = _Candidates()
+    pieces = iter(chunks)
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= _HEAD:
+            break
+    if marked := _mark(head):
+        return Guess(marked, True)
+    candidates = _Candidates()
+    for chunk in chain([head], pieces):
         candidates.feed(chunk)
         if candidates.none:
             return None
-    return candidates.result() if candidates else Guess("utf-8-sig", True)
+    return candidates.result()
 
 
 def _mark(head: bytes) -> str:
+    """The encoding that the first octets say."""
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if b"\0" in head[:200]:  # text of Windows programs without its mark: "n\0a\0m\0e\0"
-        return "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+    if b"\0" in head:  # text of Windows programs without its mark: "n\0a\0m\0e\0"
+        little = head[1::2].count(0) >= head[::2].count(0)
+        return "utf-16-le" if little else "utf-16-be"
     return ""
 
 
@@ -90,6 +98,7 @@ class _Candidates:
         self._euc: bytes | None = b""  # the bytes of a character that is not whole yet
         self._plain = True  # seven bits only
         self._jis = False
+        self._end = b""  # an escape may be cut in two
         self._wide = 0
         self._half_width = 0
 
@@ -98,10 +107,10 @@ class _Candidates:
         return self._utf8 is None and self._cp932 is None and self._euc is None
 
     def feed(self, chunk: bytes, *, final: bool = False) -> None:
-        if chunk.isascii():
-            self._jis = self._jis or bool(_JIS.search(chunk))
-            if self._plain:
-                return
+        if self._plain and chunk.isascii():
+            self._jis = self._jis or bool(_JIS.search(self._end + chunk))
+            self._end = chunk[-3:]
+            return
         self._plain = False
         self._utf8 = self._tried(self._utf8, chunk, final)[0]
         self._cp932, text = self._tried(self._cp932, chunk, final)

@@ -67,9 +67,10 @@ class Scratch:
             f"{wanted.kind} = {folded} = {contact}"
             for contact in dict.fromkeys((wanted.contact, ""))
         ]
+        own = own or names[:1]
         if record:
             own.append(f"# {record}")
-        for key in own or names[:1]:
+        for key in own:
             row = self._db.execute("SELECT file, line FROM seen WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 return Place(*row)

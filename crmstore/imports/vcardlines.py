@@ -150,9 +150,13 @@ def _base64(raw: bytes) -> bytes:
 
 def split_text(value: str, separator: str = ";") -> list[str]:
     """The components of a structured value, unescaped."""
-    parts = re.split(rf"((?:[^{separator}\\]|\\.)*+){separator}?", value, flags=re.DOTALL)
-    found = [unescaped(part) for part in parts[1::2]]
-    return found[:-1] if len(found) > 1 and not found[-1] else found
+    parts = [""]
+    for piece in re.split(rf"(\\.|{separator})", value, flags=re.DOTALL):
+        if piece == separator:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return [unescaped(part) for part in parts]
 
 
 def unescaped(text: str) -> str:

@@ -1,0 +1,93 @@
+"""What we write, other programs read, and we read back to the same."""
+
+import csv
+import io
+
+import vobject
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmstore import addresses
+from crmstore.charsets import clean
+from crmstore.imports.csvfile import CsvFile
+from crmstore.imports.csvout import csv_header, csv_line, csv_row
+from crmstore.imports.encoding import text_lines
+from crmstore.imports.rows import Row
+from crmstore.imports.vcard import VcardFile
+from crmstore.imports.vcardout import FOLD_AT, vcard
+
+# As the store has them: cleaned, stripped, not empty.
+NAMES = st.text(max_size=90).map(lambda text: clean(text).strip()).filter(bool)
+TRICKY = st.sampled_from(
+    ["=1+1", "'=x", "''@y", "-", "＝", 'a"b', "a;b,c\\n", "\\", "山" * 80, "a\tb"]
+)
+ADDRESSES = st.from_regex(r"\A[a-z0-9.=+'-]{1,12}@[a-z]{1,9}\.example\Z").filter(
+    lambda address: addresses.key(address) == address
+)
+RECORDS = st.tuples(
+    st.sampled_from(["lead", "contact", "deal"]),
+    NAMES | TRICKY.map(lambda text: clean(text).strip()),
+    st.sampled_from(["open", "closed"]),
+    st.just("") | ADDRESSES,
+    st.lists(ADDRESSES, max_size=7, unique=True),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(RECORDS, max_size=5), st.sampled_from(["en", "ja"]), st.integers(1, 5))
+def test_csv_comes_back_the_same(found, lang, columns: int) -> None:
+    text = csv_header(columns, lang)
+    text += "".join(csv_row(*record, columns) for record in found)
+    file = CsvFile(text_lines([b"\xef\xbb\xbf" + text.encode()], "utf-8-sig"))
+    assert file.unknown == ()
+    rows = [row for row in file if isinstance(row, Row)]
+    assert len(rows) == len(found)
+    for row, (kind, name, state, contact, mine) in zip(rows, found, strict=True):
+        assert (row.kind, row.name, row.state, row.contact) == (kind, name, state, contact)
+        assert "; ".join(row.addresses) == "; ".join(mine)
+        assert row.remarks == ()
+
+
+@settings(deadline=None)
+@given(st.lists(RECORDS, max_size=3), st.sampled_from(["4.0", "3.0"]))
+def test_vcards_come_back_the_same(found, version) -> None:
+    data = "".join(vcard(*record, version) for record in found).encode()
+    assert all(len(line) <= FOLD_AT for line in data.split(b"\r\n"))
+    for line in data.split(b"\r\n"):
+        line.decode()  # no character is cut in two
+    rows = [row for row in VcardFile([data]) if isinstance(row, Row)]
+    assert len(rows) == len(found)
+    for row, (kind, name, state, contact, mine) in zip(rows, found, strict=True):
+        assert (row.kind, row.name, row.contact) == (kind, name, contact)
+        assert (row.state or "open") == state
+        assert row.addresses == tuple(mine)
+
+
+@settings(deadline=None)
+@given(RECORDS)
+def test_another_reader_reads_our_vcard_as_we_meant_it(record) -> None:
+    kind, name, state, _, mine = record
+    (card,) = vobject.readComponents(vcard(kind, name, state, "", mine, "3.0"))
+    assert card.version.value == "3.0"
+    assert card.fn.value == name
+    assert card.n.value.family == name
+    assert [one.value for one in card.contents.get("email", [])] == mine
+    assert card.contents["x-mailweir-kind"][0].value == kind
+
+
+@given(st.lists(st.text(max_size=20), min_size=2, max_size=6))
+def test_another_reader_reads_our_csv(cells: list[str]) -> None:
+    cells = [cell.replace("\0", "") for cell in cells]
+    (read,) = csv.reader(io.StringIO(csv_line(cells), newline=""))
+    assert [cell.removeprefix("'") for cell in read] == [cell.removeprefix("'") for cell in cells]
+
+
+def test_no_cell_is_a_formula() -> None:
+    line = csv_row("contact", '=HYPERLINK("http://x")', "open", "@a", ["+a@x.example"], 1)
+    assert line == ('contact,"\'=HYPERLINK(""http://x"")",open,\'@a,\'+a@x.example\r\n')
+
+
+def test_more_addresses_than_columns_stand_in_the_last() -> None:
+    mine = [f"a{i}@x.example" for i in range(4)]
+    line = csv_row("contact", "x", "open", "", mine, 2)
+    assert line.endswith('a0@x.example,"a1@x.example; a2@x.example; a3@x.example"\r\n')

@@ -1,0 +1,358 @@
+"""Files into a store: batches, running twice, conflicts asked about, mail linked late, export."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from crmstore import recordbulk, records, schema, users
+from crmstore.charsets import clean
+from crmstore.imports import apply
+from crmstore.imports.apply import Importer, Told, Totals
+from crmstore.imports.csvfile import CsvFile
+from crmstore.imports.encoding import text_lines
+from crmstore.imports.exporting import Lost, export_csv, export_vcards
+from crmstore.imports.plan import Conflict
+from crmstore.imports.scratch import Scratch
+from crmstore.imports.vcard import VcardFile
+from crmstore.store import Store, next_ids
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    opened = Store(tmp_path / "mailweir.db")
+    opened.migrate()
+    return opened
+
+
+def mail_with(store: Store, *addresses: str) -> int:
+    """A stored message that these took part in, as ingest leaves it."""
+    with store.writing() as connection:
+        id_ = next_ids(connection, "messages", 1)[0]
+        text = ("message_id", "subject", "from_address", "from_name", "date_header", "preview")
+        empty = dict.fromkeys((*text, "flags"), "")
+        numbers = {"bytes": 1, "when_us": 1_000 + id_, "attachments": 0}
+        columns = {c.name for c in schema.messages.c}
+        values: dict[str, Any] = {"id": id_, "sha256": f"{id_:064x}", **empty, **numbers}
+        connection.execute(
+            insert(schema.messages).values({k: v for k, v in values.items() if k in columns})
+        )
+        for address in addresses:
+            connection.execute(
+                insert(schema.participants).values(
+                    message_id=id_,
+                    role="to",
+                    address=address,
+                    name="",
+                    evidence="to header",
+                    when_us=values["when_us"],
+                )
+            )
+        return id_
+
+
+def links(store: Store) -> set[tuple[int, int, str]]:
+    with store.reading() as connection:
+        column = schema.links.c
+        rows = connection.execute(select(column.message_id, column.record_id, column.evidence))
+        return {(row.message_id, row.record_id, row.evidence) for row in rows}
+
+
+def run(
+    store: Store,
+    *texts: str,
+    tell: Callable[[Told], None] = lambda told: None,
+    **how: Any,
+) -> Totals:
+    with Scratch() as scratch:
+        importer = Importer(store, scratch, tell, domains=["ours.example"], **how)
+        for number, text in enumerate(texts):
+            importer.take(number, CsvFile(text.splitlines(keepends=True)))
+        return importer.finish()
+
+
+def figures(totals: Totals) -> tuple[int, int, int, int, int, int]:
+    """new, changed, same, duplicates, refused, conflicts"""
+    return (
+        totals.new,
+        totals.changed,
+        totals.same,
+        totals.duplicates,
+        totals.refused,
+        totals.conflicts,
+    )
+
+
+def everybody(store: Store) -> list[tuple[str, str, str, tuple[str, ...], int | None]]:
+    found = records.listing(store, limit=1_000)
+    return [(r.kind, r.name, r.state, r.addresses, r.main_contact) for r in found]
+
+
+PEOPLE = """kind,name,state,e-mail,e-mail 2,main contact
+deal,Renewal,open,,,taro@x.example
+contact,Taro,open,taro@x.example,t2@x.example,
+lead,Hanako,,hanako@y.example,,
+contact,Nobody,closed,,,
+"""
+
+
+def test_running_twice_changes_nothing_more(store: Store) -> None:
+    assert figures(run(store, PEOPLE)) == (4, 0, 0, 0, 0, 0)
+    before = everybody(store)
+    assert before == [
+        ("contact", "Taro", "open", ("taro@x.example", "t2@x.example"), None),
+        ("lead", "Hanako", "open", ("hanako@y.example",), None),
+        ("contact", "Nobody", "closed", (), None),
+        ("deal", "Renewal", "open", (), 1),  # stood before its contact in the file
+    ]
+    for choice in ("ask", "file", "store"):
+        assert figures(run(store, PEOPLE, choice=choice)) == (0, 0, 4, 0, 0, 0)
+    assert everybody(store) == before
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(store: Store) -> None:
+    assert figures(run(store, PEOPLE, dry_run=True)) == (4, 0, 0, 0, 0, 0)
+    assert everybody(store) == []
+
+
+def test_batches_of_any_size_come_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PEOPLE + (
+        "contact,Taro,,TARO@x.example,,\n"  # again
+        "contact,T,,t2@x.example,third@x.example,\n"  # by its second address
+        "contact,nobody,,,,\n"
+        "deal,RENEWAL,,,,taro@x.example\n"
+        "deal,Renewal,,,,hanako@y.example\n"
+        "deal,Lost,,,,nobody@x.example\n"
+    )
+    for size in (1, 2, 3, 100):
+        monkeypatch.setattr(apply, "BATCH", size)
+        store = Store(tmp_path / f"{size}.db")
+        store.migrate()
+        told: list[Told] = []
+        assert figures(run(store, text, tell=told.append)) == (5, 0, 0, 4, 1, 0)
+        assert sorted((t.place.line, t.remark.code) for t in told) == [
+            (6, "duplicate"),
+            (7, "duplicate"),
+            (8, "duplicate"),
+            (9, "duplicate"),
+            (11, "contact_unknown"),
+        ]
+        assert len(everybody(store)) == 5
+
+
+def test_the_same_key_in_a_second_file_is_told_with_the_first(store: Store) -> None:
+    told: list[Told] = []
+    assert figures(run(store, PEOPLE, PEOPLE, tell=told.append)) == (4, 0, 0, 4, 0, 0)
+    assert {(t.place.file, t.grade) for t in told} == {(1, "duplicate")}
+    assert {(t.place.line, t.remark.values["line"]) for t in told} == {(i, i) for i in range(2, 6)}
+
+
+def test_conflicts_by_choice(store: Store) -> None:
+    run(store, PEOPLE)
+    text = (
+        "kind,name,state,e-mail\ncontact,Taro Y.,closed,taro@x.example\nlead,New,,new@x.example\n"
+    )
+    told: list[Told] = []
+    assert figures(run(store, text, choice="ask", tell=told.append)) == (1, 0, 0, 0, 0, 1)
+    assert [(t.grade, t.remark.values["field"]) for t in told] == [
+        ("conflict", "name"),
+        ("conflict", "state"),
+    ]
+    assert everybody(store)[0][1:3] == ("Taro", "open")
+    totals = run(store, text, choice="store")
+    assert (figures(totals), totals.kept) == ((0, 0, 2, 0, 0, 0), 2)
+    assert figures(run(store, text, choice="file")) == (0, 1, 1, 0, 0, 0)
+    assert everybody(store)[0][1:3] == ("Taro Y.", "closed")
+
+
+def test_nobody_is_asked_inside_a_transaction_and_answers_are_checked_again(store: Store) -> None:
+    run(store, PEOPLE)
+    asked: list[Conflict] = []
+
+    def ask(conflict: Conflict) -> bool:
+        asked.append(conflict)
+        if len(asked) == 1:
+            # somebody else changes the same record meanwhile; this would wait for ever
+            records.change(store, 1, name="Taro Z.")
+        return True
+
+    text = "kind,name,e-mail\ncontact,Taro Y.,taro@x.example\n"
+    assert figures(run(store, text, choice="ask", ask=ask)) == (0, 1, 0, 0, 0, 0)
+    assert [conflict.store for conflict in asked] == ["Taro", "Taro Z."]
+    assert everybody(store)[0][1] == "Taro Y."
+
+
+def test_addresses_of_ours_are_refused(store: Store) -> None:
+    users.add(store, "me@home.example")
+    text = "name,email\nA,a@ours.example\nB,me@home.example\nC,c@x.example; a@ours.example\n"
+    told: list[Told] = []
+    assert figures(run(store, text, tell=told.append)) == (1, 0, 0, 0, 2, 0)
+    assert [(t.place.line, t.grade, t.remark.code) for t in told] == [
+        (2, "refused", "address_ours"),
+        (3, "refused", "address_ours"),
+        (4, "note", "address_ours"),
+    ]
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_mail_that_came_before_is_linked_as_by_record_add(store: Store, bulk: bool) -> None:
+    first = mail_with(store, "taro@x.example", "secret@x.example")
+    second = mail_with(store, "t2@x.example", "hanako@y.example")
+    never = {"secret@x.example": "secret@*"}.get
+    if bulk:
+        text = "kind,name,email,main contact\ncontact,Taro,taro@x.example; secret@x.example,\n"
+        run(store, text, never=never)
+        run(store, "kind,name,email\ncontact,Taro,taro@x.example; t2@x.example\n", never=never)
+        run(store, "kind,name,main contact\ndeal,Renewal,taro@x.example\n", never=never)
+    else:
+        emails = ["taro@x.example", "secret@x.example"]
+        records.add(store, "contact", "Taro", emails=emails, never=never)
+        records.change(store, 1, add_emails=["t2@x.example"], never=never)
+        records.add(store, "deal", "Renewal", main_contact=1, never=never)
+    assert links(store) == {
+        (first, 1, "to header"),
+        (second, 1, "to header"),
+        (first, 2, "main contact 1: to header"),
+        (second, 2, "main contact 1: to header"),
+    }
+
+
+def test_what_a_contact_gains_links_its_open_deals(store: Store) -> None:
+    run(store, PEOPLE)
+    mail = mail_with(store, "t3@x.example")
+    totals = run(store, "kind,name,email\ncontact,Taro,taro@x.example; t3@x.example\n")
+    assert (totals.changed, totals.linked) == (1, 2)
+    assert {(m, r) for m, r, _ in links(store)} == {(mail, 1), (mail, 4)}
+
+
+def test_a_deal_that_opens_again_or_gets_another_contact_is_linked(store: Store) -> None:
+    run(store, PEOPLE)
+    deal = 4
+    records.change(store, deal, state="closed", add_emails=["deal@x.example"])
+    mail_with(store, "taro@x.example")
+    mail_with(store, "hanako@y.example")
+    row = "kind,name,state,email,main contact\ndeal,Renewal,{},deal@x.example,{}\n"
+    totals = run(store, row.format("open", "taro@x.example"), choice="file")
+    assert (totals.changed, totals.linked) == (1, 1)
+    totals = run(store, row.format("open", "hanako@y.example"), choice="file")
+    assert (totals.changed, totals.linked) == (1, 1)
+    assert records.show(store, deal).main_contact == 2
+    # and back: the row of deal_contacts is there already
+    run(store, row.format("open", "taro@x.example"), choice="file")
+    assert records.show(store, deal).main_contact == 1
+
+
+def test_names_are_found_among_records_of_any_age(store: Store) -> None:
+    for n in range(3):
+        records.add(store, "contact", f"Person {n}")
+    told: list[Told] = []
+    text = "name\nＰＥＲＳＯＮ 1\nPerson 9\nperson 9\n"
+    assert figures(run(store, text, tell=told.append)) == (1, 0, 1, 1, 0, 0)
+    records.change(store, 4, name="Another")
+    assert figures(run(store, "name\nPerson 9\n")) == (1, 0, 0, 0, 0, 0)
+
+
+def test_memory_is_that_of_a_batch(store: Store) -> None:
+    """The rows are taken as they come: never more than a batch ahead of the store."""
+    ahead: list[int] = []
+
+    def lines():
+        yield "name,email\n"
+        for n in range(3 * apply.BATCH):
+            if n % apply.BATCH == 0:
+                with store.reading() as connection:
+                    held = recordbulk.names(connection, "contact", 0)
+                    ahead.append(n - sum(1 for _ in held))
+            yield f"Person {n},p{n}@x.example\n"
+
+    with Scratch() as scratch:
+        importer = Importer(store, scratch, lambda told: None)
+        importer.take(0, CsvFile(lines()))
+        assert importer.finish().new == 3 * apply.BATCH
+    assert ahead == [0, 0, 0]
+
+
+# The way out and back
+
+NAMES = st.text(max_size=40).map(lambda text: clean(text).strip()).filter(str.isalnum)
+PERSON = st.tuples(
+    st.sampled_from(["lead", "contact"]),
+    NAMES,
+    st.sampled_from(["open", "closed"]),
+    st.integers(0, 7),
+)
+
+
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(PERSON, max_size=6, unique_by=lambda person: person[1].casefold()),
+    st.lists(st.tuples(NAMES, st.integers(0, 5)), max_size=3, unique_by=lambda d: d[0].casefold()),
+    st.sampled_from(["csv", "4.0", "3.0"]),
+)
+def test_export_and_import_give_the_same_store(
+    tmp_path_factory: pytest.TempPathFactory, people: Sequence, deals: Sequence, format: str
+) -> None:
+    folder = tmp_path_factory.mktemp("way")
+    one, other = Store(folder / "one.db"), Store(folder / "other.db")
+    one.migrate()
+    other.migrate()
+    for number, (kind, name, state, count) in enumerate(people):
+        emails = [f"=a{number}.{n}.@x.example" for n in range(count)]
+        records.add(one, kind, f"@{number} {name}", emails=emails, state=state)
+    reachable = [r for r in records.listing(one) if r.addresses]
+    for number, (name, which) in enumerate(deals if reachable else []):
+        contact = reachable[which % len(reachable)].id
+        records.add(one, "deal", f"{name};{number}", main_contact=contact)
+    lost: list[Lost] = []
+    if format == "csv":
+        data = b"".join(export_csv(one, None, lost.append))
+        rows = CsvFile(text_lines([data], "utf-8-sig"))
+    else:
+        data = b"".join(export_vcards(one, None, lost.append, version=format))  # type: ignore
+        rows = VcardFile([data])
+    told: list[Told] = []
+    with Scratch() as scratch:
+        importer = Importer(other, scratch, told.append)
+        importer.take(0, rows)
+        importer.finish()
+    assert [t for t in told if t.grade != "note"] == []
+    assert everybody(other) == everybody(one)
+    assert lost == []
+
+
+def test_cp932_replaces_what_it_does_not_have_and_says_so(store: Store) -> None:
+    records.add(store, "contact", "髙橋〜①")  # all of it has a place in cp932
+    records.add(store, "contact", "𠮷野 한")
+    lost: list[Lost] = []
+    data = b"".join(export_csv(store, None, lost.append, encoding="cp932", lang="ja"))
+    assert lost == [Lost(2, "𠮷野 한", "characters")]
+    text = data.decode("cp932")
+    assert "髙橋～①" in text
+    assert "?野 ?" in text
+
+
+def test_a_contact_without_address_cannot_be_exported_and_is_told(store: Store) -> None:
+    records.add(store, "contact", "Bare")
+    records.add(store, "deal", "Renewal", main_contact=1)
+    lost: list[Lost] = []
+    list(export_vcards(store, "deal", lost.append))
+    assert lost == [Lost(2, "Renewal", "contact")]
+
+
+def test_export_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordbulk, "PAGE", 2)
+    for n in range(5):
+        records.add(store, "lead" if n % 2 else "contact", f"n{n}", emails=[f"a{n}@x.example"])
+    records.add(store, "deal", "d", main_contact=1)
+    found = [one.name for one, _ in recordbulk.stream(store, None)]
+    assert found == ["n0", "n1", "n2", "n3", "n4", "d"]
+    assert [one.name for one, _ in recordbulk.stream(store, "lead")] == ["n1", "n3"]
+    assert [contact for _, contact in recordbulk.stream(store, "deal")] == ["a0@x.example"]
