@@ -91,7 +91,7 @@ def test_a_hop_that_comes_back_gets_its_mail_soon(tmp_path: Path) -> None:
         stop.set()
         await task
 
-    run_on("uvloop", main(), timeout=40)
+    run_on("uvloop", main())
     sink.stop()
 
 
@@ -156,7 +156,7 @@ def test_a_slow_destination_holds_only_its_own_mail(tmp_path: Path) -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-        run_on("uvloop", main(), timeout=30)
+        run_on("uvloop", main())
         assert not any(appliance.states(i)[0] == "delivered" for i in stuck)
 
 
@@ -297,7 +297,7 @@ def test_random_trouble_loses_and_invents_nothing(tmp_path: Path) -> None:
                 appliance.now += 4000
                 waiting = [i for i in waiting if appliance.states(i)[0] == "queued"]
 
-        run_on("uvloop", main(), timeout=50)
+        run_on("uvloop", main())
         taken = [address for message in sink.messages for address in message.recipients]
         said = [
             r.address

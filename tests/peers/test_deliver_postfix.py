@@ -27,7 +27,7 @@ def test_verified_tls_and_the_service_account(tmp_path: Path, kind: str) -> None
             password_file=str(tmp_path / "password"),
         )
         idents = appliance.put_many([["bob@example.net"]] * 20)
-        run_on("uvloop", appliance.attempt(*idents), timeout=40)
+        run_on("uvloop", appliance.attempt(*idents))
         assert {appliance.states(ident)[0] for ident in idents} == {"delivered"}
         mails = hop.wait_for_mails(20)
         for mail in mails:
@@ -42,12 +42,12 @@ def test_refusals_in_postfix_words_and_a_restart(tmp_path: Path) -> None:
         appliance = Appliance(tmp_path, route=f"smtp://127.0.0.1:{hop.port}")
         ident = appliance.put(["bob@example.net", "nobody@example.net"])
         hop.stop()
-        run_on("uvloop", appliance.attempt(ident), timeout=40)
+        run_on("uvloop", appliance.attempt(ident))
         assert appliance.states(ident) == ["queued"] * 3
         assert appliance.replies(ident)[0].startswith("451 4.4.1 ")
         hop.start()
         appliance.now += 120
-        run_on("uvloop", appliance.attempt(ident), timeout=40)
+        run_on("uvloop", appliance.attempt(ident))
         assert appliance.states(ident) == ["failed", "delivered", "failed"]
         assert appliance.replies(ident)[1].startswith("550 5.1.1 <nobody@example.net>")
         assert split_trace(hop.wait_for_mails()[0].content)[1] == BODY
