@@ -209,7 +209,7 @@ def _key(settings: StoreSettings) -> AccessKey | None:
         return settings.blobs_credentials
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-    raise BucketError(f"{settings.blobs_credentials_file}: {reason}", "credentials")
+    raise BucketError(f"{settings.blobs_credentials_file}: {reason}", "key")
 
 
 # What the server said
@@ -217,38 +217,44 @@ def _key(settings: StoreSettings) -> AccessKey | None:
 _STATUS = re.compile(r"non-2xx status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
-# The system's words below a failed connection, from the library's own description.
+# 200 to DeleteObjects, and in it what became of each.
+_ONE_OF_MANY = re.compile(r"failed for key \S+: ([^<]{1,300}) \(code: ([A-Za-z0-9.]{1,80})\)")
+# Where the library asks the machine for its role in AWS.
+_ROLE = re.compile(r"/latest/(?:api/token|meta-data)|[Cc]redential")
+# Below a failed connection, in the library's own description: the system's words, or those of TLS.
 _SYSTEM = re.compile(r'(?:message|error): "([^"]{1,200})"')
-
 _TLS = re.compile(r"(InvalidCertificate|InvalidMessage|AlertReceived)\(\s*(\w+)")
 
 
 def _told(error: Exception, doing: str) -> BucketError:
-    """Code and message of an S3 answer, or why there was none.
+    """What the library raised, as ours."""
+    words, code = _words(str(error), type(error).__name__)
+    words = "".join(c if c.isprintable() else " " for c in words)
+    return BucketError(f"{doing}: {words}", code)
+
+
+def _words(said: str, kind: str) -> tuple[str, str]:
+    """Code and message of an S3 answer, or why there was none; and the code alone.
 
     Nothing else is taken over: answers can quote the signed request and its token, the library
     the address that it asked.
     """
-    said = str(error)
     head, _, detail = said.partition("\n\n")
-    if "/latest/" in head or "redential" in head:  # it asked the machine for its role
-        words = "no key to it: set blobs_credentials_file, or AWS_ACCESS_KEY_ID and its secret"
-        return BucketError(f"{doing}: {words}", "credentials")
+    if code := _CODE.search(said):
+        message = _MESSAGE.search(said)
+        return f"{code[1]}: {' '.join(message[1].split())}" if message else code[1], code[1]
+    if one := _ONE_OF_MANY.search(head):
+        return f"{one[2]}: {one[1]}", one[2]
     if "BadScheme" in detail:
-        words = "http:// is not allowed here, AWS_ENDPOINT_URL in the environment asks for it"
-        return BucketError(f"{doing}: {words}", "http")
-    code, message, status = (found.search(said) for found in (_CODE, _MESSAGE, _STATUS))
-    if code:
-        words = " ".join((message[1] if message else "").split())
-        return BucketError(f"{doing}: {code[1]}: {words}".rstrip(": "), code[1])
-    if status:
-        return BucketError(f"{doing}: the server says {status[1]}", status[1])
+        return "http:// is not allowed here, but AWS_ENDPOINT_URL asks for it", "http"
+    if _ROLE.search(head):
+        return "no key: set blobs_credentials_file, or AWS_ACCESS_KEY_ID and its secret", "key"
+    if status := _STATUS.search(head):
+        return f"the server says {status[1]}", status[1]
     if system := _SYSTEM.search(detail):
-        words = system[1]
-    elif tls := _TLS.search(detail):
-        words = f"TLS: {tls[1]} {tls[2]}"
-    elif "TimedOut" in detail:
-        words = "no answer in time"
-    else:
-        words = head.rpartition(" - ")[2] if " - " in head else type(error).__name__
-    return BucketError(f"{doing}: {''.join(c if c.isprintable() else ' ' for c in words)}")
+        return system[1], ""
+    if tls := _TLS.search(detail):
+        return f"TLS: {tls[1]} {tls[2]}", ""
+    if "TimedOut" in detail:
+        return "no answer in time", ""
+    return head.rpartition(" - ")[2] if " - " in head else kind, ""

@@ -1,8 +1,8 @@
 """`mailweir check`: everything that can be looked at before mail depends on it, a line each.
 
 Promises: a line says what was seen, and where it is not well, what to do. Nothing that stays is
-changed, no mail is sent, nothing outside our own next hops is asked unless `online`; then the DNS
-is, about our own names. Bounded in time: a silent server costs some tens of seconds.
+changed, no mail is sent, nothing outside our own next hops and bucket is asked unless `online`;
+then the DNS is, about our own names. Bounded in time: a silent server costs some tens of seconds.
 "fail": mail will not flow, or not be safe. "warn": it will, but somebody will be sorry.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from config.load import ConfigError, load
 from config.settings import Settings
 from proxy.checks import Level, Note, fail
+from proxy.checks.blobs import blob_notes
 from proxy.checks.clock import clock_notes
 from proxy.checks.configured import certificate_notes, limit_notes, settings_notes
 from proxy.checks.disk import disk_notes, store_notes
@@ -69,6 +70,7 @@ def _notes(settings: Settings, online: bool) -> Iterator[Note]:
     yield from port_notes(settings)
     yield from disk_notes(settings)
     yield from store_notes(settings)
+    yield from blob_notes(settings)
     yield from clock_notes(settings, now)
     yield from asyncio.run(_collect(settings))
     if online:

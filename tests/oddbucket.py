@@ -1,6 +1,7 @@
 """A server that speaks just enough S3, for what the real one of the tests will not do.
 
     with OddBucket(create_only="ignored") as odd:     # overwrites; "refused": says 501
+        odd.endpoint                                  # https with OddBucket(tls=context)
         odd.clock_ahead = 300.0                       # its clock, seconds before ours
         odd.answers = [503, "SlowDown", 403]          # for the next requests, before it behaves
         odd.objects, odd.requests                     # key -> content; "PUT key"
@@ -9,6 +10,7 @@ It looks at no signature. Keys are below any bucket; nothing goes up in parts.
 """
 
 import re
+import ssl
 import threading
 import time
 from email.utils import formatdate
@@ -29,18 +31,26 @@ WORDS = {
 
 
 class OddBucket:
-    def __init__(self, create_only: Literal["honoured", "ignored", "refused"] = "honoured") -> None:
+    def __init__(
+        self,
+        create_only: Literal["honoured", "ignored", "refused"] = "honoured",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.create_only = create_only
         self.clock_ahead = 0.0
         self.answers: list[int | str] = []
         self.more = ""  # what stands in every refusal beside code and message
         self.deletes = True
+        self.changes = False  # gives back something else
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -54,6 +64,7 @@ class OddBucket:
 def _handler(odd: OddBucket) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = 20
 
         def log_message(self, *_: object) -> None:
             pass
@@ -105,7 +116,7 @@ def _handler(odd: OddBucket) -> type[BaseHTTPRequestHandler]:
             if self.key not in odd.objects:
                 self.refuse("NoSuchKey")
                 return
-            content = odd.objects[self.key]
+            content = odd.objects[self.key] + (b"!" if odd.changes else b"")
             common = {
                 "ETag": _tag(content),
                 "Last_Modified": formatdate(time.time() + odd.clock_ahead, usegmt=True),
@@ -120,15 +131,18 @@ def _handler(odd: OddBucket) -> type[BaseHTTPRequestHandler]:
 
         do_HEAD = do_GET
 
-        def do_POST(self) -> None:  # DeleteObjects
+        def do_POST(self) -> None:  # DeleteObjects: 200, and what became of each
             if self.scripted():
                 return
-            if not odd.deletes:
-                self.refuse("AccessDenied")
-                return
-            for key in re.findall(rb"<Key>([^<]+)</Key>", self.content):
-                odd.objects.pop(key.decode(), None)
-            self.say(200, b"<DeleteResult></DeleteResult>")
+            done = []
+            for key in re.findall(r"<Key>([^<]+)</Key>", self.content.decode()):
+                if odd.deletes:
+                    odd.objects.pop(key, None)
+                    done.append(f"<Deleted><Key>{key}</Key></Deleted>")
+                else:
+                    words = "<Code>AccessDenied</Code><Message>in words</Message>"
+                    done.append(f"<Error><Key>{key}</Key>{words}</Error>")
+            self.say(200, f"<DeleteResult>{''.join(done)}</DeleteResult>".encode())
 
     return Handler
 

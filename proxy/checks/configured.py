@@ -33,7 +33,8 @@ def settings_notes(settings: Settings) -> Iterator[Note]:
     if not _local(settings.http.listen):
         yield warn("config.http_open", str(settings.http.listen))
     keys = [listener.key for listener in settings.smtp]
-    for path in dict.fromkeys([*keys, settings.outbound.password_file]):
+    secrets = (settings.outbound.password_file, settings.store.blobs_credentials_file)
+    for path in dict.fromkeys([*keys, *secrets]):
         if path:
             yield from _mode(path)
 

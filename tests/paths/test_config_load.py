@@ -125,3 +125,18 @@ def test_deep_nesting_is_an_answer_too(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text("x = " + "[" * 100_000)
     assert "TOML" in str(refused(file))
+
+
+def test_key_file_of_the_bucket(file: Path) -> None:
+    file.write_text(TEXT + '[store]\nblobs = "s3://mail"\nblobs_credentials_file = "bucket.key"\n')
+    assert refused(file).key == "store.blobs_credentials_file"
+    key = file.with_name("bucket.key")
+    for wrong in (b"", b"hunter2\n", b":hunter2\n", b"id:\n", b"id:hunter2\xff\n", "鍵:x".encode()):
+        key.write_bytes(wrong)
+        error = refused(file)
+        assert "ACCESS_KEY_ID:SECRET_ACCESS_KEY" in error.allowed and "hunter2" not in str(error)
+    key.write_bytes(b"AKID:hunter2/with:colon \r\nmore\n")
+    access = load(file).store.blobs_credentials
+    assert access is not None
+    assert (access.id, access.secret.reveal()) == ("AKID", "hunter2/with:colon")
+    assert "hunter2" not in repr(access) + repr(load(file))
