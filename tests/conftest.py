@@ -9,11 +9,17 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from tests.peers.postgres import Postgres
     from tests.peers.s3 import Place, S3Server
+
+# A busy machine is no failure; --quick (bin/test) looks at fewer examples.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture
