@@ -181,6 +181,5 @@ class IngestThread:
             return
         self._next_upkeep = now + UPKEEP
         while digests := self._queue.spent_blobs():
-            for sha256 in digests:
-                self._archive.delete(sha256)
+            self._archive.delete_many(digests)
             self._queue.blobs_removed(digests)
