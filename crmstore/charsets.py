@@ -213,7 +213,10 @@ def _jis_run(run: bytes, mode: bytes) -> str:
         return b"".join(each).decode("euc_jp", "replace")
     if mode in (b"$(O", b"$(Q"):  # JIS X 0213, first plane
         return run.translate(_HIGH).decode("euc_jis_2004", "replace")
-    return run.decode("ascii") if run.isascii() else decode_raw(run)
+    if run.isascii():
+        return run.decode("ascii")
+    # an ESC that begins no escape we know must not bring us here again, and again
+    return decode_raw(run.replace(b"\x1b", b" "))
 
 
 def _pairs(run: bytes) -> str:

@@ -106,6 +106,11 @@ def test_nothing_raises(data: bytes, label: str) -> None:
     assert isinstance(decode_raw(data), str)
 
 
+@pytest.mark.parametrize("label", ["", "iso-2022-jp", "utf-8"])
+def test_an_escape_that_is_none_between_raw_octets(label: str) -> None:
+    assert "é" in decode("é\x1b$ é\x1b(é".encode(), label)
+
+
 @given(st.text(max_size=200))
 def test_clean_is_one_storable_line(text: str) -> None:
     cleaned = clean(text + "\r\nX-Evil: 1\0\x1b[2J\u2028\u202e\ud800")
