@@ -98,19 +98,31 @@ def _sure(found: typed.Typed) -> str:
 @lru_cache(maxsize=50_000)
 def _near_a_known_one(domain: str) -> bool:
     """Perhaps a slip for one of flanker's well-known domains: worth half a millisecond."""
-    known, index = _known()
-    return domain not in known and not index.isdisjoint(_with_a_letter_less(domain))
+    known, first_labels, rests, less = _known()
+    if domain in known:
+        return False
+    label, _, rest = domain.partition(".")
+    if label not in first_labels and rest not in rests:
+        return False  # one slip cannot be in both
+    return not less.isdisjoint(_with_a_letter_less(domain))
 
 
 @cache
-def _known() -> tuple[frozenset[str], frozenset[str]]:
-    """flanker's well-known domains, and all of these with at most one letter taken out."""
+def _known() -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
+    """flanker's well-known domains; of those that are not too short (everything is near to
+    those): first labels, what is behind these, and all of them with at most one letter less."""
     typed.check("a@example.com")  # its import is made silent there
     from flanker.addresslib import corrector
 
     known = frozenset(corrector.MOST_COMMON_DOMAINS)
     longer = [domain for domain in known if len(domain.partition(".")[0]) >= 5]
-    return known, frozenset(less for domain in longer for less in _with_a_letter_less(domain))
+    split = [domain.partition(".") for domain in longer]
+    return (
+        known,
+        frozenset(label for label, _, _ in split),
+        frozenset(rest for _, _, rest in split),
+        frozenset(less for domain in longer for less in _with_a_letter_less(domain)),
+    )
 
 
 def _with_a_letter_less(domain: str) -> list[str]:

@@ -139,7 +139,7 @@ class CsvFile:
                 yield item
 
     def _row(self, line: int, cells: Sequence[str]) -> Row | Remark | None:
-        if not any(cells) or not any(map(str.strip, cells)):
+        if not any(map(str.strip, cells)):
             return None
         if self._source.bad:
             return Remark(line, "bad_bytes", True)
@@ -150,7 +150,7 @@ class CsvFile:
                 return wrong
             remarks = (wrong,) if wrong is not None else ()
             cells = [*cells, *[""] * (self._width - len(cells))]
-        if any(len(cell) > MAX_CELL for cell in cells):
+        if max(map(len, cells)) > MAX_CELL:
             return Remark(line, "cell_too_long", True, {"allowed": MAX_CELL})
         return self._taken(line, cells, remarks)
 
@@ -173,7 +173,9 @@ class CsvFile:
         columns = self.columns
 
         def text(column: int | None) -> str:
-            return clean(unguarded(cells[column])).strip() if column is not None else ""
+            if column is None or not (cell := cells[column]):
+                return ""
+            return clean(unguarded(cell)).strip()
 
         name = text(columns.name)
         if not name and (columns.family is not None or columns.given is not None):
