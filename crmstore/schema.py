@@ -53,8 +53,8 @@ counters = Table(
     Column("name", String(32), primary_key=True),
     Column("value", Big, nullable=False),
 )
-# "people" counts the changes of users, records and their addresses: what is cached of them is
-# good while it stands still.
+# "people" counts the changes of users and their addresses: what ingest keeps of them is good while
+# it stands still.
 COUNTED = ("messages", "people", "records", "users")
 
 # Our people.
