@@ -16,6 +16,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS_ONLY = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 NAMES = ("localhost", "hop.example.net", "127.0.0.1", "::1")
 
 
@@ -48,12 +59,17 @@ def make_certificate(
         .add_extension(
             x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False
         )
+        .add_extension(_SIGNS_ONLY, critical=True)
         .sign(ca_key, hashes.SHA256())
     )
     cert = (
         _builder(_name(names[0]), ca_name, key.public_key(), expired=expired)
         .add_extension(
             x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False
+        )
+        # Python 3.13 verifies strictly (RFC 5280): it wants to find the authority by its key.
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
         )
         .sign(ca_key, hashes.SHA256())
     )
