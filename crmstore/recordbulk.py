@@ -21,6 +21,7 @@ __all__ = [
     "add_many",
     "gain",
     "ids_by_address",
+    "is_empty",
     "load",
     "most_addresses",
     "names",
@@ -77,13 +78,15 @@ def ids_by_address(connection: Connection, wanted: Iterable[str]) -> dict[str, l
     return found
 
 
-def ours(connection: Connection, wanted: Iterable[str]) -> set[str]:
-    """Those of these addresses that are a user's."""
-    column = schema.user_addresses.c.address
-    found: set[str] = set()
-    for chunk in linker.several(wanted):
-        found.update(connection.execute(select(column).where(column.in_(chunk))).scalars())
-    return found
+def ours(connection: Connection) -> frozenset[str]:
+    """The addresses of all users: thousands at most, and quicker than asking about a batch."""
+    return frozenset(connection.execute(select(schema.user_addresses.c.address)).scalars())
+
+
+def is_empty(store: Store) -> bool:
+    """Is there no record at all?"""
+    with store.reading() as connection:
+        return connection.execute(select(records.id).limit(1)).first() is None
 
 
 def load(connection: Connection, ids: Iterable[int]) -> dict[int, Brief]:

@@ -24,7 +24,7 @@ from crmstore.imports.rows import Place, Remark, Row
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.terms import folded_name
 from crmstore.records import KINDS
-from crmstore.store import Store, micros
+from crmstore.store import Store, counter, micros
 
 __all__ = ["BATCH", "Importer", "Told", "Totals"]
 
@@ -86,6 +86,8 @@ class Importer:
         self._dry_run = dry_run
         self._domains = frozenset(domain.lower() for domain in domains)
         self._never = never
+        self._users_version = -1
+        self._user_addresses: frozenset[str] = frozenset()
 
     def take(self, file: int, rows: Iterable[Row | Remark]) -> None:
         """All rows of one file."""
@@ -177,7 +179,7 @@ class Importer:
         self._scratch.named_to[kind] = highest
 
     def _known(self, connection: Connection, batch: Sequence[Wanted]) -> Known:
-        """What the store has of a batch: five queries, however many rows."""
+        """What the store has of a batch: a few queries, however many rows."""
         addresses = {address for wanted in batch for address in wanted.addresses}
         addresses |= {wanted.contact for wanted in batch if wanted.contact}
         by_address = recordbulk.ids_by_address(connection, addresses)
@@ -197,14 +199,18 @@ class Importer:
             ]
             for (kind, folded), found in by_name.items()
         }
-        ours = recordbulk.ours(connection, addresses)
+        ours = addresses & self._users(connection)
         ours |= {address for address in addresses if domain_of(address) in self._domains}
-        return Known(
-            {id_: Existing(*one) for id_, one in records.items()},
-            by_address,
-            still,
-            frozenset(ours),
-        )
+        existing = {id_: Existing(*one) for id_, one in records.items()}
+        return Known(existing, by_address, still, frozenset(ours))
+
+    def _users(self, connection: Connection) -> frozenset[str]:
+        """Addresses of users, read again when somebody changed them."""
+        version = counter(connection, "people")
+        if version != self._users_version:
+            self._user_addresses = recordbulk.ours(connection)
+            self._users_version = version
+        return self._user_addresses
 
     def _without_duplicates(self, decisions: Sequence[Decision]) -> list[Decision]:
         """Without rows whose key the files had before: the first one counts."""

@@ -53,6 +53,7 @@ def import_(
     """Import records from CSV (Outlook, Google, Zoho, Excel...) and vCard files."""
     from crmstore.imports.encoding import ENCODINGS
     from crmstore.imports.scratch import Scratch
+    from crmstore.recordbulk import is_empty
     from crmstore.records import KINDS
 
     if kind not in KINDS:
@@ -69,7 +70,8 @@ def import_(
         opened = _open(files, encoding.lower() if encoding else None, delimiter, lang, stack)
         job = ImportJob(work, lang, opened, kind, stack.enter_context(Report(report, opened, lang)))
         people = sys.stdin.isatty() and sys.stderr.isatty() and not work.json
-        if on_conflict == "ask" and not dry_run and not people:
+        looks = on_conflict == "ask" and not dry_run and not people
+        if looks and not is_empty(work.store):  # into an empty store all is new
             with Scratch() as scratch:
                 found = job.run(scratch, "ask", dry_run=True, only_conflicts=True)
             if found.conflicts:
