@@ -231,7 +231,9 @@ class Door(SMTP):
         switch(self.transport, leg)
 
     def _tls_shaken(self, shaken: asyncio.Future[None]) -> None:
-        if shaken.cancelled() or shaken.exception() is not None:
+        failed = shaken.cancelled() or shaken.exception() is not None
+        # If we closed it ourselves meanwhile there is no exception, and no TLS either.
+        if failed or self.core.client.tls is None:
             # asyncio does not tell a protocol whose handshake failed that its connection is gone.
             self.state.counters.connection("tls_failed")
             self.connection_lost(None)
