@@ -1,6 +1,6 @@
 """What a bucket can do, found by doing it: for `mailweir check`.
 
-Writes one small object of a name that nobody has, reads it, tries to write it anew without
+Asks for an object of a name that nobody has, writes it, reads it, tries to write it anew without
 overwriting, and removes it. Promises: BucketError, with the server's words, if it cannot be
 written or read; all else is a finding. Bounded by the patience of the Objects it is given.
 """
@@ -26,11 +26,13 @@ class Probe:
     ms: float  # for one write
     create_only: CreateOnly
     ahead: float  # seconds that the server's clock is before ours; exact to about one
-    removed: str  # "", or why the object could not be removed again
+    missing: str  # "", or what the server says of an object that is not there, instead of that
+    kept: str  # "", or why the object could not be removed again
 
 
 def probe(objects: Objects) -> Probe:
     key = f"check/{secrets.token_hex(8)}.txt"
+    missing = _of_none(objects, key)
     begun, at = time.monotonic(), time.time()
     create_only: CreateOnly = "honoured"
     try:
@@ -48,8 +50,19 @@ def probe(objects: Objects) -> Probe:
         _read_back(objects, key, SECOND if create_only == "ignored" else FIRST)
         ahead = _ahead(objects.written(key), at, at + took)
     finally:
-        removed = _remove(objects, key)
-    return Probe(took * 1000, create_only, ahead, removed)
+        kept = _remove(objects, key)
+    return Probe(took * 1000, create_only, ahead, missing, kept)
+
+
+def _of_none(objects: Objects, key: str) -> str:
+    """AWS answers 403 instead of 404 to those who may not list the bucket."""
+    try:
+        objects.read(key, 0, 1)
+    except BucketError as error:
+        if error.denied:
+            return str(error)
+        raise
+    return ""
 
 
 def _read_back(objects: Objects, key: str, wanted: bytes) -> None:

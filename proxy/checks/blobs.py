@@ -51,8 +51,10 @@ def _judged(about: str, found: Probe) -> Iterator[Note]:
         yield warn("blobs.refused", about)
     if abs(found.ahead) > SKEW:
         yield warn("blobs.clock", about, seconds=found.ahead)
-    if found.removed:
-        yield warn("blobs.kept", about, reason=found.removed)
+    if found.missing:
+        yield fail("blobs.unlisted", about, reason=found.missing)
+    if found.kept:
+        yield warn("blobs.kept", about, reason=found.kept)
 
 
 def _holds(settings: Settings) -> bool:

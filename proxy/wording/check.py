@@ -359,6 +359,15 @@ TEXTS: dict[str, Text] = {
         "このプレフィックスへの s3:DeleteObject を許可してください。許可がないと、消すべきメールが"
         "残ります。",
     ),
+    "blobs.unlisted": Text(
+        "does not tell us what is not there: {reason}",
+        "存在しないオブジェクトを「ない」と答えません: {reason}",
+    ),
+    "blobs.unlisted.todo": Text(
+        "Allow s3:ListBucket on the bucket, or large messages cannot be stored.",
+        "バケットへの s3:ListBucket を許可してください。許可がないと、大きなメールを保管できま"
+        "せん。",
+    ),
     "blobs.missing": Text("is not there: {reason}", "見つかりません: {reason}"),
     "blobs.missing.todo": Text(
         "Make the bucket, or correct store.blobs, blobs_endpoint and blobs_region.",

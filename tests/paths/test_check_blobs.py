@@ -96,8 +96,16 @@ class TestOddServer:
 
     def test_clock_that_is_refused(self, read: Read) -> None:
         with OddBucket() as odd:
-            odd.answers = ["RequestTimeTooSkewed"]
+            odd.answers = ["RequestTimeTooSkewed"] * 10
             assert notes(read(odd.endpoint)).keys() == {"fail blobs.skewed"}
+
+    def test_what_is_not_there_is_denied(self, read: Read) -> None:
+        """As AWS does without s3:ListBucket."""
+        with OddBucket() as odd:
+            odd.answers = ["AccessDenied"]
+            found = notes(read(odd.endpoint))
+            assert found.keys() == GOOD | {"fail blobs.unlisted"}
+            assert "AccessDenied" in str(found["fail blobs.unlisted"].values)
 
     def test_what_cannot_be_removed(self, read: Read) -> None:
         with OddBucket() as odd:
