@@ -30,8 +30,8 @@ __all__ = ["Batch", "Behind", "Decided", "Intake", "LedgerRow", "Pending", "Plac
 Row = tuple[Any, ...]
 _LEDGER = ("door", "journal", "seq", "kind", "capture_id", "header", "hash")
 _MESSAGES = (
-    "id", "sha256", "bytes", "when_us", "message_id", "subject", "from_address", "from_name",
-    "date_header", "attachments", "preview", "flags",
+    "id", "sha256", "bytes", "when_us", "date_us", "message_id", "subject", "from_address",
+    "from_name", "date_header", "attachments", "preview", "flags",
 )  # fmt: skip
 _ATTACHMENTS = ("message_id", "position", "name", "type", "bytes", "inline")
 _PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
@@ -273,7 +273,7 @@ class _Writing:
             next_ids(self.connection, "messages", len(new)), new, strict=True
         ):
             facts = item.facts or Facts(flags=["unread"])
-            when = _when(facts.date, item.message.at_us)
+            when = item.message.at_us
             ids[sha256] = (id_, when)
             header = item.message.header
             _, writer, name = next((p for p in facts.people if p[0] == "from"), ("", "", ""))
@@ -283,6 +283,7 @@ class _Writing:
                     sha256,
                     header["size"],
                     when,
+                    _date(facts.date, when),
                     facts.message_id,
                     facts.subject,
                     writer or clean(str(header.get("sender", "")))[:320],
@@ -471,12 +472,9 @@ def _capture(
     )
 
 
-def _when(date: int | None, seen_us: int) -> int:
-    """The mail's own date where it can be believed, else when we saw it.
-
-    Dates in the future or far in the past (wrong clocks, spam that wants to be on top) would put
-    the mail where nobody looks.
-    """
+def _date(date: int | None, seen_us: int) -> int:
+    """The mail's own date where it can be believed, else when we saw it: a date in the future or
+    long ago is a wrong clock, or spam that wants to be on top."""
     if date is not None:
         own = date * 1_000_000
         if seen_us - _WEEK_US <= own <= seen_us:

@@ -140,7 +140,8 @@ messages = Table(
     Column("id", Big, primary_key=True, autoincrement=False),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("bytes", Big, nullable=False),
-    Column("when_us", Big, nullable=False),
+    Column("when_us", Big, nullable=False),  # seen first
+    Column("date_us", Big, nullable=False),  # its own date, where it can be believed
     Column("message_id", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("from_address", Text, nullable=False),

@@ -1,9 +1,10 @@
 """The timeline: pages of mail, newest first, and one message with everything known of it.
 
-Rows are dictionaries in the shape of contract.md ("`emails` row"); `owners`, `preview` and
-`flags` are ours besides. Whatever the filters, a page is read along one index that is already in
-order, by keyset (after the last row of the page before), so its cost does not grow with the
-store; tests/keepers/test_query_plans.py holds that.
+Rows are dictionaries in the shape of contract.md ("`emails` row"); `owners`, `seen`, `from_name`,
+`preview` and `flags` are ours besides. Newest is what was seen last: clocks of senders are wrong.
+Whatever the filters, a page is read along one index that is already in order, by keyset (after the
+last row of the page before), so its cost does not grow with the store;
+tests/keepers/test_query_plans.py holds that.
 
 Bcc: a recipient whom only the envelope knew is marked with the role "bcc". With a `viewer`
 (a login or address) it is shown to nobody but the owner of that sending: not in the row, not as
@@ -259,7 +260,7 @@ def _row(
         "from": message.from_address,
         "to": to,
         "cc": cc,
-        "date": moment(message.when_us),
+        "date": moment(message.date_us),
         "direction": first.direction if first is not None else None,
         "owner": first.owner if first is not None else None,
         "source": sorted({sighting.source for sighting in seen}),
@@ -268,6 +269,7 @@ def _row(
         "records": _records(linked),
         "attachments": [{"name": f.name, "bytes": f.bytes, "type": f.type} for f in files],
         "owners": sorted({sighting.owner for sighting in seen}),
+        "seen": moment(message.when_us),
         "from_name": message.from_name,
         "preview": message.preview,
         "flags": message.flags.split(),

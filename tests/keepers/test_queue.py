@@ -223,7 +223,7 @@ def test_settle_many_is_one_transaction(queue: Queue) -> None:
 def test_the_timeline_follows(queue: Queue) -> None:
     with queue._store.writing() as connection:
         run = connection.exec_driver_sql
-        run("INSERT INTO messages VALUES (1,'x',1,1,'','','','','',0,'','')")
+        run("INSERT INTO messages VALUES (1,'x',1,1,1,'','','','','',0,'','')")
         for n, direction in ((1, "sent"), (2, "received"), (3, "sent")):
             run(
                 "INSERT INTO sightings (message_id, capture_id, owner, direction, source, status,"

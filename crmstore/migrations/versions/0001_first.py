@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("bytes", BIG, nullable=False),
         sa.Column("when_us", BIG, nullable=False),
+        sa.Column("date_us", BIG, nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("from_address", sa.Text(), nullable=False),
