@@ -2,7 +2,8 @@
 
 Promises: never raises; linear time; the result holds no lone surrogate that was not in the bytes'
 own encoding (clean() removes those too). Order, as in libraries.md "charsets": declared →
-ISO-2022-JP by its escapes → strict UTF-8 → cp932 → EUC-JP → a detector on the first bytes.
+ISO-2022-JP by its escapes → strict UTF-8 → cp932 → EUC-JP → (for bodies) a detector on the first
+bytes.
 
 Japanese as it is really sent:
 - Python's ISO-2022-JP knows neither the vendor rows (①㈱髙) nor half-width kana, so JIS is
@@ -89,15 +90,15 @@ def _codec(declared: str) -> str | None:
     return found
 
 
-def decode(data: bytes, declared: str = "") -> str:
-    """Text of `data`, which says it is in the charset `declared`."""
+def decode(data: bytes, declared: str = "", *, guess: bool = False) -> str:
+    """Text of `data`, which says it is in the charset `declared`. `guess`: as in decode_raw()."""
     codec = _codec(declared) if declared else None
     plain = data.isascii()
     plain_meant = codec is None or not codec.startswith(_NOT_ASCII_BASED)
     if plain and plain_meant and b"\x1b" not in data:
         return data.decode("ascii")
     if codec is None or codec == "ascii":
-        return decode_raw(data)
+        return decode_raw(data, guess=guess)
     if codec == "iso2022_jp":
         return _iso2022jp(data)
     if not plain and codec != "utf-8" and not codec.startswith(_NOT_ASCII_BASED):
@@ -119,8 +120,12 @@ def decode(data: bytes, declared: str = "") -> str:
     return data.decode(codec, "replace")
 
 
-def decode_raw(data: bytes) -> str:
-    """Text of bytes that declare nothing (a raw header, or a label that cannot be true)."""
+def decode_raw(data: bytes, *, guess: bool = False) -> str:
+    """Text of bytes that declare nothing (a raw header, or a label that cannot be true).
+
+    `guess`: ask a detector if nothing else fits. For the one body, not for headers: it costs
+    milliseconds, there may be a thousand of them, and it misjudges short text anyway.
+    """
     if b"\x1b$" in data or b"\x1b(" in data:
         return _iso2022jp(data)
     if data.isascii():
@@ -133,7 +138,7 @@ def decode_raw(data: bytes) -> str:
             return text
     if _looks_cut(data):
         return data.decode("utf-8", "replace")
-    return _detect(data)
+    return _detect(data) if guess else data.decode("cp1252", "replace")
 
 
 def _strict(data: bytes, codec: str) -> str | None:

@@ -207,7 +207,7 @@ def _preview(data: bytes, leaf: Leaf) -> str:
     is_html = leaf.type == "text/html"
     # Plain text needs no more than its beginning; HTML begins with its style sheets.
     limit = MAX_TEXT if is_html else 2_048
-    text = decode(_content(data, leaf, limit), leaf.parameters.get("charset", ""))
+    text = decode(_content(data, leaf, limit), leaf.parameters.get("charset", ""), guess=True)
     if is_html:
         text = _visible(text)
     words = " ".join(text[: MAX_PREVIEW * 4].split())

@@ -99,11 +99,20 @@ def test_a_character_cut_in_two_costs_that_character_only() -> None:
     assert decode("見積り".encode()[:-1], "utf-8") == "見積\ufffd"
 
 
+PIECES = st.sampled_from(
+    rb"\x1b \x1b$ \x1b$B \x1b( \x1b(B \x1b(I \x1b$(D \x1b&@ \x0e \x0f $ -! \r\n \xff \xe3\x81\x82"
+    rb" \x82\xa0 \xa4\xa2 \x8f\xa2 \x00".decode("unicode_escape")
+    .encode("latin-1")
+    .split(b" ")
+)
+LABELS = st.sampled_from("utf-8 cp932 iso-2022-jp euc-jp us-ascii utf-7 utf-16 hz gb2312 x".split())
+
+
 @settings(deadline=None)  # the first guess imports the detector
-@given(st.binary(max_size=300), st.text(max_size=20))
+@given(st.binary(max_size=300) | st.lists(PIECES, max_size=20).map(b"".join), LABELS | st.text())
 def test_nothing_raises(data: bytes, label: str) -> None:
-    assert isinstance(decode(data, label), str)
-    assert isinstance(decode_raw(data), str)
+    assert isinstance(decode(data, label, guess=True), str)
+    assert isinstance(decode_raw(data, guess=True), str)
 
 
 @pytest.mark.parametrize("label", ["", "iso-2022-jp", "utf-8"])

@@ -215,6 +215,8 @@ HURTS = {
     "an address of quotes": b"To: " + b'"\\' * 30_000 + b"\r\n\r\n",
     "groups in groups": b"To: " + b"a:" * 30_000 + b"\r\n\r\n",
     "20,000 recipients": b"To: " + b"a@b.example,\r\n " * 20_000 + b"\r\n\r\n",
+    "a thousand headers in no charset": b"To: \xff\x81\xfd\xa0 <a@b.example>\r\n" * 1_000 + b"\r\n",
+    "encoded words in no charset": b"Subject: " + b"=?x?q?=FF=81?= " * 4_000 + b"\r\n\r\n",
     "a million tags": b"Content-Type: text/html\r\n\r\n" + b"<p>" * 1_000_000,
     "tags that never end": b"Content-Type: text/html\r\n\r\n" + b"<" * 3_000_000,
     "styles that never end": b"Content-Type: text/html\r\n\r\n" + b"<style>" * 400_000,
