@@ -27,12 +27,14 @@ _ENOUGH = 20_000  # characters that tell cp932 from EUC-JP
 # What `--encoding` takes, and the codec that reads it.
 ENCODINGS = {
     "utf-8": "utf-8-sig",
-    "utf-8-sig": "utf-8-sig",
+    "utf8": "utf-8-sig",
     "utf-16": "utf-16",
     "utf-16-le": "utf-16-le",
     "utf-16-be": "utf-16-be",
     "cp932": "cp932",
     "shift_jis": "cp932",
+    "sjis": "cp932",
+    "windows-31j": "cp932",
     "euc-jp": "euc-jp",
     "iso-2022-jp": "iso-2022-jp",
     "cp1252": "cp1252",

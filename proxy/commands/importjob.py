@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.commands.common import Desk, Refusal, put, put_json
 from proxy.texts import Language, t
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from crmstore.imports.rows import Remark, Unreadable
     from crmstore.imports.scratch import Scratch
 
-SHOWN = 50  # lines of a report on the terminal
-LISTED = 1_000  # in the JSON document
+# What is told on the terminal and in the JSON document; notes never crowd out refusals.
+SHOWN = 50
+SHOWN_NOTES = 20
+LISTED = 1_000
 
 
 def unreadable(file: str, error: "Unreadable", lang: Language) -> Refusal:
@@ -25,6 +27,17 @@ def unreadable(file: str, error: "Unreadable", lang: Language) -> Refusal:
 
     values = {"allowed": ", ".join(ENCODINGS), **error.values}
     return Refusal(f"{file}: {t(f'import.file.{error.code}', lang, **values)}")
+
+
+class _Line(NamedTuple):
+    """One line of the report."""
+
+    file: str
+    line: int
+    outcome: str
+    record: str
+    code: str
+    text: str
 
 
 class Report:
@@ -37,15 +50,15 @@ class Report:
         self._lang = lang
         self._line = csv_line
         self._file = None
-        self.shown: list[str] = []
-        self.listed: list[dict[str, object]] = []
+        self._grave: list[_Line] = []
+        self._notes: list[_Line] = []
         self.count = 0
         if path is not None:
             try:
                 self._file = path.open("w", encoding="utf-8-sig", newline="")
             except OSError as error:
                 raise Refusal(f"--report {path}: {error.strerror}") from None
-            self._file.write(csv_line(["file", "line", "outcome", "record", "code", "text"]))
+            self._file.write(csv_line(_Line._fields))
 
     def __enter__(self) -> "Report":
         return self
@@ -58,15 +71,24 @@ class Report:
         file, remark = self._files[told.place.file].shown, told.remark
         text = self._text(remark)
         self.count += 1
-        if len(self.shown) < SHOWN:
-            values = {"file": file, "line": remark.line, "text": text}
-            self.shown.append(t(f"import.{told.grade}", self._lang, **values))
-        row = (file, str(remark.line), told.grade, told.shown, remark.code, text)
-        if len(self.listed) < LISTED:
-            names = ("file", "line", "outcome", "record", "code", "text")
-            self.listed.append({**dict(zip(names, row, strict=True)), "line": remark.line})
+        line = _Line(file, remark.line, told.grade, told.shown, remark.code, text)
+        kept = self._notes if told.grade == "note" else self._grave
+        if len(kept) < LISTED:
+            kept.append(line)
         if self._file is not None:
-            self._file.write(self._line(row))
+            self._file.write(self._line([str(cell) for cell in line]))
+
+    def shown(self) -> list[str]:
+        """Lines for people: what stayed out first."""
+        lines = [*self._grave[:SHOWN], *self._notes[:SHOWN_NOTES]]
+        return [
+            t(f"import.{one.outcome}", self._lang, file=one.file, line=one.line, text=one.text)
+            for one in lines
+        ]
+
+    def listed(self) -> list[dict[str, object]]:
+        """The same for programs, and more of it."""
+        return [one._asdict() for one in (*self._grave, *self._notes)]
 
     def _text(self, remark: "Remark") -> str:
         values = dict(remark.values)
@@ -194,10 +216,11 @@ class ImportJob:
             if file.not_taken:
                 names = ", ".join(file.not_taken)
                 put(t("import.not_taken", lang, file=file.shown, names=names))
-        for line in self.report.shown:
+        shown = self.report.shown()
+        for line in shown:
             put(line)
-        if self.report.count > len(self.report.shown):
-            put(t("import.more", lang, count=self.report.count - len(self.report.shown)))
+        if self.report.count > len(shown):
+            put(t("import.more", lang, count=self.report.count - len(shown)))
         if stopped:
             put(stopped)
             return
@@ -208,6 +231,7 @@ class ImportJob:
         put(t("import.dry" if self.dry_run else "import.done", lang, **_figures(totals)))
 
     def _document(self, totals: "Totals", stopped: str) -> dict[str, object]:
+        listed = self.report.listed()
         return {
             "written": not (stopped or self.dry_run),
             **_figures(totals),
@@ -223,8 +247,8 @@ class ImportJob:
                 }
                 for file in self.files
             ],
-            "report": self.report.listed,
-            "report_left_out": self.report.count - len(self.report.listed),
+            "report": listed,
+            "report_left_out": self.report.count - len(listed),
         }
 
 
