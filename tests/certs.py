@@ -3,6 +3,7 @@
 Keys are elliptic (fast to make); everything is valid from yesterday for a month.
 """
 
+import atexit
 import datetime
 import functools
 import ipaddress
@@ -91,11 +92,8 @@ def make_certificate(
 def certificate_for(*names: str) -> Certificate:
     """A certificate shared by the whole test process (its folder goes away with the process)."""
     folder = tempfile.TemporaryDirectory(prefix="mailweir-certs-")
-    _keep.append(folder)
+    atexit.register(folder.cleanup)
     return make_certificate(Path(folder.name), names or NAMES)
-
-
-_keep: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _name(common: str) -> x509.Name:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.certs import Certificate, certificate_for
-from tests.sink.dialogue import Dialogue, End, tls_version
+from tests.sink.dialogue import Dialogue, End, hang_up, tls_version
 from tests.sink.ledger import Connection, Message
 from tests.sink.script import (
     CLOSE,
@@ -182,6 +182,8 @@ class FaultSink:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(3):  # turns of the loop in which transports really end
+            await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -204,8 +206,8 @@ class FaultSink:
             connection.end = f"error: {error!r}"
             self.complaints.append(connection.end)
         finally:
-            dialogue.hang_up()
             self.note()
+            await hang_up(writer, politely=connection.end in ("quit", "close"))
 
     def note(self) -> None:
         with self._changed:

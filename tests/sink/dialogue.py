@@ -285,8 +285,17 @@ class Dialogue:
             reset(self.writer)
         raise End(fault.value)
 
-    def hang_up(self) -> None:
-        self.writer.close()
+
+async def hang_up(writer: asyncio.StreamWriter, politely: bool) -> None:
+    """Close; politely is after everything was sent (over TLS: and the other side agreed)."""
+    try:
+        if politely:
+            writer.close()
+            await writer.wait_closed()
+    except OSError:
+        pass  # gone before the end of our goodbye
+    finally:
+        writer.transport.abort()
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
