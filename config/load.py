@@ -181,6 +181,8 @@ def _files(settings: Settings, now: datetime) -> Iterator[Problem]:
         except ValueError:
             allowed = "a file with the password on its first line, in UTF-8, at most 4096 octets"
             yield Problem("outbound.password_file", outbound.password_file, allowed)
+    if settings.store.blobs_ca:
+        yield from _authority("store.blobs_ca", settings.store.blobs_ca)
     if path := settings.store.blobs_credentials_file:
         key = "store.blobs_credentials_file"
         try:

@@ -204,16 +204,17 @@ def _next_hop(at: str, listener: "SmtpListener") -> Iterator[Problem]:
 def _blobs(store: "Store") -> Iterator[Problem]:
     endpoint = store.blobs_endpoint
     if not store.blobs.bucket:
-        keys = "blobs_endpoint blobs_region blobs_credentials_file blobs_allow_http".split()
-        for key in keys:
-            if value := getattr(store, key):
-                allowed = 'nothing with blobs = "file"'
-                yield Problem(f"store.{key}", value if value is True else str(value), allowed)
+        for key in ("endpoint", "region", "credentials_file", "ca", "allow_http"):
+            if value := getattr(store, f"blobs_{key}"):
+                shown = value if value is True else str(value)
+                yield Problem(f"store.blobs_{key}", shown, 'nothing with blobs = "file"')
         return
     plain = endpoint is not None and endpoint.scheme == "http"
     if store.blobs_allow_http and not plain:
         yield Problem("store.blobs_allow_http", True, "false: blobs_endpoint is not http://")
-    elif plain and endpoint is not None and not endpoint.near and not store.blobs_allow_http:
+    if store.blobs_ca and plain:
+        yield Problem("store.blobs_ca", str(store.blobs_ca), "nothing: blobs_endpoint is http://")
+    if plain and endpoint is not None and not endpoint.near and not store.blobs_allow_http:
         allowed = (
             '"https://...", or an address that is loopback or private, or blobs_allow_http = true:'
             " mail would cross a network in clear"

@@ -106,6 +106,7 @@ class Store(Table):
     blobs_endpoint: BlobEndpoint = None  # AWS
     blobs_region: Region = ""
     blobs_credentials_file: FilePath | None = None
+    blobs_ca: FilePath | None = None
     blobs_allow_http: StrictBool = False
     durability: Literal["local", "shared"] = "local"
 

@@ -165,7 +165,7 @@ class _Uploads:
         self._names: set[str] = set()
         self._octets = 0
         self._running = 0
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
 
     def begin(self, name: str, octets: int, upload: Callable[[], None]) -> None:
         """Waits while too much is under way. A name that was put since wait() is not put again."""
@@ -180,12 +180,14 @@ class _Uploads:
         self._pool.submit(self._run, octets, upload)
 
     def _run(self, octets: int, upload: Callable[[], None]) -> None:
-        failure: BaseException | None = None
+        failure: Exception | None = None
         try:
             if self._failure is None:
                 upload()
-        except BaseException as error:  # whatever it is, wait() raises it
+        except Exception as error:
             failure = error
+        except BaseException as error:  # a panic in the library is one: it must not end its caller
+            failure = BucketError(f"the library failed: {type(error).__name__}", "panic")
         finally:
             del upload  # with the blob that it holds
             with self._change:

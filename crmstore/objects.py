@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 import obstore
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PART", "BucketError", "Objects", "Patience"]
 
-PART: Final = 8 << 20
+PART: Final = 5 << 20  # the least that S3 takes
 PARTS_AT_ONCE: Final = 2
 T = TypeVar("T")
 
@@ -189,6 +190,8 @@ def _open(settings: StoreSettings, patience: Patience) -> S3Store:
         "timeout": timedelta(seconds=patience.request),
         "user_agent": "mailweir",
     }
+    if settings.blobs_ca is not None:
+        client["root_certificate"] = _read(settings.blobs_ca)
     # Tried again by _ask(), which knows that all we do may be done twice.
     retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=patience.tries)}
     try:
@@ -202,6 +205,14 @@ def _open(settings: StoreSettings, patience: Patience) -> S3Store:
     except (BaseError, ValueError) as error:
         trouble = _told(error, f"open {settings.blobs}")
     raise trouble
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror
+    raise BucketError(f"{path}: {reason}", "certificate")
 
 
 def _key(settings: StoreSettings) -> AccessKey | None:

@@ -144,6 +144,12 @@ REFUSALS = [
     (NODE + "[store]\nblobs = 'gs://bucket'", "store.blobs", '"s3://bucket/prefix"'),
     (NODE + "[store]\nblobs_endpoint = 'https://s3.jp'", "store.blobs_endpoint", "nothing with"),
     (NODE + "[store]\nblobs_region = 'x'", "store.blobs_region", "nothing with"),
+    (NODE + "[store]\nblobs_ca = 'ca.pem'", "store.blobs_ca", "nothing with"),
+    (
+        NODE + BUCKET + "blobs_endpoint = 'http://10.0.0.1'\nblobs_ca = 'ca.pem'",
+        "store.blobs_ca",
+        "is http://",
+    ),
     (NODE + "[store]\nblobs_allow_http = true", "store.blobs_allow_http", "nothing with"),
     (
         NODE + "[store]\nblobs_credentials_file = 'key'",

@@ -215,8 +215,8 @@ def test_a_large_file_in_bounded_memory(kept: Kept, tmp_path: Path) -> None:
     assert sum(len(piece) for piece in kept.archive.stream(name)) == size
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # In Python's own hands, and in all: obstore holds two parts of 8 MiB outside of Python.
-    assert peak < 24 * MIB
+    # In Python's own hands, and in all: obstore holds some parts outside of Python.
+    assert peak < 20 * MIB
     assert peak_resident() - before < 45 * MIB
     assert kept.archive.verify(name)
 

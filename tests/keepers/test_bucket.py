@@ -4,7 +4,6 @@ Real faults are made on the wire before a real server; what that server would ne
 tests/oddbucket.py.
 """
 
-import ssl
 import threading
 import time
 import traceback
@@ -301,14 +300,16 @@ class TestOddServer:
             assert "no key: set blobs_credentials_file" in str(error)
             assert isinstance(error, BucketError) and not error.temporary
 
-    def test_a_certificate_that_nobody_signed(self, key_file: Path, tmp_path: Path) -> None:
+    def test_a_certificate_of_ones_own(self, key_file: Path, tmp_path: Path) -> None:
         certificate = certificate_for()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate.cert, certificate.key)
-        with OddBucket(tls=context) as odd:
-            archive = archive_at(at(odd.endpoint, key_file), tmp_path)
-            error = raised(archive.exists, next(iter(BODIES)))
-            assert "TLS: InvalidCertificate UnknownIssuer" in str(error)
+        with OddBucket(tls=certificate.server_context()) as odd:
+            settings = settings_for(at(odd.endpoint, key_file), tmp_path)
+            error = raised(bucket_archive(settings).exists, next(iter(BODIES)))
+            assert "TLS: InvalidCertificate" in str(error)
+            store = settings.store.model_copy(update={"blobs_ca": certificate.ca})
+            archive = bucket_archive(settings.model_copy(update={"store": store}))
+            put_all(archive)
+            assert all_there(archive)
 
     def test_a_key_file_that_is_gone(self, key_file: Path, tmp_path: Path) -> None:
         with OddBucket() as odd:
