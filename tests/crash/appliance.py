@@ -15,7 +15,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,15 +23,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.peers.servers import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 LISTENERS = ("mx", "sub")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(

@@ -14,6 +14,7 @@ from tests.crash.appliance import Appliance
 from tests.crash.load import Hiccup, Mail, Session
 from tests.crash.verdict import assert_nothing_lost
 from tests.faultsink import FaultSink
+from tests.peers.servers import need_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -76,8 +77,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """3 MB of disk."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tmpfs needs root")
+    need_root("mounting a tmpfs")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
@@ -102,7 +102,8 @@ def test_the_disk_is_full(tmp_path: Path, sink: FaultSink, small_disk: Path, min
         ballast = small_disk / "ballast"
         free = os.statvfs(small_disk)
         ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - min_free - 200_000)))
-        mails, replies = [], []
+        mails: list[Mail] = []
+        replies: list[bytes] = []
         while len(replies) < 400 and not all(r.startswith(b"4") for r in [b"", *replies][-10:]):
             number = len(replies)
             mail, reply = send(box, "mx", f"full{number}", 12_000 if number % 3 else 30_000)

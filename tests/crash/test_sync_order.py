@@ -7,7 +7,6 @@ there must be no 250 at all (threats.md section 3).
 """
 
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from tests.crash.appliance import Appliance, Role
 from tests.crash.load import Hiccup, Mail, Session
 from tests.crash.verdict import assert_nothing_lost
 from tests.faultsink import FaultSink
+from tests.peers.servers import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.peers, pytest.mark.timeout(120)]
 
@@ -112,8 +112,7 @@ def sink() -> Iterator[FaultSink]:
 
 @pytest.fixture
 def box(tmp_path: Path, sink: FaultSink) -> Iterator[Appliance]:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+    need("strace")
     box = Appliance(tmp_path, mx_hop=sink.port, sub_hop=sink.port, route=sink.port)
     yield box
     box.stop()
