@@ -95,6 +95,8 @@ class Store:
             poolclass=QueuePool,
             pool_size=4,
             max_overflow=4,
+            # The one used last has the pages in its cache; another's are stale after each write.
+            pool_use_lifo=True,
             connect_args={"check_same_thread": False, "timeout": busy_ms / 1000},
         )
         event.listen(self.engine, "connect", self._connected)

@@ -71,7 +71,7 @@ class FrameReader:
         self.path = path
         self.damage: list[Damage] = []
         self._decoder = decoder
-        self._items = self._read()
+        self._items = _read(path, decoder, self.damage)
 
     @property
     def offset(self) -> int:
@@ -102,23 +102,26 @@ class FrameReader:
             if isinstance(item, Frame):
                 yield item
 
-    def _read(self) -> Iterator[Frame | Damage]:
-        fd = os.open(self.path, os.O_RDONLY)
-        try:
-            at = self._decoder.offset
-            if at and self._decoder.key is None:
-                self._decoder.key = _segment_key(fd)
-            eof = False
-            while not eof:
-                data = os.pread(fd, CHUNK, at)
-                at += len(data)
-                eof = len(data) < CHUNK
-                for item in self._decoder.feed(data, eof):
-                    if isinstance(item, Damage):
-                        self.damage.append(item)
-                    yield item
-        finally:
-            os.close(fd)
+
+def _read(path: Path, decoder: Decoder, damage: list[Damage]) -> Iterator[Frame | Damage]:
+    """Not a method: a generator that holds its reader, which holds the generator, would keep file
+    and buffer until the collector comes by."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        at = decoder.offset
+        if at and decoder.key is None:
+            decoder.key = _segment_key(fd)
+        eof = False
+        while not eof:
+            data = os.pread(fd, CHUNK, at)
+            at += len(data)
+            eof = len(data) < CHUNK
+            for item in decoder.feed(data, eof):
+                if isinstance(item, Damage):
+                    damage.append(item)
+                yield item
+    finally:
+        os.close(fd)
 
 
 def _segment_key(fd: int) -> bytes | None:
