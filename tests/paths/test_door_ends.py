@@ -114,8 +114,9 @@ def test_a_hop_that_misbehaves(
         assert said.startswith(words), said
         settled(door)
         new = [verdict["outcome"] for verdict in list(door.verdicts().values())[told:]]
-        # None: it depends on how far the disk was, but the hop had no dot.
-        assert new == [outcome] if outcome else new in ([], ["refused"])
+        # None: it depends on how far disk and network were. At most the dot was on its way to a
+        # hop that had just closed, and then nobody can know.
+        assert new in ([[outcome]] if outcome else [[], ["refused"], ["unknown"]])
         sink.answer(**dict.fromkeys(fault, OK))
         client.ask("RSET")
         said = client.message("a@x.example", ["b@y.example"], BODY)

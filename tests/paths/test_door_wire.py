@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.dialogues.runner import find, play
-from tests.faultsink import FaultSink
+from tests.faultsink import OK, FaultSink
 from tests.paths.doors import DoorProcess, until
 
-DIALOGUES = find(Path(__file__).resolve().parents[1] / "dialogues" / "door")
+FOLDER = Path(__file__).resolve().parents[1] / "dialogues"
 RECEIVED = re.compile(
     rb"Received: from me\.example \(\[127\.0\.0\.1\]\)\r\n"
     rb"\tby mx\.example\.com \(Mailweir\) with ESMTP id ([0-9A-Z]{26})(?:\r\n"
@@ -40,9 +41,18 @@ def door(tmp_path_factory: pytest.TempPathFactory, sink: FaultSink) -> Iterator[
         yield door
 
 
-@pytest.mark.parametrize("path", DIALOGUES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find(FOLDER / "door"), ids=lambda path: path.stem)
 def test_dialogue(path: Path, door: DoorProcess) -> None:
     play(path, ("127.0.0.1", door.port))
+
+
+def test_dialogues_with_both_sides(tmp_path: Path) -> None:
+    """One after the other at one door: each leaves it without a connection to its hop."""
+    with socket.create_server(("127.0.0.1", 0)) as hop:
+        target = f"smtp://127.0.0.1:{hop.getsockname()[1]}"
+        with DoorProcess(tmp_path, target) as door:
+            for path in find(FOLDER / "hop"):
+                play(path, ("127.0.0.1", door.port), listener=hop)
 
 
 def last(sink: FaultSink, before: int) -> bytes:
@@ -134,6 +144,22 @@ def test_parameters_reach_the_hop_to_the_letter(door: DoorProcess, sink: FaultSi
         assert client.ask("RSET").startswith("250")
     for line in said:
         assert sink.lines.count(line.encode()) == 1
+
+
+def test_refused_in_the_session_and_nobody_is_written_to(
+    door: DoorProcess, sink: FaultSink
+) -> None:
+    """Row: backscatter. No message of ours to a sender, and none to the null sender."""
+    before = len(sink.messages)
+    sink.answer(dot="550 5.7.1 no")
+    with door.greeted() as client:
+        for sender in ("victim@x.example", ""):
+            assert client.message(sender, ["nobody@y.example"], b"x\r\n").startswith("550 5.1.1")
+            client.ask("RSET")
+            assert client.message(sender, ["b@y.example"], b"x\r\n") == "550 5.7.1 no"
+    sink.answer(dot=OK)
+    assert {message.sender for message in sink.messages[before:]} == {"victim@x.example", ""}
+    assert {tuple(message.recipients) for message in sink.messages[before:]} == {("b@y.example",)}
 
 
 @pytest.mark.parametrize(

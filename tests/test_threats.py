@@ -1,0 +1,30 @@
+"""tests/THREATS.md names tests that exist."""
+
+import ast
+import re
+
+import pytest
+
+from tests.sources import ROOT
+
+TABLE = (ROOT / "tests" / "THREATS.md").read_text("utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[^`]+)`", TABLE)))
+
+
+@pytest.mark.parametrize("named", NAMED)
+def test_what_the_table_names_exists(named: str) -> None:
+    file, _, test = named.partition("::")
+    assert (ROOT / file).is_file()
+    if test:
+        tree = ast.parse((ROOT / file).read_text("utf-8"))
+        assert test in {
+            node.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+
+
+def test_every_row_has_a_test() -> None:
+    rows = [line for line in TABLE.splitlines() if re.match(r"\| (?!#|-|threat|promise)", line)]
+    assert len(rows) >= 60
+    assert [row for row in rows if "tests/" not in row and "| row 10 |" not in row] == []
