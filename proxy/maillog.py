@@ -196,10 +196,25 @@ def accepted(
     )
 
 
-def refused(id: str | None, listener: str, ip: str, sender: str, stage: str, reply: str) -> None:
-    """A transaction was refused at `stage` (mail, rcpt, data, eod) with these words."""
+def refused(
+    id: str | None,
+    listener: str,
+    ip: str,
+    sender: str,
+    stage: str,
+    reply: str,
+    recipient: str = "",
+) -> None:
+    """A message, or one `recipient` of it, was refused at `stage` (rcpt, data, eod, journal)."""
     _log.info(
-        "refused", id=id, listener=listener, client=ip, sender=sender, stage=stage, reply=reply
+        "refused",
+        id=id,
+        listener=listener,
+        client=ip,
+        sender=sender,
+        recipient=recipient,
+        stage=stage,
+        reply=reply,
     )
 
 

@@ -212,7 +212,7 @@ class Commit(Envelope):
         """The whole message is here: refuse it, or make it durable."""
         refusal = self._content_verdict(transaction, content)
         if refusal is not None:
-            self._log_refused(transaction, "DATA", refusal)
+            self._log_refused(transaction, "data", refusal)
             self._say_final(transaction, refusal)
             self.transaction = None
             self.phase = Phase.COMMAND
@@ -326,7 +326,7 @@ class Commit(Envelope):
                 reply=answers[0].text,
             )
         else:
-            self._log_refused(transaction, outcome or "journal", answers[0])
+            self._log_refused(transaction, "eod" if outcome else "journal", answers[0])
         self._say_final(transaction, *answers)
         self.transaction = None
         self.committing = False
@@ -343,12 +343,3 @@ class Commit(Envelope):
             reply = replies[index] if index < len(replies) else replies[-1]
             # The hop goes away, we do not.
             self._say("EOD", Reply(451, reply.lines) if reply.code == 421 else reply)
-
-    def _log_refused(self, transaction: Transaction, stage: str, reply: Reply) -> None:
-        self._log(
-            "refused",
-            id=transaction.capture_id or None,
-            sender=transaction.mail.mailbox.text,
-            stage=stage,
-            reply=reply.text,
-        )

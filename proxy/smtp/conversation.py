@@ -134,6 +134,19 @@ class Conversation:
         values["ip"] = self.client.ip
         self._actions.append(actions.Log(event, values))
 
+    def _log_refused(
+        self, transaction: Transaction, stage: str, reply: Reply, recipient: str = ""
+    ) -> None:
+        """An admin is asked why mail did not come: whatever a sender was refused has its line."""
+        self._log(
+            "refused",
+            id=transaction.capture_id or None,
+            sender=transaction.mail.mailbox.text,
+            recipient=recipient,
+            stage=stage,
+            reply=reply.text,
+        )
+
     def _end(self) -> None:
         """Close the client's connection and let go of everything that is not committed."""
         if self.phase is Phase.CLOSED:

@@ -91,7 +91,10 @@ class Envelope(Relay):
         if (domains is not None and mailbox.domain not in domains) or grammar.hides_a_route(
             mailbox
         ):
-            raise Refused(550, "5.7.1", "Relaying denied")
+            denied = Refused(550, "5.7.1", "Relaying denied")
+            if self.transaction is not None:
+                self._log_refused(self.transaction, "rcpt", denied.reply, mailbox.text)
+            raise denied
 
     def _leave_hop(self, transaction: Transaction, domain: str) -> None:
         """Direct delivery: what the hop of one domain said, or that it is away, tells nothing of
@@ -240,6 +243,8 @@ class Envelope(Relay):
     def _answer(self, slot: Slot, reply: Reply) -> None:
         slot.reply = reply
         self.around.count("RCPT", reply.code)
+        if reply.code >= 400 and self.transaction is not None and slot.path is not None:
+            self._log_refused(self.transaction, "rcpt", reply, slot.path.mailbox.text)
 
     def _slots_ready(self) -> None:
         """Send what is answered, in order; go on when nothing is outstanding."""

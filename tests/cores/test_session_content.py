@@ -423,10 +423,32 @@ def test_the_log_of_a_refused_message_names_the_stage_and_not_the_content() -> N
             {
                 "id": "01KTEST0000000000000000001",
                 "sender": "a@x.example",
-                "stage": "DATA",
+                "recipient": "",
+                "stage": "data",
                 "reply": "550 5.5.2 Bare <CR> received: lines must end in <CR><LF>",
                 "listener": "mx",
                 "ip": "192.0.2.7",
             },
         )
+    ]
+
+
+def test_a_refused_recipient_has_its_line_in_the_log() -> None:
+    """An admin is asked why a mail did not come; the words must be found."""
+    world = by_script(
+        Hop(rcpt={"nobody@y.example": "550 5.1.1 no such user"}),
+        recipient_domains=frozenset({"y.example"}),
+    )
+    world.talk("""
+        C> MAIL FROM:<a@x.example>
+        C< 250 *
+        C> RCPT TO:<nobody@y.example>
+        C< 550 5.1.1 no such user
+        C> RCPT TO:<b@elsewhere.example>
+        C< 550 5.7.1 Relaying denied
+    """)
+    refused = [(v["recipient"], v["stage"], v["reply"]) for e, v in world.logs if e == "refused"]
+    assert refused == [
+        ("nobody@y.example", "rcpt", "550 5.1.1 no such user"),
+        ("b@elsewhere.example", "rcpt", "550 5.7.1 Relaying denied"),
     ]
