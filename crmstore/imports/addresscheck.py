@@ -27,9 +27,8 @@ _BETWEEN = re.compile(r":::|[;,\s]+")
 
 def check_cell(cell: str) -> Iterator[Checked]:
     """Each address of a cell; several stand there with ; , ::: or spaces between them."""
-    key = cell.lower()
-    if _PLAIN.match(key) and not _near_a_known_one(addresses.domain_of(key)):
-        yield Checked(cell, key)
+    if _is_plain(cell):
+        yield Checked(cell, cell.lower())
         return
     wide = unicodedata.normalize("NFKC", cell) if not cell.isascii() else cell
     pieces = _pieces(wide)
@@ -53,7 +52,14 @@ def _pieces(cell: str) -> list[str]:
     return [cell.strip()]
 
 
+def _is_plain(text: str) -> bool:
+    key = text.lower()
+    return bool(_PLAIN.match(key)) and not _near_a_known_one(addresses.domain_of(key))
+
+
 def _check(written: str) -> Checked:
+    if _is_plain(written):
+        return Checked(written, written.lower())
     text = written[7:] if written[:7].lower() == "mailto:" else written
     try:
         found = typed.check(text)

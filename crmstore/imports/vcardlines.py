@@ -26,6 +26,7 @@ _HEAD = re.compile(
 )
 _PARAMETER = re.compile(rb";((?:[^\";]++|\"[^\"]*+\"?)*+)")
 _UNREAD = frozenset(["PHOTO", "LOGO", "SOUND", "KEY", "AGENT"])
+_BARE_ENCODINGS = frozenset(["QUOTED-PRINTABLE", "BASE64", "8BIT", "7BIT"])
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -52,7 +53,7 @@ class _Line:
         self.number = number
         self.data = bytearray()
         self.long = False
-        head = _HEAD.match(data[:2_000])
+        self.head = head = _HEAD.match(data[:2_000])
         self.name = head[1].decode("ascii").upper() if head else ""
         parameters = head[2].upper() if head else b""
         self.quoted_printable = b"QUOTED-PRINTABLE" in parameters
@@ -115,31 +116,30 @@ def _physical(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _property(line: _Line, encoding: str) -> Property:
     data = bytes(line.data)
-    head = _HEAD.match(data[:2_000]) if line.kept else None
+    # parameters may be folded too: then the head was not whole in the first line
+    head = (line.head or _HEAD.match(data[:2_000])) if line.kept else None
     if head is None:
         return Property(line.number, line.name, (), "", line.long)
+    name = line.name or head[1].decode("ascii").upper()
     parameters: list[tuple[str, str]] = []
     charset = encoding
     how = ""
     for found in _PARAMETER.finditer(head[2]):
         text = found[1].decode("utf-8", "replace").strip()
-        name, equals, value = text.partition("=")
-        name, value = (name.strip().upper(), value.strip(' "')) if equals else ("TYPE", text)
-        if name == "CHARSET":
+        key, equals, value = text.partition("=")
+        key, value = (key.strip().upper(), value.strip(' "')) if equals else ("TYPE", text)
+        if key == "CHARSET":
             charset = value
-        elif name == "ENCODING" or (not equals and value.upper() in _BARE_ENCODINGS):
+        elif key == "ENCODING" or (not equals and value.upper() in _BARE_ENCODINGS):
             how = value.upper()
-        parameters.append((name, value.upper()))
+        parameters.append((key, value.upper()))
     raw = data[head.end() :]
     if how == "QUOTED-PRINTABLE":
         raw = quopri.decodestring(raw)
     elif how in ("B", "BASE64"):
         raw = _base64(raw)
     text = decode(raw, charset) if charset else decode_raw(raw)
-    return Property(line.number, line.name, tuple(parameters), text.strip(), line.long)
-
-
-_BARE_ENCODINGS = frozenset(["QUOTED-PRINTABLE", "BASE64", "8BIT", "7BIT"])
+    return Property(line.number, name, tuple(parameters), text.strip(), line.long)
 
 
 def _base64(raw: bytes) -> bytes:

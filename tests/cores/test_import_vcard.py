@@ -90,6 +90,12 @@ def test_a_company_is_read_whole() -> None:
     assert card("ORG:株式会社山田;営業部").company == "株式会社山田 営業部"
 
 
+def test_parameters_folded_before_their_value() -> None:
+    assert card("EMAIL;TYPE=WORK;X-A=1;", " X-B=2:a@x.example", "FN:x").addresses == (
+        "a@x.example",
+    )
+
+
 def test_photos_are_passed_over_and_what_has_no_place_is_counted() -> None:
     file = VcardFile(
         [
