@@ -148,7 +148,7 @@ class Importer:
                     break
             # Outside of the transaction: a person thinks for as long as they like.
             answers |= {conflict: self._ask(conflict) for conflict in asked}
-            batch, first = [one.wanted for one in decisions], False
+            batch, first = [one.original for one in decisions], False
         self.totals.linked += linked
         for decision in decisions:
             self._account(decision, last=last)
@@ -255,6 +255,9 @@ class Importer:
 
     def _account(self, one: Decision, *, last: bool) -> None:
         totals, wanted = self.totals, one.wanted
+        if one.verdict == "wait" and not last:
+            self._scratch.wait(one.original)  # its remarks come when it is decided
+            return
         for remark in one.remarks:
             self._told(wanted.place, remark, wanted.shown)
         totals.kept += one.kept
@@ -267,7 +270,7 @@ class Importer:
         elif one.verdict == "refused":
             totals.refused += 1
         elif one.verdict == "wait":
-            self._wait(wanted, last=last)
+            self._without_contact(wanted)
         else:
             totals.conflicts += 1
             for conflict in one.conflicts:
@@ -276,10 +279,8 @@ class Importer:
                 remark = Remark(wanted.place.line, "conflict", False, values)
                 self._tell(Told(wanted.place, "conflict", remark, wanted.shown))
 
-    def _wait(self, wanted: Wanted, *, last: bool) -> None:
-        if not last:
-            self._scratch.wait(wanted)
-        elif self._dry_run and self._scratch.has_person(wanted.contact):
+    def _without_contact(self, wanted: Wanted) -> None:
+        if self._dry_run and self._scratch.has_person(wanted.contact):
             self.totals.new += 1  # the contact would be there by now
         else:
             self.totals.refused += 1

@@ -17,13 +17,16 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from crmstore.imports.check import Wanted
-from crmstore.imports.rows import Remark
+from crmstore.imports.rows import Place, Remark
 from crmstore.imports.terms import folded_name
 
 __all__ = ["Choice", "Conflict", "Decision", "Existing", "Known", "decide"]
 
 Choice = Literal["ask", "file", "store"]
 Verdict = Literal["new", "same", "change", "conflict", "refused", "wait"]
+
+
+NOBODY = Wanted(Place(0, 0), "", "", ())
 
 
 class Existing(NamedTuple):
@@ -58,8 +61,9 @@ class Conflict(NamedTuple):
 
 @dataclass(slots=True)
 class Decision:
-    """What happens. `name`, `state`, `contact` are set where they change; `conflicts` are those
-    that nobody has decided yet; `kept` were decided for the store."""
+    """What happens to `wanted`, which is the `original` without addresses of ours. `name`, `state`,
+    `contact` are set where they change; `conflicts` are those that nobody has decided yet; `kept`
+    were decided for the store."""
 
     verdict: Verdict
     wanted: Wanted
@@ -71,43 +75,46 @@ class Decision:
     conflicts: tuple[Conflict, ...] = ()
     kept: int = 0
     remarks: tuple[Remark, ...] = ()
+    original: Wanted = NOBODY
 
 
 def decide(
     wanted: Wanted, known: Known, choice: Choice, answers: Mapping[Conflict, bool]
 ) -> Decision:
     """`answers`: conflicts that were asked about, True = the file wins."""
+    decision, remarks = _decided(wanted, known, choice, answers)
+    decision.remarks = tuple(remarks)
+    decision.original = wanted
+    return decision
+
+
+def _decided(
+    wanted: Wanted, known: Known, choice: Choice, answers: Mapping[Conflict, bool]
+) -> tuple[Decision, list[Remark]]:
     remarks: list[Remark] = []
+    line = wanted.place.line
     good = _not_ours(wanted, known, remarks)
     if good is None:
-        return _refused(wanted, remarks)
+        return Decision("refused", wanted), remarks
     wanted = good
     contact = 0
     if wanted.contact:
         contacts = _contacts(wanted.contact, known)
         if len(contacts) > 1:
             values = {"name": wanted.contact, "records": ", ".join(map(str, contacts[:10]))}
-            remarks.append(Remark(wanted.place.line, "several_records", True, values))
-            return _refused(wanted, remarks)
+            remarks.append(Remark(line, "several_records", True, values))
+            return Decision("refused", wanted), remarks
         if not contacts:
-            return Decision("wait", wanted, remarks=tuple(remarks))
+            return Decision("wait", wanted), remarks
         contact = contacts[0]
     found = _matches(wanted, contact, known)
     if len(found) > 1:
         values = {"name": wanted.shown, "records": ", ".join(str(one.id) for one in found[:10])}
-        remarks.append(Remark(wanted.place.line, "several_records", True, values))
-        return _refused(wanted, remarks)
-    decision = (
-        _existing(wanted, found[0], contact, known, choice, answers)
-        if found
-        else _new(wanted, contact, remarks)
-    )
-    decision.remarks = tuple(remarks)
-    return decision
-
-
-def _refused(wanted: Wanted, remarks: list[Remark]) -> Decision:
-    return Decision("refused", wanted, remarks=tuple(remarks))
+        remarks.append(Remark(line, "several_records", True, values))
+        return Decision("refused", wanted), remarks
+    if found:
+        return _existing(wanted, found[0], contact, known, choice, answers), remarks
+    return _new(wanted, contact, remarks), remarks
 
 
 def _not_ours(wanted: Wanted, known: Known, remarks: list[Remark]) -> Wanted | None:
@@ -157,7 +164,7 @@ def _new(wanted: Wanted, contact: int, remarks: list[Remark]) -> Decision:
     if wanted.kind == "deal" and not contact:
         values = {"name": wanted.shown}
         remarks.append(Remark(wanted.place.line, "deal_without_contact", True, values))
-        return _refused(wanted, remarks)
+        return Decision("refused", wanted)
     return Decision(
         "new",
         wanted,

@@ -182,14 +182,26 @@ def test_nobody_is_asked_inside_a_transaction_and_answers_are_checked_again(stor
 
 def test_addresses_of_ours_are_refused(store: Store) -> None:
     users.add(store, "me@home.example")
-    text = "name,email\nA,a@ours.example\nB,me@home.example\nC,c@x.example; a@ours.example\n"
+    text = (
+        "kind,name,email,main contact\n"
+        "contact,A,a@ours.example,\n"
+        "contact,B,me@home.example,\n"
+        "deal,D,d@x.example; a@ours.example,c@x.example\n"  # waits for C, and is told of once
+        "contact,C,c@x.example; a@ours.example,\n"
+    )
     told: list[Told] = []
-    assert figures(run(store, text, tell=told.append)) == (1, 0, 0, 0, 2, 0)
+    totals = run(store, text, tell=told.append)
+    assert figures(totals) == (2, 0, 0, 0, 2, 0)
+    assert totals.notes == {"address_ours": 2}
     assert [(t.place.line, t.grade, t.remark.code) for t in told] == [
         (2, "refused", "address_ours"),
         (3, "refused", "address_ours"),
+        (5, "note", "address_ours"),
         (4, "note", "address_ours"),
     ]
+    # a user made since then is seen by the next batch
+    users.add(store, "c@x.example")
+    assert run(store, "name,email\nE,c@x.example\n").refused == 1
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -282,6 +294,7 @@ PERSON = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(
     deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
