@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cores.hopline import Hop
-from tests.cores.world import AWAY, World
+from tests.cores.world import AWAY, World, by_hand
 from tests.sink.script import CLOSE
 
 ALL = "PLAIN LOGIN XOAUTH2 OAUTHBEARER SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512"
@@ -355,6 +355,29 @@ def test_rset_reaches_a_private_connection() -> None:
         "MAIL FROM:<c@x.example>",
         "RCPT TO:<d@far.example>",
     ]
+
+
+@pytest.mark.parametrize(("role", "reply"), [("submission", "250 2.1.5 Ok"), ("inbound", "451 *")])
+def test_a_hop_that_goes_while_it_owes_the_answer_to_rset(role: str, reply: str) -> None:
+    """RSET was answered by us already; who waits is the recipient behind it."""
+    world = by_hand(role=role, auth=True, auth_without_tls=True, auth_offered="PLAIN")
+    world.talk(rf"""
+        C> AUTH PLAIN AGFsaWNlAHNlY3JldA==
+        H connects
+        H> 235 ok
+        C< 235 ok
+        C> MAIL FROM:<a@x.example>
+        C< 250 *
+        C> RCPT TO:<b@y.example>
+        H> 250 ok
+        H> 250 ok
+        C< 250 ok
+        C=> RSET\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n
+        C< 250 2.0.0 Ok
+        C< 250 2.1.0 Ok
+        H lost
+        C< {reply}
+    """).settled()
 
 
 def test_a_private_connection_that_is_spent_sends_the_client_to_log_in_again() -> None:

@@ -135,6 +135,21 @@ def test_behind_an_smtp_door_an_lmtp_hop_gets_one_recipient_a_transaction() -> N
     """).settled()
 
 
+def test_a_connection_whose_recipient_was_refused_is_reset_when_the_rest_is_queued() -> None:
+    """The hop has MAIL and nobody to deliver to; the next client must not inherit that."""
+    world = by_script(Hop(lmtp=True, rcpt="550 5.1.1 no"), role="submission", trusted=True)
+    world.talk(r"""
+        C=> MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nRCPT TO:<c@y.example>\r\nDATA\r\n
+        C< 250 2.1.0 Ok
+        C< 550 5.1.1 no
+        C< 250 2.1.5 Ok
+        C< 354 *
+        C=> \r\n.\r\n
+        C< 250 2.0.0 Ok: queued as *
+    """).settled()
+    assert len(world.pool) == 1 and world.pool[0].clean
+
+
 def test_submission_to_an_lmtp_hop_queues_the_others() -> None:
     world = by_script(Hop(lmtp=True), role="submission", trusted=True)
     world.talk(THREE).talk("C< 250 2.0.0 stored").settled()

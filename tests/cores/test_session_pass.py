@@ -536,6 +536,20 @@ def test_only_once() -> None:
     assert [action.fresh for action in world.opened] == [False, True]
 
 
+def test_a_pooled_connection_that_has_answered_is_not_stale() -> None:
+    """On another connection the recipients that it has taken would be missing."""
+    world = by_script(Hop(rcpt=["250 ok", CLOSE]), pool=1)
+    world.talk(r"""
+        C=> MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nRCPT TO:<c@y.example>\r\n
+        C< 250 2.1.0 Ok
+        C< 250 ok
+        C< 451 4.4.2 *
+        C> DATA
+        C< 451 4.4.2 *
+    """).settled()
+    assert len(world.opened) == 1
+
+
 @pytest.mark.parametrize("last", ["RSET", "EHLO again", "QUIT", "DATA"])
 def test_a_transaction_that_is_given_up_leaves_a_clean_connection(last: str) -> None:
     world = by_script(Hop(data="452 4.3.1 not now"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faultsink import FaultSink
+from tests.faultsink import HANG, FaultSink
 from tests.paths.doors import Client, DoorProcess, until
 
 CANARY = "c4n4ry-p4ssw0rd"
@@ -220,6 +220,23 @@ def test_slow_clients_are_sent_away(tmp_path: Path) -> None:
         assert sink.messages == []
 
 
+def test_a_client_that_says_more_than_its_turn_is_not_read(tmp_path: Path) -> None:
+    """While the next hop thinks, what a client goes on saying stays in its own machine."""
+    with FaultSink(rcpt=HANG) as sink, DoorProcess(tmp_path, sink) as door:
+        client = door.greeted()
+        client.sock.settimeout(0.5)
+        memory = door.rss()
+        sent = 0
+        with pytest.raises(TimeoutError):
+            client.send(b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n")
+            while sent < 100_000_000:
+                sent += client.sock.send(b"NOOP\r\n" * 10_000)
+        assert sent < 50_000_000 and door.rss() - memory < 8_000_000
+        with door.greeted() as other:
+            assert other.ask("NOOP").startswith("250")
+        client.reset()
+
+
 @pytest.mark.slow
 def test_a_client_that_does_not_read_holds_nothing(tmp_path: Path) -> None:
     """Its replies are not kept without end, and it is cut off."""
@@ -271,11 +288,14 @@ def test_nobody_writes_our_log(tmp_path: Path) -> None:
         sink.answer(rcpt="250 ok", dot="550 5.7.1 \x1b[31mred")
         with door.greeted() as client:
             client.message('"a\\"b"@x.example', ["b@y.example"], b"x\r\n")
-        until(lambda: door.logged("refused"), "the refusal is logged")
+        until(lambda: len(door.logged("refused")) == 2, "the refusals are logged")
         text = door.log.read_bytes()
         assert all(32 <= octet < 127 or octet == 10 for octet in text)
         assert door.logged("accepted") == []
-        assert [line["reply"] for line in door.logged("refused")] == ["550 5.7.1 ?[31mred"]
+        assert [line["reply"] for line in door.logged("refused")] == [
+            "550 5.1.1 ?[31mred\u2028line",
+            "550 5.7.1 ?[31mred",
+        ]
         assert len(door.logged("protocol.violation")) == 1
 
 
