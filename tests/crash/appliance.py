@@ -112,7 +112,8 @@ class Appliance:
         route: int,
         doors: int = 1,
         data: Path | None = None,
-        journal: str = "min_free = 0",
+        min_free: int = 0,
+        spool_above: int = 16384,
     ) -> None:
         self.folder = folder
         self.data = data or folder / "data"
@@ -146,8 +147,8 @@ retry_first = "1s"
 retry_max = "2s"
 [journal]
 segment_bytes = 1048576
-spool_above = 16384
-{journal}
+spool_above = {spool_above}
+min_free = {min_free}
 [http]
 listen = "127.0.0.1:{free_port()}"
 """
