@@ -11,6 +11,7 @@ Synchronous: callers use it from threads. Cites: architecture.md "Store", librar
 """
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,6 +169,19 @@ class Store:
         elif self._inode != here:
             self.close()
             raise StoreGone(f"{self.path}: the database was replaced by another file")
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database and cut it off: for a disk with little room.
+
+        Does as much as readers allow; never raises for a store that is busy.
+        """
+        try:
+            with self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                if driver is not None:  # outside of a transaction, which SQLAlchemy would begin
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (OperationalError, sqlite3.Error):
+            pass
 
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""

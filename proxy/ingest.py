@@ -11,7 +11,8 @@ A crash before 12 repeats the step, after 12 it is done: the positions are part 
 Promises: a message that cannot be read is stored raw and flagged; one that the store refuses on
 its own is counted as failed, with the reason, and stops nothing. Everything else that goes wrong
 (disk full, store locked or gone) is raised by step() and can be tried again: nothing was lost.
-Limits: a batch is at most BATCH messages, BATCH_BYTES of bodies, BATCH_PEOPLE participants.
+Limits: a batch is at most BATCH messages, BATCH_BYTES of bodies, BATCH_PEOPLE participants; after
+trouble it begins smaller.
 Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 """
 
@@ -82,6 +83,7 @@ class Ingest:
     ) -> None:
         self._journal_dir = settings.journal_dir
         self._retain = settings.journal.retain
+        self._store = store
         self._archive = archive
         self._reader = reader or Reader()
         self._intake = Intake(store, settings.node.domains, retry_for=settings.outbound.retry_for)
@@ -130,7 +132,10 @@ class Ingest:
             self.forget()
             step.more = True
             return step
-        except StoreError:
+        except (StoreError, OSError):
+            # A full disk may have room for less, and what gets through frees a segment.
+            self._limit = max(1, self._limit // 4)
+            self._store.checkpoint()
             self.forget()
             raise
         except (SQLAlchemyError, UnicodeError, OverflowError, ValueError, TypeError) as error:
@@ -347,7 +352,9 @@ class Ingest:
                 step.at_us.append(message.at_us)
         step.messages = len(works)
         step.frames = len(items)
-        self._limit = min(BATCH, self._limit * 2)
+        if self._limit < BATCH:
+            self._store.checkpoint()
+            self._limit = min(BATCH, self._limit * 2)
 
     def _isolate(self, error: Exception) -> None:
         """The store refuses a batch for what is in it: find the message, and let the rest pass.

@@ -280,6 +280,34 @@ def test_a_full_disk_is_tried_again(office: Office, monkeypatch: pytest.MonkeyPa
     assert office.audit(deep=True).captured == 1
 
 
+def test_after_trouble_batches_begin_small_and_grow(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk a small batch may fit where a large one does not."""
+    door = office.door()
+    for n in range(40):
+        door.mail(BODY + b"%d" % n)
+    commit = office.ingest._intake.commit
+
+    def fits(batch: Any) -> Any:
+        if len(batch.decided) > 10:
+            raise StoreUnavailable("database or disk is full")
+        return commit(batch)
+
+    monkeypatch.setattr(ingest_module, "BATCH", 40)
+    monkeypatch.setattr(office.ingest, "_limit", 40)
+    monkeypatch.setattr(office.ingest._intake, "commit", fits)
+    with pytest.raises(StoreUnavailable):
+        office.ingest.step()
+    assert office.ingest.step().messages == 10
+    with pytest.raises(StoreUnavailable):
+        office.ingest.step()
+    assert office.ingest.step().messages == 5
+    monkeypatch.undo()
+    office.take()
+    assert office.audit().captured == 40
+
+
 def test_a_database_that_was_moved_away_is_not_replaced_in_silence(office: Office) -> None:
     door = office.door()
     door.mail()
