@@ -96,10 +96,7 @@ class Commit(Envelope):
             self._start_content()
 
     def _data_answered(self, reply: Reply) -> None:
-        if self.transaction is None:
-            # The client has gone meanwhile; the hop waits for content that will not come.
-            self._drop(abort=True)
-        elif reply.code == 354:
+        if reply.code == 354:
             self._start_content()
         else:
             self._refuse_content(reply if reply.code >= 400 else HOP_LOST)

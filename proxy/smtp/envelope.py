@@ -118,9 +118,7 @@ class Envelope(Relay):
     def _pump(self) -> None:
         """Send MAIL and the recipients that wait, as many at once as the hop can take."""
         transaction, hop = self.transaction, self.hop
-        if transaction is None or hop is None:
-            self._to_send.clear()
-            return
+        assert transaction is not None and hop is not None
         pipelining = hop.has("PIPELINING")
         if self._asked and not pipelining:
             return
@@ -181,8 +179,7 @@ class Envelope(Relay):
 
     def _rcpt_answered(self, slot: Slot, reply: Reply) -> None:
         transaction = self.transaction
-        if transaction is None or slot.path is None or slot not in self._slots:
-            return
+        assert transaction is not None
         if transaction.queue_only:
             self._fill(transaction, slot, QUEUE, RECIPIENT_OK)
         elif transaction.refused is not None:
@@ -196,9 +193,7 @@ class Envelope(Relay):
     def _rcpt_without_hop(self, reply: Reply, permanent: bool, may_queue: bool = True) -> None:
         """No next hop for the recipients that wait: queue them, or say why not."""
         transaction = self.transaction
-        if transaction is None:
-            self._to_send.clear()
-            return
+        assert transaction is not None
         if transaction.refused is not None:
             # The hop had refused the sender before it went: that stands.
             reply, permanent, may_queue = transaction.refused, False, False

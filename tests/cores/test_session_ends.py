@@ -319,6 +319,36 @@ def test_a_transaction_that_is_given_up_was_the_last(last: str) -> None:
     world.settled()
 
 
+def test_no_new_transaction_of_what_was_said_at_once() -> None:
+    by_script().talk(r"""
+        C> MAIL FROM:<a@x.example>
+        C< 250 *
+        stop
+        C=> RSET\r\nMAIL FROM:<a@x.example>\r\n
+        C< 250 *
+        C< 421 4.3.2 *
+        C<end
+    """).settled()
+
+
+@pytest.mark.parametrize("after", range(1, len(STEPS)))
+def test_when_the_door_can_wait_no_longer(after: int) -> None:
+    """Clear words, or none while the end of a message is on its way."""
+    world = by_hand()
+    play(world, STEPS[:after])
+    world.unread = b""
+    world.gone = committing = after > END_OF_CONTENT
+    world.tell(world.core.cut)
+    if committing:
+        play(world, STEPS[after:])
+        assert [verdict["outcome"] for verdict in world.verdicts.values()] == ["accepted"]
+    else:
+        world.talk("C< 421 4.3.2 mx.example.com Service shutting down\nC<end")
+        if after == 2:
+            world.talk("H connects")
+    world.settled()
+
+
 def test_stop_while_a_login_is_under_way() -> None:
     world = by_hand(auth=True, auth_without_tls=True, auth_offered="PLAIN")
     world.talk("""
