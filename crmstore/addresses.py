@@ -9,7 +9,7 @@ missing brackets, source routes.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import idna
@@ -22,6 +22,7 @@ __all__ = ["MAX_ADDRESS", "MAX_ADDRESSES", "MAX_NAME", "domain_of", "key", "read
 MAX_ADDRESSES = 2_000
 MAX_ADDRESS = 320  # RFC 5321 section 4.5.3.1: 64 + 1 + 255
 MAX_NAME = 200
+SHORT = 160  # characters of a header that is worth remembering
 
 # A quoted string, an address in brackets, a parenthesis, a separator, or a run of the rest. The
 # last alternative takes what opens and never closes, a character at a time.
@@ -35,8 +36,12 @@ _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _BAD = re.compile(r'[\x00-\x20\x7f-\xa0<>(),;"\\\u2028\u2029\u3000\ud800-\udfff]')
 
 
-def read(text: str, limit: int = MAX_ADDRESSES) -> list[tuple[str, str]]:
+def read(text: str, limit: int = MAX_ADDRESSES) -> Sequence[tuple[str, str]]:
     """(name, address) of each address in a header's unfolded, undecoded text."""
+    return _read_again(text, limit) if len(text) <= SHORT else _read(text, limit)
+
+
+def _read(text: str, limit: int) -> Sequence[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     phrase: list[str] = []
     comment: list[str] = []
@@ -78,6 +83,10 @@ def read(text: str, limit: int = MAX_ADDRESSES) -> list[tuple[str, str]]:
                 return found
     finish()
     return found[:limit]
+
+
+# The same people write and are written to again and again.
+_read_again = lru_cache(maxsize=8192)(_read)
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:

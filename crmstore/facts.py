@@ -12,6 +12,7 @@ traversal".
 import binascii
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -266,7 +267,7 @@ def _without(text: str, begin: str, end: str) -> str:
 def _attachment(data: bytes, leaf: Leaf, position: int) -> Attachment | None:
     """A leaf as an attachment; None for the other rendering of the text."""
     disposition = ""
-    params: dict[str, str] = {}
+    params: Mapping[str, str] = {}
     raw = leaf.fields.get(b"content-disposition")
     if raw is not None:
         disposition, params = parameters(raw[0])

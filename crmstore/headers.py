@@ -8,6 +8,8 @@ and as they are really sent: raw 8 bit, encoded words in quotes, unquoted spaces
 """
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +22,7 @@ MAX_BLOCK = 100_000
 MAX_HEADERS = 1_000
 MAX_VALUE = 65_536
 MAX_PARAMETERS = 100
+SHORT = 120  # octets of a value that is worth remembering
 
 # A name, then its value with the folded lines. Names are printable ASCII without the colon.
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*+:((?:[^\n]*\n[ \t])*[^\n]*)(?:\n|\Z)")
@@ -108,8 +111,12 @@ _ESCAPE = re.compile(r'\\(["\\])')
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?$")
 
 
-def parameters(raw: bytes) -> tuple[str, dict[str, str]]:
+def parameters(raw: bytes) -> tuple[str, Mapping[str, str]]:
     """("text/plain", {"charset": "utf-8"}): both lower case but for the values."""
+    return _parameters_again(raw) if len(raw) <= SHORT else _parameters(raw)
+
+
+def _parameters(raw: bytes) -> tuple[str, Mapping[str, str]]:
     text = unfold(raw)
     main, semicolon, rest = text.partition(";")
     value = clean(main).strip().lower()[:200]
@@ -134,6 +141,10 @@ def parameters(raw: bytes) -> tuple[str, dict[str, str]]:
     for name, parts in sections.items():  # RFC 2231 wins over the fallback beside it
         result[name] = clean(_join(parts))
     return value, result
+
+
+# The same few types stand in nearly all mail.
+_parameters_again = lru_cache(maxsize=4096)(_parameters)
 
 
 def _words(content: str) -> str:

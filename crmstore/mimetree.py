@@ -11,6 +11,7 @@ beyond is reported as a flag. A part ends at a delimiter of any multipart around
 section 5.1.2), a missing end is no error. message/rfc822 is one leaf: what is inside is not ours.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from crmstore.headers import Block, parameters, split
@@ -27,7 +28,7 @@ class Leaf(NamedTuple):
     """A part that holds content: data[start:end], still in its transfer encoding."""
 
     type: str
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
     fields: dict[bytes, list[bytes]]
     start: int
     end: int
@@ -155,7 +156,7 @@ def _delimiter_inside(data: bytes, start: int, end: int, stack: _Stack) -> int:
     return -1
 
 
-def _type(fields: dict[bytes, list[bytes]], around: str) -> tuple[str, dict[str, str]]:
+def _type(fields: dict[bytes, list[bytes]], around: str) -> tuple[str, Mapping[str, str]]:
     raw = fields.get(b"content-type")
     if raw is None:
         # RFC 2046 section 5.1.5
@@ -166,7 +167,7 @@ def _type(fields: dict[bytes, list[bytes]], around: str) -> tuple[str, dict[str,
     return kind, params
 
 
-def _boundary(kind: str, params: dict[str, str]) -> bytes:
+def _boundary(kind: str, params: Mapping[str, str]) -> bytes:
     if not kind.startswith("multipart/"):
         return b""
     boundary = params.get("boundary", "").rstrip()
