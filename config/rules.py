@@ -150,6 +150,10 @@ def _auth(at: str, listener: "SmtpListener") -> Iterator[Problem]:
         yield Problem(f"{at}.auth", listener.auth, allowed)
     if relayed and listener.role == "lmtp":
         yield Problem(f"{at}.auth", listener.auth, '"none": an LMTP listener has no users')
+    hop = listener.next_hop
+    if relayed and hop.kind == "smtp" and listener.next_hop_tls == "may" and not _loopback(hop):
+        allowed = '"require" or "verify", so that no client\'s password crosses a network in clear'
+        yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, allowed)
     if listener.auth_plain_without_tls and listener.auth == "none":
         yield Problem(f"{at}.auth_plain_without_tls", True, 'false, or auth = "next_hop"')
     if listener.role == "submission" and listener.auth == "none" and not listener.trusted:

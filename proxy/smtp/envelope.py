@@ -108,12 +108,12 @@ class Envelope(Relay):
 
     def _needs_another_hop(self, transaction: Transaction, path: PathArgument) -> bool:
         """True if one connection and one final reply cannot serve this recipient as well."""
-        if not (transaction.passed or self._slots):
-            return False
         if self.policy.hop_kind == "mx":
-            return transaction.domain != path.mailbox.domain
-        # LMTP answers for each recipient at the end; an SMTP client can hear one answer only.
-        return self.policy.hop_kind == "lmtp" and self.policy.role != "lmtp"
+            other = transaction.domain != path.mailbox.domain
+        else:
+            # LMTP answers for each recipient at the end; an SMTP client can hear one answer only.
+            other = self.policy.hop_kind == "lmtp" and self.policy.role != "lmtp"
+        return other and bool(self._slots or transaction.passed)
 
     def _pump(self) -> None:
         """Send MAIL and the recipients that wait, as many at once as the hop can take."""

@@ -204,7 +204,7 @@ class Door(SMTP):
             return
         if peer.ip:
             self.core.client.ip, self.core.client.port = peer.ip, peer.port
-        self._admit(known=peer.ip != "")
+        self._guarded(self._admit, peer.ip != "")
         rest = early.rest()
         if self._key is not None and rest:
             if self._tls_leg is not None:

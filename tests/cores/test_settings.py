@@ -121,6 +121,8 @@ REFUSALS = [
     (swap(MX, ":10025", ":25"), "smtp[0].next_hop", 'our own listener "mx"'),
     (swap(SUB, "127.0.0.1:10587", "localhost:587"), "smtp[0].next_hop", "our own listener"),
     (NODE + MX + "[outbound]\nroute = 'smtp://[::1]:25'\n", "outbound.route", "our own listener"),
+    # a client's password on its way to the next hop
+    (swap(SUB, "127.0.0.1:10587", "192.0.2.1:587"), "smtp[0].next_hop_tls", "in clear"),
     # the way out
     (NODE + "[outbound]\nuser = 'u'\npassword_file = 'p'", "outbound.user", 'route = "mx"'),
     (

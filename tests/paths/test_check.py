@@ -73,11 +73,11 @@ class TestSettings:
                 "warn config.no_tls",
             ),
             (
-                submission("smtp://h.example").replace("127.0.0.1:587", "[::]:587"),
+                submission("smtps://h.example").replace("127.0.0.1:587", "[::]:587"),
                 "warn config.no_tls_no_auth",
             ),
             (
-                submission("smtp://h.example", "auth_plain_without_tls=true").replace(
+                submission("smtps://h.example", "auth_plain_without_tls=true").replace(
                     "127.0.0.1:587", "0.0.0.0:587"
                 ),
                 "warn config.clear_passwords",
@@ -88,7 +88,7 @@ class TestSettings:
         assert name in seen(settings_notes(read(text)))
 
     def test_nothing_to_say_of_a_sound_one(self, read: Read) -> None:
-        text = submission("smtp://h.example") + '[outbound]\nroute="smtp://h.example:26"\n'
+        text = submission("smtps://h.example") + '[outbound]\nroute="smtp://h.example:26"\n'
         assert seen(settings_notes(read(text))) == {"ok config.loaded"}
 
     def test_a_key_that_others_may_read(self, read: Read, tmp_path: Path) -> None:
