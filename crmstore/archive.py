@@ -1,6 +1,6 @@
 """The archive: raw messages as zstd blobs, named by the sha-256 of their content.
 
-What is stored lies at <folder>/ab/cd/<sha256>.zst. Blobs are written once and never changed.
+What is stored lies at <folder>/ab/<sha256>.zst. Blobs are written once and never changed.
 Promises: after `sync()` every blob put before it survives a power cut. A name that exists is
 believed only after its content was read and matches (a crash can leave an empty file behind).
 Names are told to nobody before sync(), so no reader meets half a blob.
@@ -92,7 +92,7 @@ def place(sha256: str) -> str:
     """Where a blob lies below its folder, or prefix."""
     if not _NAME.fullmatch(sha256):
         raise ValueError("a blob is named by 64 hex digits, in lower case")
-    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
+    return f"{sha256[:2]}/{sha256}.zst"
 
 
 class FileArchive:
@@ -206,7 +206,6 @@ class FileArchive:
         for path in self._created + self._found:
             _fsync(path)
             folders.add(os.path.dirname(path))
-            folders.add(os.path.dirname(os.path.dirname(path)))
         for folder in folders:
             _fsync(folder)
 

@@ -1,6 +1,6 @@
 """The archive in a bucket: the same blobs as in a folder, byte for byte, at the same names.
 
-What is stored lies at <prefix>/ab/cd/<sha256>.zst. put() hands a blob to a few threads, so that a
+What is stored lies at <prefix>/ab/<sha256>.zst. put() hands a blob to a few threads, so that a
 batch is not one round trip after another; sync() waits for them.
 Promises: sync() returns when the server has taken every blob that was put, or raises what it said
 about the first that it did not take. A blob that is there already is believed only after it was

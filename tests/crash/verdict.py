@@ -63,7 +63,7 @@ def assert_nothing_lost(
     assert box.query(seen) == [(0,)], "a message without a sighting"
 
     for sha in stored:
-        blob = box.data / "blobs" / sha[:2] / sha[2:4] / f"{sha}.zst"
+        blob = box.data / "blobs" / sha[:2] / f"{sha}.zst"
         assert hashlib.sha256(zstd.decompress(blob.read_bytes())).hexdigest() == sha
     return delivered
 

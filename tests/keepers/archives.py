@@ -58,7 +58,7 @@ class Kept:
         raise NotImplementedError
 
     def key(self, sha256: str) -> str:
-        return f"{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
+        return f"{sha256[:2]}/{sha256}.zst"
 
 
 class InFolder(Kept):

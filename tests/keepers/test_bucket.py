@@ -281,7 +281,7 @@ class TestOddServer:
         with OddBucket() as odd:
             archive = archive_at(at(odd.endpoint, key_file), tmp_path)
             name, body = next(iter(BODIES.items()))
-            odd.objects[f"x/{name[:2]}/{name[2:4]}/{name}.zst"] = archive.pack(body)
+            odd.objects[f"x/{name[:2]}/{name}.zst"] = archive.pack(body)
             odd.answers = [500]
             archive.put(name, body)
             archive.sync()
