@@ -3,7 +3,7 @@
 Batches as ingest makes them: each blob is packed and put, then sync(). Bodies are random octets, so
 that what is counted is what is stored. Folder and bucket take turns, round by round. The bucket is
 a SeaweedFS on the same machine and the same disk (tests/peers/s3.py), which takes its share of the
-cores and does not fsync; the folder's sync() is a syncfs. CPU is that of our process alone.
+cores and does not fsync; the folder's sync() is a syncfs. The CPU of server and client are apart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.measure import Rounds, machine, markdown
+from bench.measure import Rounds, cpu_seconds, machine, markdown
 from config.load import parse
 from crmstore.archive import Archive, open_archive
 from tests.peers.s3 import S3Server
@@ -52,20 +52,26 @@ class Result:
     place: str
     puts: list[float]  # blobs a second, to the end of sync()
     reads: list[float]  # one after another, verified
-    cpu_ms: list[float]  # for each blob put
+    cpu_ms: list[float]  # for each blob put, ours
+    server_ms: list[float]  # the same of the bucket's server
 
     def row(self, size: int) -> list[str]:
         puts, reads = Rounds(tuple(self.puts)), Rounds(tuple(self.reads))
         megabytes = Rounds(tuple(value * size / 1e6 for value in self.puts))
-        cpu = Rounds(tuple(self.cpu_ms))
-        return [self.case, self.place, puts.show(0), megabytes.show(1), cpu.show(2), reads.show(0)]
+        cpu, server = Rounds(tuple(self.cpu_ms)), Rounds(tuple(self.server_ms))
+        figures = [puts.show(0), megabytes.show(1), cpu.show(2), server.show(2), reads.show(0)]
+        return [self.case, self.place, *figures]
 
 
-HEAD = ["body", "archive", "put, blobs/s", "put, MB/s", "CPU, ms a blob", "read, blobs/s"]
+HEAD = [
+    "body", "archive", "put, blobs/s", "put, MB/s", "CPU, ms a blob", "of the server",
+    "read, blobs/s",
+]  # fmt: skip
 
 
-def one_round(archive: Archive, case: Case, result: Result) -> None:
+def one_round(archive: Archive, server: int, case: Case, result: Result) -> None:
     took = cpu = 0.0
+    served = cpu_seconds(server)
     names: list[str] = []
     for _ in range(case.batches):
         bodies = [os.urandom(case.size) for _ in range(case.batch)]
@@ -80,6 +86,7 @@ def one_round(archive: Archive, case: Case, result: Result) -> None:
     count = case.batch * case.batches
     result.puts.append(count / took)
     result.cpu_ms.append(cpu * 1000 / count)
+    result.server_ms.append((cpu_seconds(server) - served) * 1000 / count)
     some = names[: case.batch]
     begun = time.perf_counter()
     for name in some:
@@ -91,16 +98,17 @@ def one_round(archive: Archive, case: Case, result: Result) -> None:
 def run(folder: Path, cases: list[Case], rounds: int) -> list[tuple[Case, list[Result]]]:
     done = []
     with S3Server() as server:
+        assert server.process is not None
         (folder / "data").mkdir()
         places: dict[str, Callable[[], Archive]] = {
             "folder": lambda: open_archive(parse(NODE, base=folder)),
             "bucket": lambda: open_archive(parse(NODE + server.place().toml(), base=folder)),
         }
         for case in cases:
-            results = [Result(case.name, place, [], [], []) for place in places]
+            results = [Result(case.name, place, [], [], [], []) for place in places]
             for _ in range(rounds):
                 for result in results:
-                    one_round(places[result.place](), case, result)
+                    one_round(places[result.place](), server.process.pid, case, result)
             done.append((case, results))
     return done
 
