@@ -17,6 +17,9 @@ import pytest
 from tests.faultsink import HANG, FaultSink
 from tests.paths.doors import Client, DoorProcess, until
 
+# A dozen processes, and waits that are the matter of the test.
+pytestmark = pytest.mark.slow
+
 CANARY = "c4n4ry-p4ssw0rd"
 
 
@@ -146,7 +149,6 @@ def test_three_hundred_connections(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.slow
 def test_under_stress_the_door_is_short_with_everybody(tmp_path: Path) -> None:
     """300 → 10 s, 20 errors → 1 (here 300 → 1 s)."""
     with (
@@ -201,7 +203,6 @@ def test_descriptors_run_out_and_the_door_lives(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- drips
 
 
-@pytest.mark.slow
 def test_slow_clients_are_sent_away(tmp_path: Path) -> None:
     """Row: slowloris, rows 11: silence in a command, in the content; one octet now and then."""
     limits = 'command_timeout = "1s"\ndata_timeout = "2s"\nsession = "1m"'
@@ -237,7 +238,6 @@ def test_a_client_that_says_more_than_its_turn_is_not_read(tmp_path: Path) -> No
         client.reset()
 
 
-@pytest.mark.slow
 def test_a_client_that_does_not_read_holds_nothing(tmp_path: Path) -> None:
     """Its replies are not kept without end, and it is cut off."""
     limits = 'command_timeout = "2s"'
@@ -299,7 +299,6 @@ def test_nobody_writes_our_log(tmp_path: Path) -> None:
         assert len(door.logged("protocol.violation")) == 1
 
 
-@pytest.mark.slow
 def test_metrics_have_closed_sets(tmp_path: Path) -> None:
     """Row: metric cardinality. Many EHLO names, domains and verbs make no new series."""
     with FaultSink() as sink, DoorProcess(tmp_path, sink, limits="errors = 10000") as door:

@@ -15,6 +15,9 @@ import pytest
 from tests.faultsink import CLOSE, HANG, OK, RESET, At, FaultSink, Say
 from tests.paths.doors import Client, DoorProcess, until
 
+# A dozen processes, and waits that are the matter of the test.
+pytestmark = pytest.mark.slow
+
 BODY = b"Subject: x\r\n\r\nhello\r\n"
 LARGE = BODY + b"0123456789abcde\r\n" * 50_000
 
@@ -172,7 +175,6 @@ def test_a_stopping_door_ends_what_runs_and_sends_the_idle_away(tmp_path: Path) 
         assert [v["outcome"] for v in door.verdicts().values()] == ["accepted", "accepted"]
 
 
-@pytest.mark.slow
 def test_a_stopping_door_waits_for_nobody_for_ever(tmp_path: Path) -> None:
     with FaultSink() as sink, DoorProcess(tmp_path, sink) as door:
         client = at_content(door)
