@@ -398,6 +398,25 @@ def test_two_ingests_of_one_journal_do_not_double(office: Office) -> None:
     assert office.query("SELECT count(*) FROM captures") == [(1,)]
 
 
+def test_a_user_who_comes_in_the_middle_of_a_batch_owns_their_mail(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch was judged by who was a user then: it is judged again."""
+    office.door("mx-0", "inbound").mail(sender="bob@x.example", to=["alice@ours.example"])
+    judged: list[Any] = []
+
+    def judge_and_enrol(*given: Any) -> Any:
+        if not judged:
+            office.user("alice", "alice@ours.example")
+        judged.append(given)
+        return judge(*given)
+
+    monkeypatch.setattr(ingest_module, "judge", judge_and_enrol)
+    office.take()
+    assert len(judged) == 2
+    assert [row["owner"] for row in office.rows()] == ["alice"]
+
+
 def test_damage_in_the_middle_is_passed_and_told(office: Office) -> None:
     door = office.door()
     door.mail(BODY + b"1")
