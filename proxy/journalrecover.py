@@ -233,7 +233,10 @@ class _Run:
         return {id_: header for id_, header in messages.items() if id_ not in decided}
 
     def _scan_sealed(self, number: int) -> _Scan:
-        return self._scan(number, read_frames(segment_path(self.folder, number), sealed=True))
+        try:
+            return self._scan(number, read_frames(segment_path(self.folder, number), sealed=True))
+        except FileNotFoundError:
+            return _Scan({}, set(), set())  # the worker deleted it just now: all in it is ingested
 
     def _remove_orphans(self, unread: list[int], named: set[str]) -> None:
         """Delete big files that no frame names. Reads older segments only while one is missing."""
@@ -247,7 +250,7 @@ class _Run:
             return  # the frame that names a file may be in what cannot be read
         self.result.orphans = sorted(present - named)
         for name in self.result.orphans:
-            (self.folder / name).unlink()
+            (self.folder / name).unlink(missing_ok=True)  # so may the worker
         if self.result.orphans:
             sync_folder(self.folder)
 

@@ -242,10 +242,12 @@ listen = "127.0.0.1:{free_port()}"
         return report
 
     def log_tail(self, lines: int = 40) -> str:
-        """The log's end, without the mail that went well."""
+        """The log's errors and its end, without the mail that went well."""
         every = self.log.read_text(errors="replace").splitlines()
-        dull = re.compile(r'"event": "(accepted|queued|delivered|ingested)"')
-        return "\n".join([line for line in every if not dull.search(line)][-lines:])
+        dull = re.compile(r'"event": "(accepted|queued|delivered|ingested|listening)"')
+        telling = [line for line in every if not dull.search(line)]
+        errors = [line for line in telling[:-lines] if not line.startswith("{") or "error" in line]
+        return "\n".join([*errors[-lines:], "...", *telling[-lines:]])
 
 
 def session_of(pid: int) -> int:

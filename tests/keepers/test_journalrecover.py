@@ -203,6 +203,32 @@ def test_orphaned_big_files_go_and_named_ones_stay(tmp_path: Path) -> None:
     assert not list(folder.glob("*.tmp"))
 
 
+def test_the_worker_deletes_under_recoverys_eyes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works without the folder's lock: a segment, and a big file, may go at any time."""
+
+    async def work(writer: Any) -> None:
+        for number in range(20):
+            named = writer.spool(ID[number])
+            assert await answer(named.finish) is None
+            assert await answer(writer.append, message(number, file=named.name), [b""]) is None
+            if number < 19:
+                await answer(writer.append_verdict, verdict(number))
+
+    def deletes(path: Path, **options: Any) -> Any:
+        if options.get("sealed"):
+            path.unlink(missing_ok=True)
+            (tmp_path / "mx-0" / f"big-{ID[0]}").unlink(missing_ok=True)
+        return read_frames(path, **options)
+
+    crashed(tmp_path, work, segment_bytes=3000)
+    monkeypatch.setattr("proxy.journalrecover.read_frames", deletes)
+    found = recovered(tmp_path / "mx-0")
+    assert found.verdicts == [ID[19]]
+    assert (tmp_path / "mx-0" / f"big-{ID[19]}").exists()
+
+
 def test_no_big_file_goes_while_there_is_damage(tmp_path: Path) -> None:
     async def work(writer: Any) -> None:
         for number in range(3):
