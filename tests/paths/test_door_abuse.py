@@ -18,7 +18,7 @@ from tests.faultsink import HANG, FaultSink
 from tests.paths.doors import Client, DoorProcess, until
 
 # A dozen processes, and waits that are the matter of the test.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 CANARY = "c4n4ry-p4ssw0rd"
 

@@ -16,7 +16,7 @@ from tests.faultsink import CLOSE, HANG, OK, RESET, At, FaultSink, Say
 from tests.paths.doors import Client, DoorProcess, until
 
 # A dozen processes, and waits that are the matter of the test.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
 LARGE = BODY + b"0123456789abcde\r\n" * 50_000
