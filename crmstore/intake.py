@@ -85,7 +85,8 @@ class Pending:
 
 @dataclass(slots=True)
 class Decided:
-    """A message with its verdict. `failed`: why it could not be captured; "" if it could."""
+    """A message with its verdict. `failed`: why it could not be captured; "" if it could.
+    `body_lost`: that is because there is no body, so it cannot be delivered either."""
 
     message: Pending
     verdict: Mapping[str, Any]
@@ -93,6 +94,7 @@ class Decided:
     judgement: Judgement | None = None  # None: refused or failed
     facts: Facts | None = None
     failed: str = ""
+    body_lost: bool = False
 
 
 @dataclass(slots=True)
@@ -385,7 +387,7 @@ class _Writing:
 
     def _queue(self, item: Decided) -> None:
         """The queue row of a message: its recipients whose outcome is "queued"."""
-        if item.failed:
+        if item.body_lost:
             return
         header = item.message.header
         params = {
@@ -400,7 +402,7 @@ class _Writing:
         )
         if not queued:
             return
-        excluded = item.judgement is None or bool(item.judgement.excluded)
+        excluded = item.judgement is not None and bool(item.judgement.excluded)
         created = item.message.at_us
         table = schema.queue_messages
         queue_id = self.connection.execute(

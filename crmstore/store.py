@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, create_engine, event, select, update
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from crmstore import schema
@@ -180,7 +180,7 @@ class Store:
                 driver = connection.connection.driver_connection
                 if driver is not None:  # outside of a transaction, which SQLAlchemy would begin
                     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except (OperationalError, sqlite3.Error):
+        except (SQLAlchemyError, sqlite3.Error, StoreError):
             pass
 
     def close(self) -> None:

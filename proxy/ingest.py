@@ -72,6 +72,7 @@ class _Work:
     def fail(self, why: str) -> None:
         """It cannot be captured: there is no body that is the one we acknowledged."""
         self.keep = False
+        self.item.body_lost = True
         self.item.failed, self.item.judgement = why, None
 
 
@@ -281,9 +282,12 @@ class Ingest:
         flags = message.header.get("flags")
         if isinstance(flags, list):
             item.facts.flags += [str(flag)[:32] for flag in flags[:20]]
-        item.judgement = judge(message.header, item.verdict, facts, people, self._rules)
-        if item.judgement.excluded and not _is_queued(item.verdict):
-            work.keep = False
+        try:
+            item.judgement = judge(message.header, item.verdict, facts, people, self._rules)
+            if item.judgement.excluded and not _is_queued(item.verdict):
+                work.keep = False
+        except Exception as error:  # a fault of ours in one message must not stop the others
+            item.failed, item.judgement = f"fault: {type(error).__name__}", None
 
     # Archive
 

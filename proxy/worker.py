@@ -9,6 +9,7 @@ Cites: architecture.md "Processes"; JOURNAL.md, steps 9 to 13.
 
 import asyncio
 import gc
+import itertools
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from config.settings import Settings
 from crmstore.archive import Archive, open_archive
-from crmstore.queue import Queue
+from crmstore.queue import FINAL, Queue
 from crmstore.store import Store, StoreError, open_store
 from proxy import maillog, metrics
 from proxy.heartbeat import Heartbeat
@@ -29,6 +30,7 @@ __all__ = ["IngestThread", "run_worker"]
 PACE = 0.2  # seconds a batch may gather while there is little to do
 MAX_PAUSE = 15.0
 FIGURES = 5.0
+HISTORY = 12  # of these rounds
 UPKEEP = 60.0
 
 
@@ -63,14 +65,20 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
 
 
 async def _figures(queue: Queue, stop: asyncio.Event) -> None:
-    """The queue's numbers for the metrics."""
-    while not stop.is_set():
+    """The queue's numbers for the metrics: what waits often, the history of what ended seldom."""
+    ended: dict[str, tuple[int, float]] = {}
+    for count in itertools.count():
+        whole = count % HISTORY == 0
         try:
-            metrics.queue(await asyncio.to_thread(queue.figures, time.time()))
+            found = await asyncio.to_thread(queue.figures, time.time(), history=whole)
+            if whole:
+                ended = {state: found[state] for state in FINAL if state in found}
+            metrics.queue({**ended, **found})
         except StoreError:
             pass  # ingest tells of it; the old numbers stand
         try:
             await asyncio.wait_for(stop.wait(), FIGURES)
+            return
         except TimeoutError:
             continue
 

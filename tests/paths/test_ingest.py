@@ -248,6 +248,24 @@ def test_what_the_store_refuses_is_failed_and_stops_nothing(
     assert office.archive.exists(hashlib.sha256(BODY + b"poison").hexdigest())
 
 
+def test_a_fault_of_ours_in_one_message_stops_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = office.door()
+    bad = door.mail(BODY + b"bad", outcome="queued", plan="queue")
+    door.mail()
+
+    def faulty(header: Any, *rest: Any) -> Any:
+        return 1 / 0 if header["id"] == bad else judge(header, *rest)
+
+    monkeypatch.setattr(ingest_module, "judge", faulty)
+    (step,) = office.take()
+    assert step.failed == [(bad, "fault: ZeroDivisionError")]
+    assert (office.audit().captured, office.audit().failed) == (1, 1)
+    (queued,) = office.queue.claim(1, 4e9, 60, "test")  # we promised to deliver it
+    assert office.archive.read(queued.sha256) == BODY + b"bad"
+
+
 # Trouble
 
 
