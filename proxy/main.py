@@ -169,7 +169,7 @@ def run_door(settings: Settings, listener: str, slot: int) -> None:
 def run_one_worker(settings: Settings) -> None:
     """The worker process, until SIGTERM."""
     _enter(settings, WORKER)
-    os.nice(10)  # doors go first
+    os.nice(19)  # doors go first
     from proxy.heartbeat import Heartbeat
     from proxy.worker import run_worker
 
