@@ -2,8 +2,8 @@
 
 A door whose loop hangs still holds its share of the port, so its part of the connections would
 wait for ever; it must be killed, and started again. Time is the monotonic clock of the one who
-looks (a set clock or a suspended machine makes nobody hang), and a role must have beaten once
-before it can be missed.
+looks, as far as it did look: neither a set clock nor a machine that was paused (the clock of a
+virtual one runs on) makes anybody hang. A role must have beaten once before it can be missed.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,17 @@ class Hung:
     """Remembers when each role's beat was last seen to change."""
 
     limit: float = LIMIT
+    _looked: float | None = None
     _seen: dict[str, tuple[int, float, float]] = field(default_factory=dict)
 
     def look(self, pids: Mapping[str, int], beats: Mapping[str, Beat], now: float) -> list[str]:
         """The roles to end. `pids` are the running processes, `now` is monotonic."""
+        away = now - self._looked if self._looked is not None else 0.0
+        self._looked = now
+        if away > self.limit / 3:  # we were not looking, so we cannot say that nobody did a thing
+            self._seen = {
+                role: (pid, at, seen + away) for role, (pid, at, seen) in self._seen.items()
+            }
         found = []
         for role, pid in pids.items():
             beat = beats.get(role)
