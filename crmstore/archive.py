@@ -5,6 +5,8 @@ Promises: after `sync()` every blob put before it survives a power cut. A name t
 believed only after its content was read and matches (a crash can leave an empty file behind).
 Names are told to nobody before sync(), so no reader meets half a blob.
 Limits: a folder on a local disk. `Archive` is the interface, crmstore/bucket.py the other place.
+sync() is one syncfs for all blobs of a batch: it waits for whatever else is dirty on that file
+system, so copying gigabytes beside it delays ingest (never the doors, who sync their own files).
 Cites: architecture.md "Archive"; syncfs(2); rename(2).
 """
 
