@@ -9,7 +9,7 @@ Cites: features.md A12, A15, A20; contract.md `mailweir user`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from crmstore import addresses, schema
 from crmstore.bulk import insert_rows
@@ -214,9 +214,3 @@ def _load(connection: Connection, ids: Sequence[int], warnings: tuple[str, ...] 
         )
         for row in rows
     ]
-
-
-def count(store: Store) -> int:
-    """How many there are."""
-    with store.reading() as connection:
-        return int(connection.execute(select(func.count()).select_from(schema.users)).scalar_one())

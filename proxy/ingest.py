@@ -17,7 +17,6 @@ Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 """
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,10 +111,6 @@ class Ingest:
     def tails(self) -> Mapping[str, Tail]:
         """The doors we follow."""
         return self._tails or {}
-
-    def waiting(self, door: str) -> int:
-        """How many messages of a door wait for their verdict."""
-        return sum(message.door == door for message in self._pending.values())
 
     # The step
 
@@ -388,11 +383,3 @@ def _is_queued(verdict: Mapping[str, Any]) -> bool:
     return any(
         isinstance(r, dict) and r.get("outcome") == "queued" for r in verdict.get("recipients", ())
     )
-
-
-def lag(step: Step, now: float | None = None) -> float:
-    """Age of the oldest record that is not in the store yet, as far as a step tells: 0 if it
-    came to the end of the journals."""
-    if not step.more or not step.at_us:
-        return 0.0
-    return max(0.0, (time.time() if now is None else now) - max(step.at_us) / 1e6)
