@@ -288,7 +288,10 @@ def open_header(
 
 
 def undecided_verdict(message: dict[str, Any], now: str) -> dict[str, Any]:
-    """Queue mode was decided before DATA, so those recipients are ours; of others nobody knows."""
+    """Queue mode was decided before DATA, so those recipients are ours; of others nobody knows.
+
+    What was read from a mailbox is there, whoever crashed; of an APPEND nobody knows.
+    """
     recipients = [
         {
             "address": r.get("address", ""),
@@ -299,10 +302,12 @@ def undecided_verdict(message: dict[str, Any], now: str) -> dict[str, Any]:
         if isinstance(r, dict)
     ]
     queued = bool(recipients) and all(r["outcome"] == "queued" for r in recipients)
+    mailbox = message.get("imap")
+    read = isinstance(mailbox, dict) and mailbox.get("source") in ("imap_fetch", "companion")
     return {
         "id": message.get("id", ""),
         "time": now,
-        "outcome": "queued" if queued else "unknown",
+        "outcome": "queued" if queued else "accepted" if read else "unknown",
         "reply": "",
         "recipients": recipients,
         "recovered": True,

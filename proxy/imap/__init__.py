@@ -1,0 +1,1 @@
+"""The IMAP proxy: cores (fragments, grammar, capabilities, login, observer), then the edges."""

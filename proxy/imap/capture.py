@@ -1,0 +1,325 @@
+"""Captures of an IMAP door: a body that passes by becomes a message frame and a verdict frame.
+
+    capture = captures.begin(Meta("imap_fetch", user="alice@example.com", mailbox="INBOX", ...))
+    if capture is not None:            # None: skipped, and counted with the reason
+        capture.write(chunk)           # as the octets pass; never blocks, never asks to wait
+        capture.finish("accepted")     # or capture.discard()
+
+Promises: nothing here delays or fails what passes to the client. A capture that cannot be kept
+(journal full or broken, disk behind, memory used up) is dropped and counted by `skipped`; whoever
+looks for what is missing (the companion, the next FETCH) takes it again. `Known` learns a message
+only when its frame is durable.
+
+A body stays a list of chunks up to the journal's `spool_above`, above it a file of its own. The
+bodies in memory of one process are bounded by HELD in all, and what waits for the disk by BEHIND.
+The frame is written at `finish`: what is unfinished at a crash leaves nothing behind, or a big file
+without a frame, which recovery deletes. A keeper; lives in the loop of its door. JOURNAL.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import SystemRandom
+from typing import Any, Final, Literal
+
+from proxy import maillog
+from proxy.captureid import CaptureIds
+from proxy.imap.known import Known
+from proxy.journal import BigBody, JournalBroken, JournalFull, JournalWriter
+from proxy.journalrecover import timestamp
+
+Source = Literal["imap_fetch", "imap_append", "companion"]
+Outcome = Literal["accepted", "refused", "unknown"]
+
+#: Octets of bodies in memory, over all sessions of a process; above it bodies go to files at once.
+HELD: Final = 32 << 20
+#: Octets of one body that may wait for a disk that is slow; above it the capture is given up.
+BEHIND: Final = 8 << 20
+#: Captures that wait for their journal frame, over all sessions.
+WAITING: Final = 2_000
+#: Open big files of a process.
+BIG_FILES: Final = 200
+
+
+@dataclass(slots=True)
+class Meta:
+    """What is known of a message besides its octets; may be filled in until `finish`.
+
+    `mailbox` is UTF-8 text, `special` one of sent, inbox, junk, trash, drafts or "".
+    """
+
+    source: Source
+    user: str
+    mailbox: str
+    special: str = ""
+    uidvalidity: int | None = None
+    uid: int | None = None
+    internaldate: str | None = None
+    keywords: tuple[str, ...] = ()
+    client_ip: str = ""
+    client_port: int = 0
+    client_tls: str | None = None
+
+
+@dataclass(slots=True)
+class CaptureStats:
+    """Since the start of the process."""
+
+    taken: int = 0
+    octets: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class Captures:
+    """The captures of one door process."""
+
+    def __init__(
+        self,
+        journal: JournalWriter,
+        known: Known,
+        *,
+        door: str,
+        listener: str,
+        on_broken: Callable[[], None],
+        on_skip: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        """`on_skip` hears the reason of every capture that is given up, for the metrics;
+
+        `on_broken` that the journal is broken: the process must end (JOURNAL.md, EIO).
+        """
+        self.journal = journal
+        self.known = known
+        self.door = door
+        self.listener = listener
+        self.stats = CaptureStats()
+        self.held = 0
+        self.big_files = 0
+        self.waiting = 0
+        self._on_broken = on_broken
+        self._on_skip = on_skip
+        self._ids = CaptureIds()
+        self._random = SystemRandom()
+
+    def begin(self, meta: Meta) -> Capture | None:
+        """Room for one more message? None if it must be skipped."""
+        if self.journal.broken is not None:
+            self.skip("journal_broken")
+        elif self.journal.full:
+            self.skip("journal_full")
+        elif self.waiting >= WAITING:
+            self.skip("disk_behind")
+        else:
+            return Capture(self, meta)
+        return None
+
+    def skip(self, reason: str) -> None:
+        """A message passes without being captured; `reason` is from a closed set."""
+        self.stats.skipped[reason] = self.stats.skipped.get(reason, 0) + 1
+        self._on_skip(reason)
+
+    def new_id(self) -> str:
+        return self._ids.next(time.time_ns() // 1_000_000, self._random.getrandbits(80))
+
+    def trouble(self, error: Exception) -> None:
+        """A capture did not become durable."""
+        self.skip("journal_full" if isinstance(error, JournalFull) else "journal_broken")
+        maillog.journal_trouble(self.door, f"capture not kept: {error}", error)
+        if isinstance(error, JournalBroken):
+            self._on_broken()
+
+
+class Capture:
+    """One message on its way; made by `Captures.begin`."""
+
+    __slots__ = (
+        "_big", "_chunks", "_finished", "_over", "_owner", "_sha", "id", "lost", "meta", "paused",
+        "size",
+    )  # fmt: skip
+
+    def __init__(self, owner: Captures, meta: Meta) -> None:
+        self._owner = owner
+        self._sha = hashlib.sha256()
+        self._chunks: list[bytes] = []
+        self._big: BigBody | None = None
+        self._over = 0
+        self._finished = False
+        self.id = owner.new_id()
+        self.meta = meta
+        self.size = 0
+        self.paused = False
+        """The disk is behind: whoever reads ahead by itself (the companion) waits for less."""
+        self.lost = False
+        """Given up; what follows is thrown away."""
+
+    def write(self, chunk: bytes) -> None:
+        """More octets of the body."""
+        if self.lost or not chunk:
+            return
+        owner = self._owner
+        self.size += len(chunk)
+        self._sha.update(chunk)
+        if self._big is None:
+            self._chunks.append(chunk)
+            owner.held += len(chunk)
+            if self.size > owner.journal.spool_above or owner.held > HELD:
+                self._spool()
+        elif not self._big.write(chunk):
+            if self._big.error is not None:
+                self._give_up(self._big.error)
+        else:
+            self.paused = True
+            self._over += len(chunk)
+            if self._over > BEHIND:
+                owner.skip("disk_behind")
+                self.discard()
+
+    def _spool(self) -> None:
+        owner = self._owner
+        if owner.big_files >= BIG_FILES:
+            owner.skip("disk_behind")
+            self.discard()
+            return
+        owner.big_files += 1
+        self._big = owner.journal.spool(self.id)
+        self._big.on_resume = self._resumed
+        chunks = self._drop_chunks()
+        for chunk in chunks:
+            self._big.write(chunk)
+
+    def _resumed(self) -> None:
+        self.paused = False
+        self._over = 0
+
+    def _drop_chunks(self) -> list[bytes]:
+        chunks, self._chunks = self._chunks, []
+        self._owner.held -= sum(map(len, chunks))
+        return chunks
+
+    def _give_up(self, error: Exception) -> None:
+        self._owner.trouble(error)
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget the message. Harmless twice; without effect after `finish`."""
+        if self._finished:
+            return
+        self.lost = True
+        self._drop_chunks()
+        if self._big is not None:
+            big, self._big = self._big, None
+            self._owner.big_files -= 1
+            big.discard()
+
+    def finish(
+        self,
+        outcome: Outcome,
+        reply: str = "",
+        *,
+        learned: dict[str, int] | None = None,
+        done: Callable[[bool], None] | None = None,
+    ) -> None:
+        """All octets were written: journal the message, then its verdict.
+
+        `reply` is the server's word on an APPEND, `learned` what its APPENDUID says
+        ({"uidvalidity", "uid"}). `done` hears whether the capture is durable.
+        """
+        if self.lost:
+            if done is not None:
+                done(False)
+            return
+        owner = self._owner
+        owner.waiting += 1
+        self._finished = True
+        header = self._header()
+        verdict: dict[str, Any] = {
+            "id": self.id, "outcome": outcome, "reply": reply[:400], "recipients": [],
+            "imap": dict(learned or {}),
+        }  # fmt: skip
+        durable = partial(self._durable, verdict, done)
+        if self._big is None:
+            owner.journal.append(header, self._chunks, durable)
+        else:
+            header["file"] = self._big.name
+            self._big.finish(partial(self._spooled, header, durable))
+
+    def _spooled(
+        self,
+        header: dict[str, Any],
+        durable: Callable[[Exception | None], None],
+        error: Exception | None,
+    ) -> None:
+        if error is not None:
+            durable(error)
+        else:
+            # From here on a frame may name the file: only JournalFull says that none does.
+            self._owner.journal.append(header, (), durable)
+
+    def _durable(
+        self,
+        verdict: dict[str, Any],
+        done: Callable[[bool], None] | None,
+        error: Exception | None,
+    ) -> None:
+        owner, meta = self._owner, self.meta
+        owner.waiting -= 1
+        self._drop_chunks()
+        big, self._big = self._big, None
+        if big is not None:
+            owner.big_files -= 1
+        if error is None:
+            owner.journal.append_verdict(verdict)
+            owner.stats.taken += 1
+            owner.stats.octets += self.size
+            learned = verdict["imap"]
+            if verdict["outcome"] != "refused":
+                owner.known.add(
+                    meta.user, meta.mailbox,
+                    learned.get("uidvalidity", meta.uidvalidity), learned.get("uid", meta.uid),
+                )  # fmt: skip
+        else:
+            if big is not None and isinstance(error, JournalFull):
+                big.discard()
+            owner.trouble(error)
+        self.lost = True
+        if done is not None:
+            done(error is None)
+
+    def _header(self) -> dict[str, Any]:
+        meta, owner = self.meta, self._owner
+        return {
+            "id": self.id,
+            "time": timestamp(),
+            "door": owner.door,
+            "listener": owner.listener,
+            "role": "imap",
+            "client": {
+                "ip": meta.client_ip,
+                "port": meta.client_port,
+                "helo": "",
+                "tls": meta.client_tls,
+                "auth": meta.user,
+                "trusted": False,
+            },
+            "sender": "",
+            "sender_params": [],
+            "recipients": [],
+            "trace": "",
+            "size": self.size,
+            "sha256": self._sha.hexdigest(),
+            "flags": [],
+            "file": None,
+            "imap": {
+                "source": meta.source,
+                "user": meta.user,
+                "mailbox": meta.mailbox,
+                "special": meta.special,
+                "uidvalidity": meta.uidvalidity,
+                "uid": meta.uid,
+                "internaldate": meta.internaldate,
+                "keywords": list(meta.keywords),
+            },
+        }
