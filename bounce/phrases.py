@@ -3,11 +3,11 @@
 Promises: never raises; linear in the text, which is cut at `MAX_TEXT`; no regular expression that
 could backtrack. The tables in bounce/words are data: a rule name and its phrases.
 
-Phrases are separated by ";". A phrase begins at the beginning of a word and may end inside one ("block" finds "blocked"); a
-final "|" asks for the end of a word. " .. " stands for up to `GAP` characters of anything.
-Case, accents, punctuation, apostrophes and the kinds of white space make no difference, so a
-table says "doesnt exist" and "over quota". In scripts that write no spaces, spaces and word ends
-do not count at all.
+Phrases are separated by ";". A phrase begins at the beginning of a word and may end inside one
+("block" finds "blocked"); a final "|" asks for the end of a word. " .. " stands for up to `GAP`
+characters of anything. Case, accents, punctuation, apostrophes and the kinds of white space make
+no difference, so a table says "doesnt exist" and "over quota". In scripts that write no spaces,
+spaces and word ends do not count at all.
 """
 
 import re
