@@ -187,6 +187,7 @@ class Capture(Table):
     internal: StrictBool = False
     never: tuple[Pattern, ...] = ()
     address_change: Literal["keep", "hide"] = "keep"
+    enroll: StrictBool = True
 
     def matches_never(self, address: str) -> AddressPattern | None:
         """The pattern that keeps this address out of the CRM: the evidence, not only the answer."""

@@ -18,10 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import linker, schema
+from crmstore import linker, mailboxes, schema
 from crmstore.bulk import insert_rows
 from crmstore.charsets import clean, storable
 from crmstore.facts import Facts
+from crmstore.mailboxes import Mailbox
 from crmstore.store import Store, counter, micros, next_ids
 from crmstore.whose import Judgement, People, UserRef
 
@@ -37,8 +38,9 @@ _ATTACHMENTS = ("message_id", "position", "name", "type", "bytes", "inline")
 _PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
 _SIGHTINGS = (
     "message_id", "capture_id", "owner", "user_id", "direction", "source", "status", "seen_us",
-    "when_us",
+    "when_us", "mailbox", "special", "uidvalidity", "uid",
 )  # fmt: skip
+_NOWHERE = (None, None, None, None)
 _CAPTURES = (
     "capture_id", "door", "journal", "seq", "verdict_seq", "role", "at_us", "disposition",
     "reason", "outcome", "sha256", "bytes", "message_id", "segment", "offset",
@@ -116,6 +118,7 @@ class Taken:
     new_messages: int = 0
     links: int = 0
     queued: int = 0
+    mailboxes: list[Mailbox] = field(default_factory=list)  # those of which more is known now
 
     def count(self, role: str, disposition: str) -> None:
         key = (role, disposition)
@@ -232,6 +235,10 @@ class _Writing:
         self._insert(schema.sightings, _SIGHTINGS, self.sightings, ignore=True)
         self.taken.links = self._insert(schema.links, linker.LINK_COLUMNS, self.links, ignore=True)
         self._captures(decided, ids)
+        self.taken.mailboxes = mailboxes.learn(
+            self.connection,
+            [d.judgement.place for d in decided if d.judgement and d.judgement.place],
+        )
         for item in decided:
             self._queue(item)
         self._positions()
@@ -329,9 +336,24 @@ class _Writing:
             if keyed.records:
                 self.links += linker.link_rows(keyed, id_, when, capture_id, judgement.outsiders)
             direction, source = judgement.direction, judgement.source
+            place = judgement.place
+            where = (
+                (place.mailbox, place.special, place.uidvalidity, place.uid) if place else _NOWHERE
+            )
             for name, user, status in judgement.owners:
                 self.sightings.append(
-                    (id_, capture_id, name, user, direction, source, status, message.at_us, when)
+                    (
+                        id_,
+                        capture_id,
+                        name,
+                        user,
+                        direction,
+                        source,
+                        status,
+                        message.at_us,
+                        when,
+                        *where,
+                    )
                 )
 
     # Captures and positions

@@ -93,6 +93,13 @@ def _sighting(connection: Connection, sighting: Row[Any], viewer: str | None) ->
         "status": sighting.status,
         "seen": moment(sighting.seen_us),
     }
+    if sighting.mailbox is not None:
+        shown["mailbox"] = {
+            "name": sighting.mailbox,
+            "special": sighting.special or None,
+            "uidvalidity": sighting.uidvalidity,
+            "uid": sighting.uid,
+        }
     if capture is None:  # not by a door
         return shown
     shown["door"] = capture.door

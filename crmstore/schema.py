@@ -67,6 +67,7 @@ users = Table(
     Column("name", Text, nullable=False),
     Column("enabled", Integer, nullable=False),
     Column("created_us", Big, nullable=False),
+    Column("enrolled_us", Big),  # made by a first login, then; NULL: by an administrator
     CheckConstraint("enabled IN (0, 1)", name="enabled"),
 )
 
@@ -196,6 +197,11 @@ sightings = Table(
     Column("status", String(16), nullable=False),
     Column("seen_us", Big, nullable=False),
     Column("when_us", Big, nullable=False),
+    # where in a mailbox, of what came by IMAP
+    Column("mailbox", Text),
+    Column("special", String(16)),
+    Column("uidvalidity", Big),
+    Column("uid", Big),
     UniqueConstraint("capture_id", "owner"),
     CheckConstraint("direction IN ('sent', 'received')", name="direction"),
     CheckConstraint(
@@ -283,6 +289,27 @@ journal_positions = Table(
     Column("seq", Big, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     Column("at_us", Big, nullable=False),
+)
+
+# Mailboxes that are read by IMAP: which of their messages are known, by UID (RFC 9051 2.3.1.1).
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    # SHA-256 of login and name: names may be longer than an index takes
+    Column("key", String(64), primary_key=True),
+    Column("login", ADDRESS, nullable=False),  # as given to the mail server
+    Column("mailbox", Text, nullable=False),
+    Column("special", String(16), nullable=False),
+    Column("uidvalidity", Big, nullable=False),
+    Column("known", Text, nullable=False),  # UIDs, as ranges
+    Column("present", Text, nullable=False),  # UIDs that should be known; "": nobody has looked
+    Column("known_count", Big, nullable=False),  # of those present
+    Column("present_count", Big),
+    Column("skipped_count", Big, nullable=False),  # of those known: too large to be captured
+    Column("changed_us", Big, nullable=False),
+    Index(None, "login"),
+    Index(None, "special"),
 )
 
 # Mail that is ours to deliver.

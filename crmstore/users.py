@@ -2,11 +2,12 @@
 
 A keeper. Promises: an address belongs to one user at most; whoever is made a user (or gains an
 address) finds the mail that was seen for that address before on their timeline; disabling stops
-the capture of a user's mail, not the mail. Every change is seen by ingest in its next batch.
+the capture of a user's mail, not the mail; a first login enrolls whom nobody has added. Every
+change is seen by ingest in its next batch.
 Cites: features.md A12, A15, A20; contract.md `mailweir user`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -16,7 +17,9 @@ from crmstore.bulk import insert_rows
 from crmstore.charsets import clean
 from crmstore.store import Store, micros, next_ids
 
-__all__ = ["Conflict", "NoSuchUser", "User", "add", "change", "get", "listing", "set_enabled"]
+__all__ = [
+    "Conflict", "NoSuchUser", "User", "add", "change", "enroll", "get", "listing", "set_enabled",
+]  # fmt: skip
 
 MAX_ADDRESSES = 200
 
@@ -31,7 +34,8 @@ class NoSuchUser(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One of ours. `warnings` come with a change: what was done although it is odd."""
+    """One of ours. `warnings` come with a change: what was done although it is odd. `enrolled` is
+    when a first login made this user, None if an administrator did."""
 
     id: int
     login: str
@@ -39,6 +43,7 @@ class User:
     addresses: tuple[str, ...]
     enabled: bool
     created: float
+    enrolled: float | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -59,6 +64,41 @@ def add(store: Store, login: str, *, name: str = "", emails: Sequence[str] = ())
         warnings = _give(connection, id_, login, wanted, 0)
         _changed(connection)
         return _load(connection, [id_], warnings)[0]
+
+
+def enroll(store: Store, logins: Mapping[str, int]) -> list[User]:
+    """Users for those of these addresses that are nobody's yet: (address -> when they logged in,
+    in microseconds). Returns the new ones; who is there already, disabled or not, stays as they
+    are."""
+    wanted = {address: at for login, at in logins.items() if (address := addresses.key(login))}
+    if not wanted:
+        return []
+    with store.writing() as connection:
+        taken = set(
+            connection.execute(
+                select(names.address)
+                .where(names.address.in_(wanted))
+                .union(select(users.login).where(users.login.in_(wanted)))
+            ).scalars()
+        )
+        fresh = [address for address in wanted if address not in taken]
+        if not fresh:
+            return []
+        ids = next_ids(connection, "users", len(fresh))
+        for id_, address in zip(ids, fresh, strict=True):
+            connection.execute(
+                insert(schema.users).values(
+                    id=id_,
+                    login=address,
+                    name="",
+                    enabled=1,
+                    created_us=micros(),
+                    enrolled_us=wanted[address],
+                )
+            )
+            _give(connection, id_, address, [address], 0)
+        _changed(connection)
+        return _load(connection, list(ids))
 
 
 def get(store: Store, who: str) -> User:
@@ -210,6 +250,7 @@ def _load(connection: Connection, ids: Sequence[int], warnings: tuple[str, ...] 
             tuple(mine.get(row.id, ())),
             bool(row.enabled),
             row.created_us / 1e6,
+            None if row.enrolled_us is None else row.enrolled_us / 1e6,
             warnings,
         )
         for row in rows

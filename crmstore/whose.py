@@ -7,6 +7,10 @@ Rules (contract.md [capture], features.md A7, A20, A30):
 - submission is mail sent: it belongs to the user who authenticated, else to the sender address.
 - inbound and lmtp are mail received: it belongs to each recipient that is a user; a recipient of
   our domains that is no user yet owns it under the plain address.
+- What comes by IMAP has no envelope. It belongs to the user who is logged in, and is sent if it is
+  from one of their addresses or lies in their Sent folder, else received. Junk, Trash, Drafts and
+  drafts elsewhere are excluded. A Bcc that stands in the header of somebody's own copy is shown to
+  them only, like one of the envelope.
 - An envelope recipient of sent mail that stands in no header is a Bcc: known by the envelope
   only, marked so, to be shown to the sender only.
 - Nobody of ours (domain or user's address) ever keys a record.
@@ -20,10 +24,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crmstore import addresses
-from crmstore.charsets import clean
 from crmstore.facts import Facts
+from crmstore.mailplace import Place, login_name, place_of
 
-__all__ = ["Judgement", "Owner", "Participant", "People", "Rules", "UserRef", "judge"]
+__all__ = [
+    "Judgement", "Owner", "Participant", "People", "Rules", "UserRef", "judge", "mailbox_user",
+]  # fmt: skip
 
 
 class UserRef(NamedTuple):
@@ -77,6 +83,7 @@ class Judgement(NamedTuple):
     participants: Sequence[Participant]
     outsiders: Sequence[Participant]  # those who may key records
     excluded: str  # the reason; "" = captured
+    place: Place | None = None  # of what came by IMAP
 
 
 def judge(
@@ -87,6 +94,9 @@ def judge(
     rules: Rules,
 ) -> Judgement:
     """Decide one capture. `facts` is None for a message that could not be read."""
+    place = place_of(header, verdict)
+    if place is not None:
+        return _judge_place(place, facts, people, rules)._replace(place=place)
     sent = header.get("role") == "submission"
     sender = addresses.key(str(header.get("sender", "")))
     recipients = _recipients(header, verdict)
@@ -102,6 +112,44 @@ def judge(
         return Judgement(direction, source, (), (), (), "internal")
     owners, outsiders, reason = _allowed(owners, outsiders, sender, sent, people, rules)
     return Judgement(direction, source, owners, participants, outsiders, reason)
+
+
+def _judge_place(place: Place, facts: Facts | None, people: People, rules: Rules) -> Judgement:
+    """What was seen in a mailbox."""
+    user = mailbox_user(place.login, people)
+    name, ident = (user.login, user.id) if user is not None else (place.login, None)
+    authors = [address for role, address, _ in facts.people if role == "from"] if facts else []
+    mine = any(
+        address == name or (user is not None and people.users.get(address) == user)
+        for address in authors
+    )
+    sent = mine or place.special == "sent"
+    direction = "sent" if sent else "received"
+    participants = [
+        Participant(role, address, shown, f"{role} header", role == "bcc")
+        for role, address, shown in (facts.people if facts is not None else ())
+    ]
+    owners = [Owner(name, ident, direction)]
+    outsiders = [p for p in participants if not people.internal(p.address)]
+    reason = place.closed
+    if not reason and facts is not None and not outsiders and not rules.internal:
+        reason = "internal"
+    if not reason:
+        sender = authors[0] if authors else ""
+        owners, outsiders, reason = _allowed(owners, outsiders, sender, sent, people, rules)
+    if reason:
+        return Judgement(direction, place.source, (), (), (), reason)
+    return Judgement(direction, place.source, owners, participants, outsiders, "")
+
+
+def mailbox_user(login: str, people: People) -> UserRef | None:
+    """Whose mailbox it is: by login or address, or, where the server takes names without a domain,
+    by the address that this makes in one of our domains (if only one is a user's)."""
+    user = people.users.get(login)
+    if user is None and "@" not in login:
+        found = {people.users.get(f"{login}@{domain}") for domain in people.domains} - {None}
+        user = found.pop() if len(found) == 1 else None
+    return user
 
 
 def _recipients(header: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -163,14 +211,14 @@ def _sender_owner(
     known = (("queued", "queued"), ("accepted", "delivered"))
     status = next((status for outcome, status in known if outcome in outcomes), "sent")
     client = header.get("client")
-    login = clean(str((client or {}).get("auth") or "")).strip().lower()
-    for name in (addresses.key(login) or login, sender):
+    login = login_name(str((client or {}).get("auth") or ""))
+    for name in (login, sender):
         user = people.users.get(name) if name else None
         if user is not None:
             return Owner(user.login, user.id, status)
     if sender and people.internal(sender):
         return Owner(sender, None, status)
-    return Owner(login[: addresses.MAX_ADDRESS] or sender, None, status)
+    return Owner(login or sender, None, status)
 
 
 def _recipient_owners(recipients: Sequence[tuple[str, str]], people: People) -> list[Owner]:

@@ -30,6 +30,7 @@ from crmstore.facts import Facts
 from crmstore.intake import Batch, Behind, Decided, Intake, Pending, Taken
 from crmstore.store import Store, StoreError
 from crmstore.whose import People, Rules, judge
+from proxy.enroll import enroll_writers
 from proxy.failpoint import failpoint
 from proxy.journalfmt import Damage
 from proxy.reader import Job, Reader, Unread
@@ -55,6 +56,7 @@ class Step:
     failed: list[tuple[str, str]] = field(default_factory=list)
     damage: list[tuple[str, int, Damage]] = field(default_factory=list)
     doors: set[str] = field(default_factory=set)
+    enrolled: list[str] = field(default_factory=list)  # users that first logins made
     more: bool = False  # the batch was full: there may be more
     removed: int = 0
 
@@ -90,6 +92,7 @@ class Ingest:
         self._rules = Rules(settings.capture.internal, settings.capture.matches_never)
         self._tails: dict[str, Tail] | None = None
         self._pending: dict[str, Pending] = {}
+        self._enrolling = settings.capture.enroll
         self._limit = BATCH
         self._trying: list[str] = []  # the capture ids of the commit under way
         self._rejected: dict[str, str] = {}  # capture id -> why the store refuses it
@@ -119,9 +122,9 @@ class Ingest:
         tails = self._follow()
         step = Step()
         try:
-            people = self._intake.people()
+            self._intake.people()  # before the batch: who changes meanwhile makes it Behind
             items = self._gather(tails, step)
-            if not items or self._take(items, tails, people, step):
+            if not items or self._take(items, tails, step):
                 for tail in tails.values():
                     tail.caught_up()
         except Behind:
@@ -179,12 +182,16 @@ class Ingest:
         self,
         items: Sequence[tuple[Tail, Item]],
         tails: Mapping[str, Tail],
-        people: People,
         step: Step,
     ) -> bool:
         """All of the items, or as many as go into one transaction: then False."""
         failpoint("9.ingest.read")
         works = self._meet(items)
+        people = self._intake.people()
+        if self._enrolling:
+            messages = [work.item.message for work in works]
+            step.enrolled = enroll_writers(self._store, messages, people)
+            people = self._intake.people()
         read = self._read(works, people, step)
         whole = read == len(works)
         if not whole:  # too many participants: cut behind the last that was read

@@ -241,6 +241,11 @@ def ingested(door: str, messages: int, links: int, ms: float) -> None:
     _log.info("ingested", door=door, messages=messages, links=links, ms=round(ms, 1))
 
 
+def enrolled(login: str) -> None:
+    """The first login of an address of ours made a user."""
+    _log.info("enrolled", login=login)
+
+
 def unread(id: str, why: str) -> None:
     """A message could not be read within its limits: stored raw, flagged."""
     _log.warning("unread", id=id, why=why)

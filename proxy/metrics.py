@@ -52,7 +52,7 @@ if ENV_FOLDER in os.environ:
         values.ValueClass = values.MutexValue  # counted in this process only, until its next start
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-DOORS = frozenset({"inbound", "submission", "lmtp"})
+DOORS = frozenset({"inbound", "submission", "lmtp", "imap"})
 CAPTURE_RESULTS = frozenset({"captured", "excluded", "failed", "refused"})
 CONNECTION_RESULTS = frozenset({"accepted", "refused", "tls_failed", "proxy_failed", "lost"})
 VERBS = frozenset(

@@ -157,6 +157,8 @@ class IngestThread:
         now = time.time()
         for at in step.at_us:
             metrics.capture_to_link(now - at / 1e6)
+        for login in step.enrolled:
+            maillog.enrolled(login)
         for capture_id, why in step.unread:
             maillog.unread(capture_id, why)
         for capture_id, why in step.failed:

@@ -19,7 +19,7 @@ from proxy.commands.common import (
     warn,
 )
 
-Source = Literal["submission", "inbound"]
+Source = Literal["submission", "inbound", "imap_append", "imap_fetch", "companion"]
 Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
 
 
@@ -139,6 +139,7 @@ def _sighting(work: Desk, sighting: dict[str, Any]) -> str:
     parts = [
         f"seen  {work.local(sighting['seen'])} {sighting['direction']} for {sighting['owner']}",
         f"by {sighting['source']}",
+        f"in {sighting['mailbox']['name']}" if "mailbox" in sighting else "",
         f"from {client['ip']}" if client.get("ip") else "",
         f"as {client['auth']}" if client.get("auth") else "",
         f"({sighting['status']}, capture {sighting['capture_id']})",

@@ -157,7 +157,7 @@ def _answer(work: Desk, user: "User", done: str) -> None:
             "name": user.name,
             "addresses": ", ".join(user.addresses),
             "mail": _state(user),
-            "since": work.when(user.created),
+            "since": f"{work.when(user.created)}{' (first login)' if user.enrolled else ''}",
         }
     )
 
@@ -167,4 +167,5 @@ def _state(user: "User") -> str:
 
 
 def _document(work: Desk, user: "User") -> dict[str, Any]:
-    return asdict(user) | {"created": work.when(user.created)}
+    enrolled = None if user.enrolled is None else work.when(user.enrolled)
+    return asdict(user) | {"created": work.when(user.created), "enrolled": enrolled}

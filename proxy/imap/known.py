@@ -21,7 +21,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
-from proxy.imap.uidset import UidSet
+from crmstore.uidset import UidSet
 
 FOLDER: Final = "imap-known"
 MAILBOXES: Final = 10_000

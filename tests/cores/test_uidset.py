@@ -1,4 +1,4 @@
-"""Sets of UIDs as ranges (proxy/imap/uidset.py)."""
+"""Sets of UIDs as ranges (crmstore/uidset.py)."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.imap import uidset
-from proxy.imap.uidset import UidSet, listed, parse_ranges
+from crmstore import uidset
+from crmstore.uidset import UidSet, common, listed, parse_ranges, without
 
 RANGES = st.lists(
     st.tuples(st.integers(1, 60), st.integers(0, 9)).map(lambda pair: (pair[0], sum(pair)))
@@ -25,6 +25,18 @@ def test_it_is_a_set_of_numbers_whatever_the_order(ranges: list[tuple[int, int]]
     parts = list(found.ranges())
     assert all(one[1] + 1 < other[0] for one, other in pairwise(parts))
     assert list(UidSet.parse(str(found)).ranges()) == parts
+
+
+@given(RANGES, RANGES)
+def test_what_two_sets_share_and_do_not_share(
+    one: list[tuple[int, int]], other: list[tuple[int, int]]
+) -> None:
+    left, right = (UidSet.parse(",".join(f"{a}:{b}" for a, b in parts)) for parts in (one, other))
+    some, others = (
+        {uid for low, high in parts for uid in range(low, high + 1)} for parts in (one, other)
+    )
+    assert common(left, right) == common(right, left) == len(some & others)
+    assert set(listed(str(without(left, right)), 100)) == some - others
 
 
 def test_a_mailbox_read_from_its_beginning_is_one_range() -> None:

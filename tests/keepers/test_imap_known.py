@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from crmstore.uidset import UidSet
 from proxy.imap.known import Known, known_path, read_known, write_known
-from proxy.imap.uidset import UidSet
 
 ALICE, INBOX, VALIDITY = "alice@example.com", "受信箱/INBOX", 1_700_000_000
 

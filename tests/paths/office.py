@@ -110,6 +110,38 @@ class Door:
         return capture_id
 
 
+class ImapDoor(Door):
+    """An IMAP door's journal."""
+
+    def __init__(self, journal_dir: Path, name: str = "imap-0") -> None:
+        super().__init__(journal_dir, name, role="imap")
+
+    def seen(
+        self,
+        body: bytes = BODY,
+        *,
+        user: str = "alice@ours.example",
+        source: str = "imap_fetch",
+        mailbox: str = "INBOX",
+        special: str = "inbox",
+        uidvalidity: int | None = 7,
+        uid: int | None = 1,
+        keywords: Sequence[str] = (),
+        outcome: str = "accepted",
+        learned: dict[str, int] | None = None,
+    ) -> str:
+        """A message that passed, and what the server said of it."""
+        place = {
+            "source": source, "user": user, "mailbox": mailbox, "special": special,
+            "uidvalidity": uidvalidity, "uid": uid, "internaldate": None,
+            "keywords": list(keywords),
+        }  # fmt: skip
+        capture_id = self.message(body, sender="", to=(), auth=user, imap=place)
+        header = {"id": capture_id, "time": _now(), "outcome": outcome, "reply": "OK"}
+        self._write("verdict", {**header, "recipients": [], "imap": learned or {}})
+        return capture_id
+
+
 class Office:
     """Settings, store, archive and ingest over journals."""
 
@@ -130,6 +162,9 @@ class Office:
 
     def door(self, name: str = "sub-0", role: str = "submission") -> Door:
         return Door(self.settings.journal_dir, name, role=role)
+
+    def imap(self, name: str = "imap-0") -> ImapDoor:
+        return ImapDoor(self.settings.journal_dir, name)
 
     @property
     def ingest(self) -> Ingest:

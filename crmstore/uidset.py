@@ -1,4 +1,4 @@
-"""Sets of UIDs as ranges, and their notation in IMAP (core).
+"""Sets of UIDs as ranges, and their notation in IMAP. A core.
 
 A mailbox of a million messages is usually a few ranges: a set costs what its gaps cost.
 Notation: RFC 3501 section 9 `sequence-set`, here without `*`, which only a client may say.
@@ -70,6 +70,42 @@ class UidSet:
         return ",".join(
             str(first) if first == last else f"{first}:{last}" for first, last in self.ranges()
         )
+
+
+def common(one: UidSet, other: UidSet) -> int:
+    """How many UIDs are in both."""
+    count = 0
+    ranges = other.ranges()
+    low, high = next(ranges, (0, 0))
+    for first, last in one.ranges():
+        while high and high < first:
+            low, high = next(ranges, (0, 0))
+        while high and low <= last:
+            count += min(last, high) - max(first, low) + 1
+            if high > last:
+                break
+            low, high = next(ranges, (0, 0))
+    return count
+
+
+def without(one: UidSet, other: UidSet) -> UidSet:
+    """The UIDs that are in `one` and not in `other`."""
+    found = UidSet()
+    ranges = other.ranges()
+    low, high = next(ranges, (0, 0))
+    for first, last in one.ranges():
+        start = first
+        while high and high < start:
+            low, high = next(ranges, (0, 0))
+        while high and low <= last and start <= last:
+            if low > start:
+                found.add(start, low - 1)
+            start = high + 1
+            if high <= last:
+                low, high = next(ranges, (0, 0))
+        if start <= last:
+            found.add(start, last)
+    return found
 
 
 def parse_ranges(text: str) -> list[tuple[int, int]]:
