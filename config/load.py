@@ -172,15 +172,8 @@ def _files(settings: Settings, now: datetime) -> Iterator[Problem]:
     outbound = settings.outbound
     if outbound.ca:
         yield from _authority("outbound.ca", outbound.ca)
-    if outbound.password_file:
-        try:
-            read_secret(outbound.password_file)
-        except OSError as error:
-            allowed = f"a readable file ({error.strerror})"
-            yield Problem("outbound.password_file", outbound.password_file, allowed)
-        except ValueError:
-            allowed = "a file with the password on its first line, in UTF-8, at most 4096 octets"
-            yield Problem("outbound.password_file", outbound.password_file, allowed)
+    yield from _password("outbound.password_file", outbound.password_file)
+    yield from _password("store.password_file", settings.store.password_file)
     if settings.store.blobs_ca:
         yield from _authority("store.blobs_ca", settings.store.blobs_ca)
     if path := settings.store.blobs_credentials_file:
@@ -192,6 +185,17 @@ def _files(settings: Settings, now: datetime) -> Iterator[Problem]:
         except ValueError:
             allowed = "a file with ACCESS_KEY_ID:SECRET_ACCESS_KEY on its first line, in UTF-8"
             yield Problem(key, path, allowed)
+
+
+def _password(key: str, path: Path | None) -> Iterator[Problem]:
+    try:
+        if path is not None:
+            read_secret(path)
+    except OSError as error:
+        yield Problem(key, path, f"a readable file ({error.strerror})")
+    except ValueError:
+        allowed = "a file with the password on its first line, in UTF-8, at most 4096 octets"
+        yield Problem(key, path, allowed)
 
 
 def _pair(at: str, cert: Path, key: Path, now: datetime) -> Iterator[Problem]:
@@ -232,6 +236,7 @@ def _shown(value: object) -> str:
     """One line, bounded, without control characters and without passwords in addresses."""
     text = value if isinstance(value, int | float | list) else str(value)
     shown = json.dumps(text, ensure_ascii=False, default=str)
-    shown = re.sub(r"://[^\s\"]*@", "://***@", shown)
+    shown = re.sub(r"://.*@", "://***@", shown)
+    shown = re.sub(r"(?i)([?&]pass[a-z]*=)[^&\"]*", r"\1***", shown)
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."

@@ -68,6 +68,7 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         yield from _loop(f"{at}.next_hop", listener.next_hop, settings)
     if not settings.node.domains:
         yield Problem("node.domains", [], "our own mail domains, at least one")
+    yield from _database(settings.store)
     yield from _blobs(settings.store)
     yield from _outbound(settings.outbound)
     yield from _loop("outbound.route", settings.outbound.route, settings)
@@ -86,9 +87,6 @@ def _filled(listener: Any, domains: Any) -> Any:
 def _later(settings: "Settings") -> Iterator[Problem]:
     """Values that would switch on what is not built yet."""
     store = settings.store
-    if store.url != "sqlite":
-        postgres = store.url.startswith("postgresql")
-        yield Problem("store.url", store.url, f'"sqlite"{_later_if(postgres, "PostgreSQL")}')
     if store.durability != "local":
         yield Problem("store.durability", store.durability, f'"local": "shared" is {LATER}')
     for number, imap in enumerate(settings.imap):
@@ -112,10 +110,6 @@ def _later(settings: "Settings") -> Iterator[Problem]:
     if settings.capture.address_change != "keep":
         allowed = f'"keep": "hide" is {LATER}'
         yield Problem("capture.address_change", settings.capture.address_change, allowed)
-
-
-def _later_if(known: bool, what: str) -> str:
-    return f": {what} is {LATER}" if known else ""
 
 
 def _names_and_ports(settings: "Settings") -> Iterator[Problem]:
@@ -203,6 +197,15 @@ def _next_hop(at: str, listener: "SmtpListener") -> Iterator[Problem]:
         yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, '"verify": next_hop_ca is set')
     if listener.allow_private and hop.kind != "mx":
         yield Problem(f"{at}.allow_private", True, 'false: it only concerns next_hop = "mx"')
+
+
+def _database(store: "Store") -> Iterator[Problem]:
+    if store.password_file and store.url.engine == "sqlite":
+        allowed = 'nothing with url = "sqlite"'
+        yield Problem("store.password_file", str(store.password_file), allowed)
+    elif store.password_file and store.url.password:
+        allowed = "nothing: store.url has a password already"
+        yield Problem("store.password_file", str(store.password_file), allowed)
 
 
 def _blobs(store: "Store") -> Iterator[Problem]:

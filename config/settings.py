@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from config import rules, targets
+from config.database import Database, parse_database
 from config.secret import AccessKey, Secret, read_access_key, read_secret
 from config.targets import (
     AddressPattern,
@@ -37,9 +38,9 @@ from config.targets import (
 )
 
 __all__ = [
-    "AddressPattern", "BlobPlace", "Bounce", "Capture", "Drop", "Endpoint", "Hold", "HopTarget",
-    "Http", "ImapListener", "Journal", "Limits", "ListenAddress", "Network", "Node", "Outbound",
-    "Secret", "Settings", "SmtpListener", "Store",
+    "AddressPattern", "BlobPlace", "Bounce", "Capture", "Database", "Drop", "Endpoint", "Hold",
+    "HopTarget", "Http", "ImapListener", "Journal", "Limits", "ListenAddress", "Network", "Node",
+    "Outbound", "Secret", "Settings", "SmtpListener", "Store",
 ]  # fmt: skip
 
 
@@ -69,6 +70,7 @@ Seconds = Annotated[float, BeforeValidator(targets.parse_duration)]
 Bytes = Annotated[int, BeforeValidator(targets.parse_size)]
 Listen = Annotated[ListenAddress, PlainValidator(targets.parse_listen)]
 Hop = Annotated[HopTarget, PlainValidator(targets.parse_hop)]
+DatabaseUrl = Annotated[Database, PlainValidator(parse_database)]
 Blobs = Annotated[BlobPlace, PlainValidator(targets.parse_blobs)]
 BlobEndpoint = Annotated[Endpoint | None, PlainValidator(targets.parse_endpoint)]
 Region = Annotated[StrictStr, Field(pattern=r"^[a-z0-9-]{0,64}$")]
@@ -101,7 +103,8 @@ class Node(Table):
 
 
 class Store(Table):
-    url: StrictStr = "sqlite"
+    url: DatabaseUrl = Database()
+    password_file: FilePath | None = None
     blobs: Blobs = BlobPlace()
     blobs_endpoint: BlobEndpoint = None  # AWS
     blobs_region: Region = ""
@@ -109,6 +112,11 @@ class Store(Table):
     blobs_ca: FilePath | None = None
     blobs_allow_http: StrictBool = False
     durability: Literal["local", "shared"] = "local"
+
+    @property
+    def password(self) -> Secret | None:
+        """Of the database. Read at each use, so that a changed one needs no restart."""
+        return read_secret(self.password_file) if self.password_file else self.url.password
 
     @property
     def blobs_credentials(self) -> AccessKey | None:

@@ -1,12 +1,9 @@
 """Alembic, driven from Python: which schema version there is, and bringing it up.
 
-Promises: an upgrade is one transaction; a failed one changes nothing. A new database is made
-readable by its owner only, with the write-ahead log switched on.
+Promises: an upgrade is one transaction, on either engine; a failed one changes nothing.
 Cites: libraries.md "database" (Alembic).
 """
 
-import os
-import sqlite3
 from functools import cache
 from pathlib import Path
 
@@ -44,16 +41,3 @@ def upgrade(connection: Connection) -> str:
     """Run every migration that is missing, in the caller's transaction."""
     command.upgrade(_config(connection), "head")
     return head()
-
-
-def prepare_file(path: Path) -> None:
-    """Make the database file if there is none, and switch its write-ahead log on."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    with sqlite3.connect(path, timeout=30) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.close()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from crmstore import addresses, schema
+from crmstore.charsets import storable
 from crmstore.store import Store
 from crmstore.times import moment
 
@@ -72,10 +73,10 @@ def page(
     with store.reading() as connection:
         viewer = owner_of(connection, viewer)
         wanted = _wanted(
-            address=addresses.key(address) or address.strip().lower() if address else None,
+            address=addresses.key(address) or _typed(address) if address else None,
             record=record,
             owner=owner_of(connection, user),
-            source=source,
+            source=None if source is None else storable(source),
             viewer=viewer,
             after=_cursor(before),
         )
@@ -99,7 +100,7 @@ def owner_of(connection: Connection, who: str | None) -> str | None:
     """A user's login for their login or one of their addresses; else the address itself."""
     if who is None:
         return None
-    text = who.strip().lower()
+    text = _typed(who)
     names, users = schema.user_addresses.c, schema.users.c
     login = connection.execute(
         select(users.login)
@@ -107,6 +108,11 @@ def owner_of(connection: Connection, who: str | None) -> str | None:
         .where(names.address == (addresses.key(text) or text))
     ).scalar()
     return login if login is not None else text
+
+
+def _typed(text: str) -> str:
+    """What a person asks for, as a text that a database can be asked for."""
+    return storable(text.strip().lower())
 
 
 def _wanted(

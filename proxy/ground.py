@@ -61,10 +61,10 @@ def prepare_store(settings: Settings) -> None:
 
     store = open_store(settings)
     try:
-        if not store.path.exists():
+        if store.is_new():
             if any(settings.blob_dir.iterdir()):
                 raise CannotStart(
-                    f"{store.path}: the database is missing, but {settings.blob_dir} holds mail:"
+                    f"{store.about}: the database is missing, but {settings.blob_dir} holds mail:"
                     " restore the database, or make an empty one with `mailweir migrate`"
                 )
             store.migrate()

@@ -7,12 +7,16 @@ there never means "not tried". Tests that use `postgres_url` or `bucket` are mar
 
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from sqlalchemy import Column, Table
+
+    from crmstore.store import Store
     from tests.peers.postgres import Postgres
     from tests.peers.s3 import Place, S3Server
 
@@ -61,3 +65,52 @@ def s3_server() -> "Iterator[S3Server]":
 def bucket(s3_server: "S3Server") -> "Place":
     """A bucket, with a prefix of its own; `bucket.toml()` is the [store] table for it."""
     return s3_server.place()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peers)])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """`store.url` of a new, migrated store, on each engine in turn: what keeps mail is tested on
+    both. With "sqlite" it is in the data folder, which the test makes."""
+    if request.param == "sqlite":
+        yield "sqlite"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.database(_migrate)
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def store(store_url: str, tmp_path: Path) -> "Iterator[Store]":
+    """A store that is open and migrated, on each engine in turn."""
+    opened = store_at(store_url, tmp_path / "mailweir.db")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def store_at(url: str, path: Path, **how: Any) -> "Store":
+    """The store of a `store_url`; `path` is SQLite's file."""
+    from config.database import parse_database
+    from crmstore.store import Store
+
+    return Store(path if url == "sqlite" else parse_database(url), **how)
+
+
+def _migrate(url: str) -> None:
+    made = store_at(url, Path())
+    made.migrate()
+    made.close()
+
+
+def blank(table: "Table", **given: Any) -> dict[str, Any]:
+    """A row with something in each column that must have something; keys only as given."""
+    from sqlalchemy import LargeBinary, String
+
+    def nothing(column: "Column[Any]") -> object:
+        if isinstance(column.type, LargeBinary):
+            return b""
+        return "" if isinstance(column.type, String) else 0
+
+    needed = [c for c in table.c if not c.nullable and not (c.primary_key or c.unique)]
+    return {c.name: nothing(c) for c in needed} | given

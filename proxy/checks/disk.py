@@ -41,9 +41,9 @@ def disk_notes(settings: Settings) -> Iterator[Note]:
 def store_notes(settings: Settings) -> Iterator[Note]:
     """Opens the database as the roles do: what it refuses, they refuse."""
     store = open_store(settings)
-    about = str(store.path)
+    about = store.about
     try:
-        if not _exists(store.path):
+        if store.is_new():
             if _exists(settings.blob_dir) and any(settings.blob_dir.iterdir()):
                 yield fail("store.lost", about, blobs=str(settings.blob_dir))
             else:

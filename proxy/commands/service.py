@@ -142,6 +142,6 @@ def migrate(ctx: typer.Context) -> None:
     finally:
         opened.close()
     if call(ctx).json:
-        put_json({"schema": version, "database": str(opened.path)})
+        put_json({"schema": version, "database": opened.about})
     else:
-        put(f"{opened.path}: schema {version}")
+        put(f"{opened.about}: schema {version}")

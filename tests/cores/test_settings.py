@@ -165,9 +165,19 @@ REFUSALS = [
     (NODE + BUCKET + "blobs_endpoint = 'http://8.8.8.8'", "store.blobs_endpoint", "in clear"),
     (NODE + BUCKET + "blobs_allow_http = true", "store.blobs_allow_http", "is not http://"),
     (NODE + BUCKET + "blobs_region = 'Tokyo'", "store.blobs_region", "a-z"),
-    # in the contract, but not in this version
-    (NODE + "[store]\nurl = 'postgresql+psycopg://u@h/d'", "store.url", "PostgreSQL is not avail"),
     (NODE + "[store]\nurl = 'mysql://h/d'", "store.url", '"sqlite"'),
+    (NODE + "[store]\nurl = 'postgresql://h:0/d'", "store.url", "host or port"),
+    (NODE + "[store]\nurl = 'postgresql://[::1/d'", "store.url", "host or port"),
+    (NODE + "[store]\nurl = 'postgresql://u:@h/d'", "store.url", "empty password"),
+    (NODE + "[store]\nurl = 'postgresql://h/%ff'", "store.url", "UTF-8"),
+    (NODE + "[store]\nurl = 'postgresql://h/d?fsync=off'", "store.url", "options known here"),
+    (NODE + "[store]\npassword_file = 'p'", "store.password_file", 'with url = "sqlite"'),
+    (
+        NODE + "[store]\nurl = 'postgresql://u:p@h/d'\npassword_file = 'p'",
+        "store.password_file",
+        "has a password already",
+    ),
+    # in the contract, but not in this version
     (NODE + "[store]\ndurability = 'shared'", "store.durability", "not available"),
     (
         NODE + "[[imap]]\nname = 'i'\nlisten = '0.0.0.0:143'\nupstream = 'imap://h'",
@@ -208,7 +218,9 @@ def test_all_problems_are_kept_and_the_first_line_is_the_first() -> None:
     "text",
     [
         swap(MX, "smtp://", "smtp://user:hunter2@"),
-        NODE + "[store]\nurl = 'postgresql://user:hunter2@h/d'",
+        NODE + "[store]\nurl = 'postgresql://user:hunter2@h:99999/d'",
+        NODE + "[store]\nurl = 'postgresql://user@h/d?password=hunter2'",
+        NODE + "[store]\nurl = 'postgresql://user:hun ter2 hunter2@h/d'",
         NODE + "[outbound]\npassword = 'hunter2'",
         NODE + "[store]\nurl = 'mysql://user:hun/hunter2@h/d'",
         NODE + "[[outbound]]\npassword = 'hunter2'",

@@ -16,21 +16,20 @@ from sqlalchemy.exc import IntegrityError
 from crmstore import schema
 from crmstore.queue import FINAL, Queue, QueuedMessage, Result
 from crmstore.store import Store, micros
+from tests.conftest import blank
 
 NOW = 1_000_000.0
 LIFE = 1_000.0
 
 
-def fresh(folder: Path) -> Queue:
-    store = Store(folder / "mailweir.db")
-    store.migrate()
+def over(store: Store) -> Queue:
     tokens = itertools.count()
     return Queue(store, token=lambda: str(next(tokens)))
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Queue:
-    return fresh(tmp_path)
+def queue(store: Store) -> Queue:
+    return over(store)
 
 
 def put(queue: Queue, number: int, recipients: int = 1, now: float = NOW, **more: Any) -> int:
@@ -222,13 +221,12 @@ def test_settle_many_is_one_transaction(queue: Queue) -> None:
 
 def test_the_timeline_follows(queue: Queue) -> None:
     with queue._store.writing() as connection:
-        run = connection.exec_driver_sql
-        run("INSERT INTO messages VALUES (1,'x',1,1,1,'','','','','',0,'','')")
+        message = blank(schema.messages, id=1, sha256="0" * 64)
+        connection.execute(insert(schema.messages).values(message))
         for n, direction in ((1, "sent"), (2, "received"), (3, "sent")):
-            run(
-                "INSERT INTO sightings (message_id, capture_id, owner, direction, source, status,"
-                " seen_us, when_us) VALUES (1, ?, 'o', ?, 'submission', 'queued', 1, 1)",
-                (f"{n:026}", direction),
+            seen = {"capture_id": f"{n:026}", "direction": direction, "status": "queued"}
+            connection.execute(
+                insert(schema.sightings).values(blank(schema.sightings, message_id=1, **seen))
             )
     for n, outcome in ((1, "failed"), (2, "delivered"), (3, "later")):
         put(queue, n)
@@ -248,7 +246,9 @@ class Runners(RuleBasedStateMachine):
         import tempfile
 
         self.folder = tempfile.TemporaryDirectory()
-        self.queue = fresh(Path(self.folder.name))
+        store = Store(Path(self.folder.name) / "mailweir.db")
+        store.migrate()
+        self.queue = over(store)
         self.now = NOW
         self.held: list[QueuedMessage] = []
         self.ended: dict[int, str] = {}

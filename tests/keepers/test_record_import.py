@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import String, Table, insert, select
+from sqlalchemy import insert, select
 
 from crmstore import recordbulk, records, schema, users
 from crmstore.imports import apply
@@ -19,32 +19,20 @@ from crmstore.imports.plan import Conflict
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.vcard import VcardFile
 from crmstore.store import Store, StoreUnavailable, next_ids
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    opened = Store(tmp_path / "mailweir.db")
-    opened.migrate()
-    return opened
+from tests.conftest import blank
 
 
 def mail_with(store: Store, *addresses: str) -> int:
     """A stored message that these took part in, as far as linking looks at one."""
     with store.writing() as connection:
         id_ = next_ids(connection, "messages", 1)[0]
-        message = {"id": id_, "sha256": f"{id_:064x}", "when_us": 1_000 + id_}
-        connection.execute(insert(schema.messages).values(**blank(schema.messages), **message))
+        message = blank(schema.messages, id=id_, sha256=f"{id_:064x}", when_us=1_000 + id_)
+        connection.execute(insert(schema.messages).values(message))
         for address in addresses:
             there = {"message_id": id_, "role": "to", "address": address, "when_us": 1_000 + id_}
-            row = {**blank(schema.participants), **there, "evidence": "to header"}
-            connection.execute(insert(schema.participants).values(**row))
+            row = blank(schema.participants, **there, evidence="to header")
+            connection.execute(insert(schema.participants).values(row))
         return id_
-
-
-def blank(table: Table) -> dict[str, Any]:
-    """Values for the columns that must have one."""
-    needed = [c for c in table.c if not c.nullable and c.name not in ("id", "sha256", "when_us")]
-    return {c.name: "" if isinstance(c.type, String) else 0 for c in needed}
 
 
 def links(store: Store) -> set[tuple[int, int, str]]:

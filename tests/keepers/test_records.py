@@ -12,8 +12,8 @@ MAIL = b"From: alice@ours.example\r\nTo: %s\r\nSubject: s\r\n\r\n"
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path)
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = Office(tmp_path, store_url)
     yield made
     made.close()
     made.store.close()

@@ -14,8 +14,8 @@ from tests.paths.office import BODY, Office
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path)
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = Office(tmp_path, store_url)
     yield made
     made.close()
     made.store.close()

@@ -3,7 +3,8 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,18 @@ class ImapDoor(Door):
 class Office:
     """Settings, store, archive and ingest over journals."""
 
-    def __init__(self, folder: Path, *, reader: Reader | None = None, **tables: Any) -> None:
+    def __init__(
+        self, folder: Path, url: str = "sqlite", *, reader: Reader | None = None, **tables: Any
+    ) -> None:
+        """`url` is the fixture `store_url`'s: the store is on that engine."""
         node = {
             "hostname": "mail.ours.example",
             "domains": ["ours.example"],
             "data_dir": str(folder),
         }
-        self.settings = Settings.model_validate({"node": node, **tables})
+        store = {"url": url, **tables.get("store", {})}
+        self.tables = {"node": node, **tables, "store": store}  # as a file would say it
+        self.settings = Settings.model_validate(self.tables)
         self.folder = folder
         self.store: Store = open_store(self.settings)
         self.store.migrate()
@@ -206,6 +212,20 @@ class Office:
         return records.add(
             self.store, kind, name, emails=list(emails), domains=self.settings.node.domains
         )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Somebody else writes, for longer than ours will wait."""
+        waits, self.store.backend.busy_ms = self.store.backend.busy_ms, 10
+        self.store.close()
+        other = open_store(self.settings)
+        try:
+            with other.writing():
+                yield
+        finally:
+            other.close()
+            self.store.backend.busy_ms = waits
+            self.store.close()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with self.store.reading() as connection:

@@ -4,7 +4,6 @@ import gc
 import hashlib
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,16 @@ from tests.paths.office import BODY, Door, Office
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = Office(tmp_path, store_url)
+    yield made
+    made.close()
+    made.store.close()
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[Office]:
+    """Its store is a file that somebody can move."""
     made = Office(tmp_path)
     yield made
     made.close()
@@ -270,15 +278,9 @@ def test_a_fault_of_ours_in_one_message_stops_no_other(
 
 
 def test_a_locked_store_is_tried_again(office: Office) -> None:
-    office.store._busy_ms = 10
-    office.store.close()
     office.door().mail()
-    other = sqlite3.connect(office.store.path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StoreUnavailable):
+    with office.locked(), pytest.raises(StoreUnavailable):
         office.ingest.step()
-    other.execute("ROLLBACK")
-    other.close()
     office.take()
     assert len(office.rows()) == 1 and office.audit().ok
 
@@ -326,17 +328,18 @@ def test_after_trouble_batches_begin_small_and_grow(
     assert office.audit().captured == 40
 
 
-def test_a_database_that_was_moved_away_is_not_replaced_in_silence(office: Office) -> None:
+def test_a_database_that_was_moved_away_is_not_replaced_in_silence(in_file: Office) -> None:
+    office = in_file
     door = office.door()
     door.mail()
     office.take()
     aside = office.folder / "aside.db"
-    shutil.copy(office.store.path, aside)
-    office.store.path.unlink()
+    shutil.copy(office.settings.database, aside)
+    office.settings.database.unlink()
     door.mail(BODY + b"2")
     with pytest.raises(StoreGone):
         office.ingest.step()
-    assert not office.store.path.exists()
+    assert not office.settings.database.exists()
     with pytest.raises(StoreError):
         office.ingest.step()
     office.store.migrate()  # an empty one: everything that the journal still has comes back
@@ -345,7 +348,8 @@ def test_a_database_that_was_moved_away_is_not_replaced_in_silence(office: Offic
     assert office.audit().ok
 
 
-def test_an_older_database_is_filled_up_from_the_journal(office: Office) -> None:
+def test_an_older_database_is_filled_up_from_the_journal(in_file: Office) -> None:
+    office = in_file
     door = office.door()
     door.mail()
     office.take()

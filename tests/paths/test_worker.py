@@ -1,8 +1,8 @@
 """The worker around the ingest: patience with a store in trouble, doors that are gone, its end."""
 
+import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from crmstore import migrating
 from proxy.journallock import FolderLock
 from proxy.rescue import Rescuer
 from proxy.tail import Tail
@@ -19,8 +20,8 @@ from tests.paths.office import BODY, Office
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path)
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = Office(tmp_path, store_url)
     yield made
     made.close()
     made.store.close()
@@ -53,23 +54,18 @@ def test_a_step(office: Office, worker: IngestThread) -> None:
 
 def test_a_store_in_trouble_is_waited_for(office: Office, worker: IngestThread) -> None:
     """Locked, then without a schema, then well again: the worker neither ends nor loses."""
-    office.store._busy_ms = 10
-    office.store.close()
     door = office.door()
     door.mail()
-    other = sqlite3.connect(office.store.path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    pauses = []
-    for _ in range(7):
-        assert worker.once() is False
-        pauses.append(worker._pause)
-    assert pauses == [0.5, 1, 2, 4, 8, 15, 15]
-    other.execute("ROLLBACK")
-    other.execute("UPDATE alembic_version SET version_num = 'old'")
+    with office.locked():
+        pauses = []
+        for _ in range(7):
+            assert worker.once() is False
+            pauses.append(worker._pause)
+        assert pauses == [0.5, 1, 2, 4, 8, 15, 15]
+    office.write("UPDATE alembic_version SET version_num = 'old'")
     worker.once()
     assert office.rows() == [] and worker._pause == 15
-    other.execute("UPDATE alembic_version SET version_num = '0001'")
-    other.close()
+    office.write(f"UPDATE alembic_version SET version_num = '{migrating.head()}'")
     worker.once()
     assert len(office.rows()) == 1 and worker._pause == 0
 
@@ -152,8 +148,9 @@ def test_the_process_finishes_its_batch_and_ends_on_sigterm(office: Office) -> N
         "asyncio.run(run_worker(settings, heartbeat))\n"
         "assert heartbeat.ready and heartbeat.figures['messages'] == 200\n"
     )
-    node = office.settings.model_dump_json(include={"node"})
-    with subprocess.Popen([sys.executable, "-c", program, node], stderr=subprocess.PIPE) as process:
+    given = json.dumps(office.tables)
+    command = [sys.executable, "-c", program, given]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         wait_until(lambda: office.query("SELECT count(*) FROM messages") == [(200,)])
         os.kill(process.pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=20)

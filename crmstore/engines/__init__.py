@@ -1,0 +1,1 @@
+"""The database engines: what each does in its own way, behind one interface (common.Backend)."""

@@ -1,0 +1,83 @@
+"""A database in a file is opened safely or not at all, and noticed when it is not the same."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from crmstore.store import SchemaOld, Store, StoreError, StoreGone, StoreUnsafe, next_ids
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mailweir.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Store:
+    made = Store(path, busy_ms=50)
+    assert made.is_new()
+    made.migrate()
+    return made
+
+
+def test_no_database_is_an_old_schema_and_is_not_made_by_looking(tmp_path: Path) -> None:
+    store = Store(tmp_path / "mailweir.db")
+    with pytest.raises(SchemaOld, match="mailweir migrate"):
+        store.check_schema()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_for_its_owner_only(store: Store, path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_committed_is_synced(store: Store) -> None:
+    with store.reading() as connection:
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_a_database_without_write_ahead_log_is_refused(store: Store, path: Path) -> None:
+    store.close()
+    other = sqlite3.connect(path)
+    assert other.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    other.close()
+    with pytest.raises(StoreUnsafe, match="journal_mode=delete"), store.reading():
+        pass
+    store.migrate()  # which puts it right
+    store.check_schema()
+
+
+def test_a_file_that_was_exchanged_is_noticed(store: Store, path: Path, tmp_path: Path) -> None:
+    with store.reading():
+        pass
+    other = Store(tmp_path / "other.db")
+    other.migrate()
+    other.close()
+    (tmp_path / "other.db").rename(path)
+    with pytest.raises(StoreGone), store.writing():
+        pass
+    with store.writing():  # noticed once; from now on it is the one
+        pass
+
+
+def test_a_file_that_goes_while_we_write_fails_the_write(store: Store, path: Path) -> None:
+    with pytest.raises(StoreGone), store.writing() as connection:
+        next_ids(connection, "users", 1)
+        path.unlink()
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b""])
+def test_garbage_instead_of_a_database(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        Store(path).check_schema()
+
+
+def test_paths_with_odd_characters(tmp_path: Path) -> None:
+    folder = tmp_path / "what? 100% #1"
+    store = Store(folder / "mailweir.db")
+    store.migrate()
+    store.check_schema()
+    assert (folder / "mailweir.db").exists()
