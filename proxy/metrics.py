@@ -130,8 +130,8 @@ class SmtpCounters:
         counts[result] = counts.get(result, 0) + 1
 
     def reply(self, verb: str, code: int) -> None:
-        """A reply was sent to `verb`: lower case; "connect" for the greeting, "eod" for the dot."""
-        key = (verb, code // 100)
+        """A reply was sent to `verb`; "connect" is the greeting, "eod" the dot. Any case."""
+        key = (verb, code)
         counts = self._replies
         counts[key] = counts.get(key, 0) + 1
         if len(counts) > 200:  # hostile verbs must not gather here either
@@ -144,7 +144,8 @@ class SmtpCounters:
             label = result if result in CONNECTION_RESULTS else "other"
             self._child(_connections, (self._listener, label)).inc(count)
         replies, self._replies = self._replies, {}
-        for (verb, hundreds), count in replies.items():
+        for (verb, code), count in replies.items():
+            hundreds, verb = code // 100, verb.lower()
             label = verb if verb in VERBS else "other"
             code_class = f"{hundreds}xx" if 2 <= hundreds <= 5 else "other"
             self._child(_replies, (self._listener, label, code_class)).inc(count)

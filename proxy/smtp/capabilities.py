@@ -14,6 +14,9 @@ from typing import Final
 
 from proxy.smtp.replies import Reply
 
+#: What a door may offer only where the server behind it does, in the order of our own list.
+RELAYED: Final = ("8BITMIME", "SMTPUTF8", "DSN", "CHUNKING")
+
 _KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
 
 
@@ -22,6 +25,17 @@ class Capabilities:
     """The extensions of one server; empty after a HELO."""
 
     keywords: Mapping[str, str] = field(default_factory=dict)
+    #: The largest message it takes; None if it does not say (RFC 1870: 0 is no limit).
+    size: int | None = field(init=False, compare=False)
+    #: Which of RELAYED it has.
+    relayed: tuple[str, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Read once for each connection to a next hop, asked for in each session.
+        value = self.keywords.get("SIZE", "")
+        good = value.isascii() and value.isdigit() and len(value) < 20
+        object.__setattr__(self, "size", (int(value) or None) if good else None)
+        object.__setattr__(self, "relayed", tuple(k for k in RELAYED if k in self.keywords))
 
     @classmethod
     def from_reply(cls, reply: Reply) -> Capabilities:
@@ -42,14 +56,6 @@ class Capabilities:
     def has(self, keyword: str) -> bool:
         """Was it offered? The keyword is asked for in upper case."""
         return keyword in self.keywords
-
-    @property
-    def size(self) -> int | None:
-        """The largest message it takes; None if it does not say (RFC 1870: 0 is no limit)."""
-        value = self.keywords.get("SIZE", "")
-        return (
-            int(value) or None if value.isascii() and value.isdigit() and len(value) < 20 else None
-        )
 
     @property
     def auth(self) -> tuple[str, ...]:

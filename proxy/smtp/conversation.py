@@ -46,7 +46,7 @@ class Conversation:
         self.policy = policy
         self.around = around
         self.client = client
-        self.phase = Phase.COMMAND
+        self.phase: str = Phase.COMMAND
         self.transaction: Transaction | None = None
         #: What the connected next hop can do; None while none is held.
         self.hop: Capabilities | None = None
@@ -75,6 +75,8 @@ class Conversation:
 
     def drain(self) -> Sequence[Action]:
         """What is to be done now, in order. Empty when there is nothing."""
+        if self._to_send and self.hop is not None:
+            self._pump()  # recipients of one input go to the hop in one write
         if self._pending_out:
             self._flush()
         done = self._actions
@@ -94,10 +96,9 @@ class Conversation:
         return bool(self._slots)
 
     def _flush(self) -> None:
-        out = self._pending_out
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        if data and not self.client_gone:
+        out, self._pending_out = self._pending_out, []
+        if not self.client_gone:
+            data = out[0] if len(out) == 1 else b"".join(out)
             self._actions.append(actions.ToClient(data))
 
     def _do(self, action: Action) -> None:
@@ -205,6 +206,10 @@ class Conversation:
             self.hop_private = False
             self._asked.clear()
             self._do(actions.DropHop(abort))
+
+    def _pump(self) -> None:
+        """Send the recipients that wait."""
+        raise NotImplementedError
 
     def _give_up_content(self, transaction: Transaction) -> None:
         """Content had begun and must not become a message anywhere."""

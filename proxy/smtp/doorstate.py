@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from random import SystemRandom
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from config.settings import Network
@@ -51,6 +51,8 @@ class DoorState:
         self.journal = journal
         self.next_hop = next_hop
         self.counters = counters
+        #: One reply, for the metrics.
+        self.count: Callable[[str, int], None] = counters.reply
         self.tls_context = tls_context
         self.connections = connections
         self.proxy_from = proxy_from
@@ -58,13 +60,15 @@ class DoorState:
         self.doors: set[Door] = set()
         #: Sessions between the end of a message and its verdict; their client may be gone.
         self.committing = 0
+        journal.company = lambda: len(self.doors) - self.committing
         self.stopping = False
         self.now = time.monotonic
         self._direct = policy.hop_kind == "mx"
         self._failures = LoginFailures()
         self._on_broken = on_broken
         self._ids = CaptureIds()
-        self._random = SystemRandom()
+        # Seeded by the system: ids must be unique, not secret, and 80 bits are enough for that.
+        self._random = Random()
         self._tasks: set[asyncio.Task[None]] = set()
         self._second = -1
         self._date = ""
@@ -101,10 +105,6 @@ class DoorState:
             self._date = mail_date(moment)
             self._iso = moment.strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._iso}.{int((stamp - second) * 1_000_000):06d}Z", self._date
-
-    def count(self, verb: str, code: int) -> None:
-        """One reply, for the metrics."""
-        self.counters.reply(verb.lower(), code)
 
     def login_blocked(self, ip: str) -> bool:
         """Has this address guessed too often?"""

@@ -22,6 +22,14 @@ from proxy.smtp.relay import HOP_LOST, NO_SPACE, Relay
 from proxy.smtp.replies import Reply
 from proxy.smtp.transaction import PASS, QUEUE, Recipient, Transaction
 
+#: What the parameters of MAIL need; SMTPUTF8 itself is checked before (`_cannot_carry`).
+_MAIL_NEEDS: Final = {
+    "SIZE": "SIZE",
+    "BODY": "8BITMIME",
+    "RET": "DSN",
+    "ENVID": "DSN",
+    "AUTH": "AUTH",
+}
 SENDER_OK: Final = Reply.of(250, "2.1.0", "Ok")
 RECIPIENT_OK: Final = Reply.of(250, "2.1.5", "Ok")
 
@@ -144,6 +152,8 @@ class Envelope(Relay):
     @staticmethod
     def _cannot_carry(transaction: Transaction, hop: Capabilities) -> Reply | None:
         """A promise of our EHLO that this hop does not keep: it has changed since."""
+        if not transaction.mail.params:
+            return None
         if transaction.smtputf8 and not hop.has("SMTPUTF8"):
             return Reply.of(550, "5.6.7", "The next hop does not support SMTPUTF8")
         if (transaction.mail.param("BODY") or "").upper() == "8BITMIME" and not hop.has("8BITMIME"):
@@ -151,17 +161,17 @@ class Envelope(Relay):
         return None
 
     def _mail_line(self, transaction: Transaction, hop: Capabilities) -> bytes:
-        offered = {
-            "SIZE": hop.has("SIZE"),
-            "BODY": hop.has("8BITMIME"),
-            "SMTPUTF8": True,
-            "RET": hop.has("DSN"),
-            "ENVID": hop.has("DSN"),
-            "AUTH": self.hop_private and hop.has("AUTH"),
-        }
         mail = transaction.mail
-        kept = tuple(p for p in mail.params if offered[p.partition("=")[0].upper()])
-        return _command(b"MAIL FROM:<", PathArgument(mail.mailbox, kept), True)
+        if mail.params:
+            kept = tuple(p for p in mail.params if self._goes_on(p.partition("=")[0].upper(), hop))
+            mail = PathArgument(mail.mailbox, kept)
+        return _command(b"MAIL FROM:<", mail, True)
+
+    def _goes_on(self, keyword: str, hop: Capabilities) -> bool:
+        """May the next hop be told this parameter of MAIL?"""
+        if keyword == "AUTH" and not self.hop_private:
+            return False
+        return keyword == "SMTPUTF8" or hop.has(_MAIL_NEEDS[keyword])
 
     def _mail_answered(self, reply: Reply) -> None:
         transaction = self.transaction
@@ -251,5 +261,5 @@ class Envelope(Relay):
 
 
 def _command(verb: bytes, path: PathArgument, with_params: bool) -> bytes:
-    params = "".join(" " + p for p in path.params) if with_params else ""
+    params = "".join([" " + p for p in path.params]) if with_params and path.params else ""
     return verb + path.mailbox.text.encode("utf-8") + b">" + params.encode("utf-8") + b"\r\n"

@@ -45,6 +45,7 @@ _ARGUMENT: Final = re.compile(
 _PARAM: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9\-]*(?:=[\x21-\x3c\x3e-\x7e{_UTF8}]+)?\Z")
 _XTEXT: Final = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*\Z")
 _NOTIFY: Final = re.compile(r"(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)\Z")
+_ROUTED: Final = re.compile("[%!@]")
 
 SYNTAX: Final = "Syntax error in the address or the parameters"
 
@@ -116,6 +117,8 @@ def _parse(argument: str, word: str, keywords: frozenset[str]) -> tuple[str, tup
     found = _ARGUMENT.match(argument)
     if found is None or found["word"].upper() != word:
         raise Refused(501, "5.5.4", f"Syntax: {word}:<address> and parameters")
+    if not found["params"]:
+        return found["path"], ()
     # By the space alone: `split()` would also cut where the wire has no space.
     params = tuple(word for word in found["params"].split(" ") if word)
     if len(params) > 8 or len(found["params"]) > 1000:
@@ -189,9 +192,8 @@ def parse_rcpt(argument: str, smtputf8: bool = False) -> PathArgument:
 
 def hides_a_route(mailbox: Mailbox) -> bool:
     """True for `b%y@us`, `y!b@us` and `"b@y"@us`: addresses that old servers relay onward."""
-    return any(mark in mailbox.local for mark in "%!@") or (
-        mailbox.local.startswith('"') and "\\" in mailbox.local
-    )
+    local = mailbox.local
+    return _ROUTED.search(local) is not None or (local.startswith('"') and "\\" in local)
 
 
 def parse_helo(argument: str) -> str:

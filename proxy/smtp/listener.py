@@ -263,11 +263,10 @@ class Door(SMTP):
             return
         self._performing = True
         try:
-            wanted = self.core.drain()
-            while wanted:
+            drain = self.core.drain
+            while wanted := drain():
                 for action in wanted:
                     _DEEDS[type(action)](self, action)
-                wanted = self.core.drain()
         except Exception as error:
             self._fault(error)
         finally:
@@ -361,8 +360,14 @@ class Door(SMTP):
     def _take_hop(self, conn: HopConnection) -> None:
         self._hop = conn
         conn.on_lost = self._hop_lost
-        conn.on_pause = partial(self._pause, _HOP)
-        conn.on_writable = partial(self._unpause, _HOP)
+        conn.on_pause = self._hop_slow
+        conn.on_writable = self._hop_ready
+
+    def _hop_slow(self) -> None:
+        self._pause(_HOP)
+
+    def _hop_ready(self) -> None:
+        self._unpause(_HOP)
 
     def _ask_hop(self, action: actions.AskHop) -> None:
         if self._hop is not None:

@@ -10,11 +10,9 @@ The client's connection is not the hop's: a 421 of the hop is the hop going away
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from proxy.smtp import actions
-from proxy.smtp.actions import Action
 from proxy.smtp.capabilities import Capabilities
 from proxy.smtp.conversation import Conversation, Slot
 from proxy.smtp.phase import Phase
@@ -28,12 +26,6 @@ HOP_LOST: Final = Reply.of(451, "4.4.2", "Lost the connection to the next hop, t
 
 class Relay(Conversation):
     """See the page, and the floors in proxy/smtp/conversation.py."""
-
-    def drain(self) -> Sequence[Action]:
-        """What is to be done now; recipients of one input go to the hop in one write."""
-        if self._to_send and self.hop is not None:
-            self._pump()
-        return super().drain()
 
     # ------------------------------------------------------------------ connection
 
@@ -178,10 +170,6 @@ class Relay(Conversation):
         """May mail of this client become ours to deliver?"""
         client = self.client
         return self.policy.role == "submission" and (client.trusted or client.auth is not None)
-
-    def _pump(self) -> None:
-        """Send the recipients that wait."""
-        raise NotImplementedError
 
     def _mail_answered(self, reply: Reply) -> None:
         """The next hop's answer to MAIL."""

@@ -17,6 +17,7 @@ Promises
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_LINE: Final = 4096
@@ -105,6 +106,18 @@ class Reply:
         return f"Reply({self.text!r})"
 
 
+@lru_cache(maxsize=256)
+def _whole(data: bytes) -> Reply | None:
+    """One short single-line reply and nothing else, as a next hop says the same all day."""
+    end = len(data) - 2
+    if end < 4 or data[3] != _SPACE or data.find(b"\r\n") != end:
+        return None
+    code = data[:3]
+    if not (code.isdigit() and b"200" <= code < b"600" and data.find(b"\n") == end + 1):
+        return None
+    return Reply(int(code), (data[4:end].translate(_CLEAN),))
+
+
 class ReplyParser:
     """Bytes from the hop in, complete replies out."""
 
@@ -125,11 +138,9 @@ class ReplyParser:
         """The replies that these bytes complete, in order; raises ProtocolError on garbage."""
         # The hot path: one single-line reply came in one read. Nothing is kept between reads then.
         if not self._rest and not self._lines and self._error is None:
-            end = len(data) - 2
-            if 4 <= end <= MAX_LINE - 2 and data[3] == _SPACE and data.find(b"\r\n") == end:
-                code = data[:3]
-                if code.isdigit() and b"200" <= code < b"600" and data.find(b"\n") == end + 1:
-                    return [Reply(int(code), (data[4:end].translate(_CLEAN),))]
+            reply = _whole(data) if len(data) <= 128 else None
+            if reply is not None:
+                return [reply]
         replies: list[Reply] = []
         try:
             self._feed(data, replies)

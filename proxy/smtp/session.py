@@ -28,7 +28,7 @@ from typing import Final
 
 from proxy.smtp import actions, grammar
 from proxy.smtp.authrelay import AuthRelay
-from proxy.smtp.capabilities import Capabilities
+from proxy.smtp.capabilities import RELAYED, Capabilities
 from proxy.smtp.grammar import Refused
 from proxy.smtp.phase import Phase
 from proxy.smtp.policy import DoorPolicy, Surroundings
@@ -158,6 +158,8 @@ class Session(AuthRelay):
 
     def _run(self) -> None:
         """Read on as far as the phase allows."""
+        if not self._input and not self.stopping:
+            return
         while len(self._input) > self._at:
             if self.phase is Phase.COMMAND or (self.phase is Phase.WAIT and self.rcpt_waiting):
                 if not self._read_command():
@@ -211,18 +213,19 @@ class Session(AuthRelay):
         """One command; false when it has to wait."""
         start = self._at
         head = self._input[start : start + 5].upper()
-        if head != b"RCPT " and self.rcpt_waiting:
+        if self._slots and head != b"RCPT ":
             return False
         line = self._take_line(MAX_AUTH_LINE if head == b"AUTH " else MAX_LINE)
         if line is None:
             return self._at != start
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
-        if verb not in _COMMANDS:
+        command = _COMMANDS.get(verb)
+        if command is None:
             self._unknown(verb)
             return True
         try:
-            _COMMANDS[verb](self, grammar.decode_line(rest).strip(" "))
+            command(self, grammar.decode_line(rest).strip(" ") if rest else "")
         except Refused as refused:
             self._error(refused.reply, verb)
         return True
@@ -270,11 +273,7 @@ class Session(AuthRelay):
         """Our own list, cut to what the next hop can do; never the hop's list."""
         policy, client = self.policy, self.client
         direct = policy.hop_kind == "mx" or (hop is None and policy.role == "submission")
-        offered = tuple(
-            keyword
-            for keyword in ("8BITMIME", "SMTPUTF8", "DSN", "CHUNKING")
-            if direct or (hop is not None and hop.has(keyword))
-        )
+        offered = RELAYED if direct else hop.relayed if hop is not None else ()
         starttls = policy.tls == "starttls" and client.tls is None
         size = min(policy.max_size, (hop.size if hop else None) or policy.max_size)
         reply = _ehlo_reply(policy.hostname, size, starttls, self._mechanisms(hop), offered)

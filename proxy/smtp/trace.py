@@ -12,6 +12,7 @@ from typing import Final
 
 _RECEIVED: Final = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _UNSAFE: Final = re.compile(r"[^\x21-\x27\x2a-\x5b\x5d-\x7e]")
+_NO_FOR: Final = re.compile(r'[ "\\;()]')
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -56,7 +57,7 @@ def received_line(
         f"\tby {hostname} (Mailweir) with {protocol} id {capture_id}",
     ]
     # A quoted local part may hold what would end the clause, or a very long one the line.
-    if recipient and len(recipient) <= 400 and not any(c in recipient for c in ' "\\;()'):
+    if recipient and len(recipient) <= 400 and not _NO_FOR.search(recipient):
         lines.append(f"\tfor <{recipient}>; {date}")
     else:
         lines[-1] += f"; {date}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from proxy import journal
 from proxy.journal import (
     JournalBroken,
     JournalError,
@@ -79,6 +80,47 @@ def test_group_commit(tmp_path: Path) -> None:
     asyncio.run(run())
     assert order == list(range(40))
     assert story(tmp_path)[1:41] == [f"message {n}" for n in range(40)]
+
+
+def test_in_company_a_batch_waits_for_all_who_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "RECENT", 60.0)
+    monkeypatch.setattr(journal, "GATHER", 60.0)
+    heard: list[Exception | None] = []
+
+    async def run() -> None:
+        async with writing(tmp_path) as writer:
+            await put(writer, 0)  # nobody else is there: at once
+            writer.company = lambda: journal.CROWD
+            for number in range(1, 2 * journal.CROWD):
+                writer.append(message(number), [b""], heard.append)
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            assert heard == [] and writer.stats.syncs == 1
+            writer.append(message(2 * journal.CROWD), [b""], heard.append)
+            await eventually(lambda: len(heard) == 2 * journal.CROWD)
+            assert writer.stats.syncs == 2
+            writer.append(message(100), [b""], heard.append)  # closing waits for nobody
+
+    asyncio.run(run())
+    assert heard == [None] * (2 * journal.CROWD + 1)
+
+
+def test_nobody_waits_longer_than_the_time_for_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "RECENT", 60.0)
+    heard: list[Exception | None] = []
+
+    async def run() -> None:
+        async with writing(tmp_path) as writer:
+            writer.company = lambda: 1_000
+            await put(writer, 0)
+            writer.append(message(1), [b""], heard.append)
+            await eventually(lambda: heard == [None])
+
+    asyncio.run(run())
 
 
 def test_a_verdict_does_not_linger(tmp_path: Path) -> None:
