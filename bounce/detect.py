@@ -1,16 +1,29 @@
 """What kind of message is this, and what does it say about mail that was sent? A core.
 
 Promises: read() never raises, whatever the octets; linear time; a message of any size costs less
-than 0.2 s (see view.py for what is looked at of a long one).
+than 0.2 s (view.py says what is looked at of a long one). Most mail is ordinary: it is left after
+a look at its header (signs.py).
+In this order: complaints and receipts by their part; delivery statuses (RFC 3464); notices of
+other shapes, if the header has a sign of a report; challenges; answering machines; mail. What a
+person hands on or answers is mail, whatever is quoted in it or attached to it.
 """
 
-from bounce import dsn
-from bounce.dsn import Entry, Status
-from bounce.reply import classify, read_reply
-from bounce.report import Kind, Recipient, Report
-from bounce.view import View, returned_fields
+from typing import Literal
+
+from bounce import arf, dsn, mdn
+from bounce.autoreply import is_auto_reply, is_challenge
+from bounce.dsn import address_in
+from bounce.fromstatus import from_status
+from bounce.fromtext import from_text
+from bounce.notice import notice
+from bounce.report import Recipient, Report
+from bounce.signs import look
+from bounce.view import View
+from crmstore.addresses import key
 
 __all__ = ["read"]
+
+_REPORT_PARTS = dsn.TYPES | {"message/feedback-report", "message/disposition-notification"}
 
 
 def read(raw: bytes, *, sender: str | None = None) -> Report:
@@ -18,64 +31,46 @@ def read(raw: bytes, *, sender: str | None = None) -> Report:
     try:
         return _read(raw, sender)
     except (RecursionError, MemoryError, ValueError, LookupError, TypeError) as error:
-        # Nothing of what is known comes here; what is not known must not stop mail
+        # Nothing that is known comes here; what is not known must not stop mail
         return Report("unreadable", oddities=(f"fault: {type(error).__name__}",))
 
 
 def _read(raw: bytes, sender: str | None) -> Report:
-    if not raw.strip():
+    if not raw.strip(b"\0\r\n \t"):
         return Report("unreadable", oddities=("empty",))
     view = View(raw)
-    for leaf in view.leaves:
-        if dsn.is_status(leaf.type):
-            return _from_status(view, dsn.parse(view.text(leaf)))
+    signs = look(view, sender)
+    parts = {leaf.type for leaf in view.leaves} & _REPORT_PARTS
+    if parts and signs.handed_on and not signs.report and not signs.null_sender:
+        view.oddities.append("report_handed_on")
+        return _plain(view)
+    if parts:
+        if arf.is_feedback(view):
+            return arf.parse(view)
+        if mdn.is_receipt(view):
+            return mdn.parse(view)
+        found = from_status(view, signs)
+        if found is not None:
+            return found
+    if signs.any and not signs.by_person:
+        said = notice(view)
+        report = from_text(view, signs, said)
+        if report is not None:
+            return report
+        if is_challenge(view, signs, said.text):
+            return _answer(view, "challenge")
+    if is_auto_reply(view, signs):
+        return _answer(view, "auto_reply")
+    return _plain(view)
+
+
+def _plain(view: View) -> Report:
     return Report("mail", oddities=tuple(view.oddities))
 
 
-def _from_status(view: View, status: Status) -> Report:
-    recipients = tuple(_recipient(entry) for entry in status.entries)
-    actions = {one.action for one in recipients}
-    kind: Kind = "bounce" if "failed" in actions else "delayed"
-    if not actions & {"failed", "delayed"}:
-        kind = "delivered"
-    returned: dict[str, str] = {}
-    for leaf in view.leaves:
-        if leaf.type in ("message/rfc822", "text/rfc822-headers", "message/global"):
-            returned = returned_fields(view.data(leaf))
-    return Report(
-        kind,
-        recipients,
-        returned.get("message-id", ""),
-        tuple(view.oddities),
-        status.envelope_id,
-        status.reporting_mta,
-        status.arrival,
-        "dsn",
-        returned,
-    )
-
-
-def _recipient(entry: Entry) -> Recipient:
-    action = entry.action or ("delivered" if entry.status.startswith("2") else "failed")
-    code, enhanced = read_reply(entry.diagnostic)
-    status = enhanced or entry.status
-    address = entry.original or entry.final
-    other = entry.final if entry.final != address else ""
-    if action != "failed":
-        category = "relayed" if action in ("relayed", "expanded") else action
-        return Recipient(
-            address, None, category, action, status, entry.diagnostic, entry.remote_mta, other
-        )
-    found = classify(code, status, entry.diagnostic, "")
-    return Recipient(
-        address,
-        found.klass,
-        found.category,
-        action,
-        status,
-        entry.diagnostic,
-        entry.remote_mta,
-        other,
-        entry.original,
-        found.rule,
-    )
+def _answer(view: View, kind: Literal["auto_reply", "challenge"]) -> Report:
+    """What a program answers to our message; the message is the one that In-Reply-To names."""
+    author = key(address_in(view.header(b"from")))
+    people = (Recipient(author, None, kind, "delivered", "", "", rule=kind),) if author else ()
+    answered = view.header(b"in-reply-to") or view.header(b"references").rpartition(" ")[2]
+    return Report(kind, people, answered[:1_000], tuple(view.oddities), shape=kind)

@@ -54,30 +54,60 @@ def prepare(text: str) -> Text:
     return Text(words, "" if words.isascii() else words.replace(" ", ""))
 
 
+Parts = tuple[str, ...]
+
+
 class Phrases:
-    """A table of rules: which of them has a phrase in a text."""
+    """A table of rules: which of them have a phrase in a text.
+
+    Phrases are found by their beginning: a word and two letters of the next one, or three letters
+    of a single word. So a text costs a look-up for each of its words, not a search for each phrase.
+    """
 
     def __init__(self, table: Mapping[str, str]) -> None:
-        self._spaced: dict[str, tuple[tuple[str, ...], ...]] = {}
-        self._dense: dict[str, tuple[tuple[str, ...], ...]] = {}
+        self._index: dict[str, list[tuple[str, Parts]]] = {}
+        self._dense: list[tuple[str, Parts]] = []
         for rule, phrases in table.items():
-            spaced: list[tuple[str, ...]] = []
-            dense: list[tuple[str, ...]] = []
             for phrase in filter(None, (one.strip() for one in phrases.split(";"))):
-                into = spaced if _writes_spaces(phrase) else dense
-                into.append(_parts(phrase, into is dense))
-            self._spaced[rule] = tuple(spaced)
-            self._dense[rule] = tuple(dense)
+                if _writes_spaces(phrase):
+                    parts = _parts(phrase, False)
+                    self._index.setdefault(_key(parts[0]), []).append((rule, parts))
+                else:
+                    self._dense.append((rule, _parts(phrase, True)))
 
-    @property
-    def rules(self) -> frozenset[str]:
-        return frozenset(self._spaced)
+    def rules(self, text: Text) -> set[str]:
+        """The rules that have a phrase in `text`."""
+        found: set[str] = set()
+        words = text.words.split(" ")  # an empty one at both ends
+        index = self._index
+        before = ""
+        for word in words:
+            for key in (word[:3], f"{before} {word[:2]}"):
+                for rule, parts in index.get(key, ()):
+                    if rule not in found and _stands(parts, text.words):
+                        found.add(rule)
+            before = word
+        if text.dense:
+            for rule, parts in self._dense:
+                if rule not in found and _stands(parts, text.dense):
+                    found.add(rule)
+        return found
 
-    def has(self, rule: str, text: Text) -> bool:
-        """Whether any phrase of `rule` stands in `text`."""
-        return _any(self._spaced.get(rule, ()), text.words) or (
-            text.dense != "" and _any(self._dense.get(rule, ()), text.dense)
-        )
+    def starts(self, text: Text) -> bool:
+        """Whether `text` begins with a phrase of any rule."""
+        words = text.words[1:].split(" ", 2)
+        keys = [words[0][:3], f"{words[0]} {words[1][:2]}"] if len(words) > 1 else []
+        return any(
+            text.words.startswith(parts[0]) for key in keys for _, parts in self._index.get(key, ())
+        ) or any(text.dense.startswith(parts[0]) for _, parts in self._dense)
+
+
+def _key(first: str) -> str:
+    """Under which a phrase is found: as rules() cuts a text. `first` begins with a space."""
+    words = first[1:].split(" ")
+    if len(words) > 1 and words[1]:
+        return f"{words[0]} {words[1][:2]}"
+    return words[0][:3]
 
 
 def _writes_spaces(phrase: str) -> bool:
@@ -85,7 +115,7 @@ def _writes_spaces(phrase: str) -> bool:
     return not any("\u0e00" <= c <= "\u0e7f" or "\u3040" <= c <= "\u9fff" for c in phrase)
 
 
-def _parts(phrase: str, dense: bool) -> tuple[str, ...]:
+def _parts(phrase: str, dense: bool) -> Parts:
     parts = []
     for part in phrase.split(" .. "):
         folded = fold(part)
@@ -97,17 +127,12 @@ def _parts(phrase: str, dense: bool) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _any(phrases: tuple[tuple[str, ...], ...], text: str) -> bool:
-    for parts in phrases:
-        at = text.find(parts[0])
-        if at < 0:
-            continue
-        if len(parts) == 1 or _follows(parts, text, at):
-            return True
-    return False
+def _stands(parts: Parts, text: str) -> bool:
+    at = text.find(parts[0])
+    return at >= 0 and (len(parts) == 1 or _follows(parts, text, at))
 
 
-def _follows(parts: tuple[str, ...], text: str, at: int) -> bool:
+def _follows(parts: Parts, text: str, at: int) -> bool:
     """Whether the other parts come behind the first, each within GAP; the first place that fits
     counts, and so many places are tried."""
     for _ in range(8):

@@ -34,6 +34,13 @@ class Classified(NamedTuple):
         """Whether clear words or a clear status decided."""
         return self.rule.startswith(("words:", "status:"))
 
+    @property
+    def vague(self) -> bool:
+        """Whether better words elsewhere would be believed: "service unavailable", "try later"."""
+        return not self.sure or self.rule in _VAGUE
+
+
+_VAGUE = frozenset(["words:system", "words:temporary", "words:expired"])
 
 # Rules in the order they are asked, and the category of each at 5xx and at 4xx.
 ORDER: tuple[tuple[str, str, str], ...] = (
@@ -47,8 +54,9 @@ ORDER: tuple[tuple[str, str, str], ...] = (
     ("reverse_dns", "policy_block", "deferred"),
     ("inactive", "inactive_mailbox", "deferred"),
     ("block_list", "policy_block", "deferred"),
-    ("unreachable", "server_unavailable", "server_unavailable"),
+    ("dns_trouble", "server_unavailable", "server_unavailable"),
     ("unknown_host", "invalid_address", "server_unavailable"),
+    ("unreachable", "server_unavailable", "server_unavailable"),
     ("unknown_user", "invalid_address", "invalid_address"),
     ("unavailable", "invalid_address", "deferred"),
     ("moved", "invalid_address", "deferred"),
@@ -57,6 +65,7 @@ ORDER: tuple[tuple[str, str, str], ...] = (
     ("content", "content_block", "deferred"),
     ("expired", "server_unavailable", "server_unavailable"),
     ("system", "server_unavailable", "server_unavailable"),
+    ("refused", "policy_block", "server_unavailable"),
     ("temporary", "deferred", "deferred"),
 )
 WEAK: tuple[tuple[str, str, str], ...] = (
@@ -78,7 +87,7 @@ _CODES: dict[int, str] = {
     553: "invalid_address",
     556: "invalid_address",
 }
-_LANGUAGES = (Phrases(en.STRONG),)
+_STRONG = Phrases(en.STRONG)
 _WEAK = Phrases(en.WEAK)
 
 
@@ -93,9 +102,10 @@ def classify(code: int, enhanced: str, text: str, stage: str) -> Classified:
         return Classified(None, "delivered", f"code:{code}")
     temporary = code // 100 == 4 or (not 500 <= code < 600 and enhanced.startswith("4."))
     words = prepared(text)
-    for rule, permanent, temporarily in ORDER:
-        for language in _LANGUAGES:
-            if language.has(rule, words):
+    rules = _STRONG.rules(words)
+    if rules:
+        for rule, permanent, temporarily in ORDER:
+            if rule in rules:
                 return _found(temporarily if temporary else permanent, f"words:{rule}")
     told = meaning(enhanced)
     if told.specific:
@@ -111,9 +121,16 @@ def classify(code: int, enhanced: str, text: str, stage: str) -> Classified:
     return _by_code(code, stage, temporary)
 
 
+_REJECTED = " address rejected "
+
+
 def _weak(words: Text, temporary: bool) -> Classified | None:
+    if _REJECTED in words.words and not words.words.endswith(_REJECTED):
+        # "<a@b>: Recipient address rejected: WHY": only why counts
+        words = Text(words.words.rpartition(_REJECTED)[2].join("  "), words.dense)
+    rules = _WEAK.rules(words)
     for rule, permanent, temporarily in WEAK:
-        if _WEAK.has(rule, words):
+        if rule in rules:
             return _found(temporarily if temporary else permanent, f"weak:{rule}")
     return None
 
@@ -132,7 +149,7 @@ def _found(category: str, rule: str) -> Classified:
     return Classified(class_of(category), category, rule)
 
 
-_CODE = re.compile(r"(?<![\d.\-/:])([2345][0-5]\d)(?=[\s\-#:,;)\]]|\Z)(?!-\d{2}-)")
+_CODE = re.compile(r"(?<![\d.\-/:])([45][0-5]\d)(?=[\s\-#:,;)\]]|\Z)(?!-\d{2}-)")
 
 
 def read_reply(text: str) -> tuple[int, str]:

@@ -49,7 +49,7 @@ class View:
             raw = raw.replace(b"\r", b"\n")
             self.oddities.append("cr_only")
         self.raw = raw
-        self.tree: Tree = parse(raw)
+        self.tree: Tree = _mended(raw, parse(raw), self.oddities)
         self.fields: Fields = self.tree.header.fields
         self.oddities += self.tree.flags
         self._texts: dict[int, str] = {}
@@ -91,6 +91,29 @@ class View:
         if leaf.type == "text/html":
             text = plain(text)
         return text.replace("\0", " ")
+
+
+_DELIMITER = re.compile(rb"^--([^\r\n]{4,200}?)[ \t]*\r?\n(?=[A-Za-z-]{3,60}:|\r?\n)", re.MULTILINE)
+
+
+def _mended(raw: bytes, tree: Tree, oddities: list[str]) -> Tree:
+    """The tree, or that by the delimiters which really stand there: a report whose boundary
+    parameter was lost or rewritten on its way has none of the one it names."""
+    only = tree.leaves[0]
+    kind = tree.header.fields.get(b"content-type", [b""])[0].lstrip()[:10].lower()
+    if len(tree.leaves) > 1 or kind != b"multipart/" or only.parent:
+        return tree
+    found = _DELIMITER.search(raw, tree.header.body, tree.header.body + 65_536)
+    if found is None or b'"' in found[1]:
+        return tree
+    start = b'Content-Type: multipart/mixed; boundary="' + found[1] + b'"\n\n'
+    shift = found.start() - len(start)
+    again = parse(start + raw[found.start() :])
+    oddities.append("boundary_mended")
+    leaves = [
+        leaf._replace(start=leaf.start + shift, end=leaf.end + shift) for leaf in again.leaves
+    ]
+    return Tree(tree.header, leaves, tree.flags)
 
 
 def first(fields: Fields, name: bytes) -> str:

@@ -2,59 +2,62 @@
 
 STRONG: dict[str, str] = {
     "mailbox_full": """
-        mailbox full; mailbox is full; mail box full; mail box is full; inbox full;
-        inbox is full; folder is full; maildir full; mailfolder is full; over quota; overquota;
+        reached their quota; reached its quota; reached his quota; reached the quota;
+        reached storage quota; reached his storage; reached the storage; mailbox full;
+        mailbox is full; mail box full; mail box is full; inbox full; inbox is full;
+        folder is full; maildir full; mailfolder is full; over quota; overquota;
         over its quota; over his quota; over their quota; over the quota; quota exceed;
         exceeded .. quota; exceeds .. quota; exceeding .. quota; exceeded their storage;
         exceeded its storage; exceeded storage; storage limit; exceeded the storage;
         exceeded mail storage; storage allocation; out of storage; storage space;
         mailbox size limit; mailbox quota; mailbox exceeds; disk quota; mailbox has exceeded;
         mailbox limit; mailbox over; user is over; quota violation; quota is full;
-        user has exhausted; exhausted .. storage; insufficient quota; does not have enough space;
-        not enough space; not enough storage; no space left for; not enough disk space;
-        not enough free space; mailbox would exceed; not enough room; exceed .. mailbox;
-        exceeded .. mailbox; exceeds .. mailbox size; mailbox too large;
+        user has exhausted; exhausted .. storage; insufficient quota;
+        does not have enough space; not enough space; not enough storage; no space left for;
+        not enough disk space; not enough free space; mailbox would exceed; not enough room;
+        exceed .. mailbox; exceeded .. mailbox; exceeds .. mailbox size; mailbox too large;
         would be over the allowed quota; too much mail data; too many messages in;
         too many messages on; maximum number of messages; user mailbox exceeds; quotaexceed;
         shutoffquotaexceeded; account is full; account full; is over allocation;
         unable to append message to .. quota; max message file size; has too much mail;
-        reached .. quota; reached .. storage; used up .. quota; quota has been exceeded;
+        reached .. storage; used up .. quota; quota has been exceeded;
         recipients mailbox is temporarily full; mailbox is almost full; no room in mailbox;
         message would exceed quota; account over limit; mailbox for user is full; user full|;
-        mbox full; quota limit; mail quota; full mailbox; quota used; couldnt write .. disk full;
-        exceeded the maximum allowable number of messages; exceeded maximum inbound message;
-        mailbox space; insufficient space; exceeds the maximum mailbox size; would go over quota;
-        overdrawn .. quota
+        mbox full; quota limit; mail quota; full mailbox; quota used;
+        couldnt write .. disk full; exceeded the maximum allowable number of messages;
+        exceeded maximum inbound message; mailbox space; insufficient space;
+        exceeds the maximum mailbox size; would go over quota; overdrawn .. quota
     """,
     "message_too_large": """
-        message too large; message too big; message is too large; message is too big;
-        message size exceed; message file too big; message length exceed; size exceeds;
-        message exceeds .. size; message exceeds .. limit; exceeds maximum message size;
-        exceeds fixed maximum; exceeds the maximum message; exceeds maximum size;
-        exceeds the maximum size; exceeds the size limit; exceeds size limit;
-        exceeds a message size; exceeded maximum message size; message larger than;
-        mail size limit; maximum message size; max message size; message size limit;
-        exceeds recipients size limit; recipsizelimit; sendersizelimit; data size exceed;
-        too large for this recipient; too large to send; too large to be delivered;
-        message was too large; message was too big; email too large; mail too large;
-        your message size; exceeded .. message size; message size .. exceeds; mail is too big;
-        permitted message size; larger than the current system limit; size of the message;
-        messages larger than; too large|; message header size exceeds; maximum allowed size;
-        the message is larger
+        is too large|; message .. too large|; message too large; message too big;
+        message is too large; message is too big; message size exceed; message file too big;
+        message length exceed; size exceeds; message exceeds .. size; message exceeds .. limit;
+        exceeds maximum message size; exceeds fixed maximum; exceeds the maximum message;
+        exceeds maximum size; exceeds the maximum size; exceeds the size limit;
+        exceeds size limit; exceeds a message size; exceeded maximum message size;
+        message larger than; mail size limit; maximum message size; max message size;
+        message size limit; exceeds recipients size limit; recipsizelimit; sendersizelimit;
+        data size exceed; too large for this recipient; too large to send;
+        too large to be delivered; message was too large; message was too big; email too large;
+        mail too large; your message size; exceeded .. message size; message size .. exceeds;
+        mail is too big; permitted message size; larger than the current system limit;
+        size of the message; messages larger than; message header size exceeds;
+        maximum allowed size; the message is larger
     """,
     "greylist": """
         greylist; graylist; grey list; gray list; greytrap; try again in .. second;
         recipient address rejected policyd; first contact; please retry in .. minute
     """,
     "throttled": """
-        rate limit; ratelimit; rate limited; too many connections; too many concurrent;
-        connection limit; connection rate; too many messages from; too many mails;
-        too many messages; too many emails; too many recipients; too many sessions;
-        too many smtp; too fast; too frequent; too quickly; frequency limit; throttl;
-        sending rate; exceeded .. messages per; exceeded .. rate; limit on the number of;
-        connections from your; unusual rate; hourly limit; daily limit; daily .. quota|;
-        sending limit; sending quota; max defers and failures; emails per hour;
-        messages per hour; exceeded the max emails per; receiving mail at a rate; slow down;
+        relay quota; reached .. daily; reached .. hourly; rate limit; ratelimit; rate limited;
+        too many connections; too many concurrent; connection limit; connection rate;
+        too many messages from; too many mails; too many messages; too many emails;
+        too many recipients; too many sessions; too many smtp; too fast; too frequent;
+        too quickly; frequency limit; throttl; sending rate; exceeded .. messages per;
+        exceeded .. rate; limit on the number of; connections from your; unusual rate;
+        hourly limit; daily limit; daily .. quota|; sending limit; sending quota;
+        max defers and failures; emails per hour; messages per hour;
+        exceeded the max emails per; receiving mail at a rate; slow down;
         number of messages per; limit exceeded for this hour; limit for connections;
         message rate; smtp session limit; concurrency limit; exceeded the limit of;
         exceeds per domain connection limit; many invalid recipients; recipient limit;
@@ -64,9 +67,9 @@ STRONG: dict[str, str] = {
     "sender": """
         domain of sender; sender domain; sender address; sender rejected; senders domain;
         sender verif; sender denied; sender not; sender is; senders address; invalid sender;
-        bad sender; envelope sender; return path; mail from .. rejected; mailfrom; from address;
-        from domain; address of the sender; sending domain; sender unknown; unknown sender;
-        callout; verify sender; backscatter; from field; addresses in from;
+        bad sender; envelope sender; return path; mail from .. rejected; mailfrom;
+        from address; from domain; address of the sender; sending domain; sender unknown;
+        unknown sender; callout; verify sender; backscatter; from field; addresses in from;
         not allowed to send from; not authorized to send from; not a valid sender; your domain;
         your sender; null sender; empty sender; empty envelope senders; sending mta;
         senders not allowed; sender blocked; senders are not;
@@ -77,9 +80,9 @@ STRONG: dict[str, str] = {
     """,
     "authentication": """
         dmarc; spf|; dkim; sender policy framework; arc validation; authentication;
-        unauthenticated; not authenticated; authenticate; auth required; starttls; must issue a;
-        tls required; requires tls; encryption; certificate; dane|; mta sts; smtp auth; senderid;
-        sender id; domainkeys
+        unauthenticated; not authenticated; authenticate; auth required; starttls;
+        must issue a; tls required; requires tls; encryption; certificate; dane|; mta sts;
+        smtp auth; senderid; sender id; domainkeys
     """,
     "reverse_dns": """
         reverse dns; ptr record; ptr|; rdns; reverse lookup; reverse address; no reverse;
@@ -94,110 +97,122 @@ STRONG: dict[str, str] = {
         unable to relay; cannot relay; relay prohibited; not a relay; relay is not; no relay;
         we do not relay; relaying is prohibited; not permitted to relay;
         relay operation rejected; relaying mail; relay mail; not allowed to relay; rcpthosts;
-        open relay; relaying .. not allowed; relaying to; not an open relay; insecure mail relay;
-        authentication required for relay; relay from; relaydenied; relay rejected; relaying;
-        outside of our domains; third party relay
+        open relay; relaying .. not allowed; relaying to; not an open relay;
+        insecure mail relay; authentication required for relay; relay from; relaydenied;
+        relay rejected; relaying; outside of our domains; third party relay
     """,
     "block_list": """
-        blacklist; black list; blocklist; block list; blocked list; denylist; dnsbl; rbl|; dsbl;
-        spamhaus; spamcop; barracudacentral; barracuda; sorbs|; senderscore; sender score;
-        cloudmark; proofpoint; trendmicro; reputation; listed in; listed at; listed on;
-        listed by; listed as; is listed; has been blocked; was blocked; is blocked; been blocked;
-        are blocked; blocked by; blocked for; blocked using; blocked due; blocked because;
-        blocked from; blocked since; blocked ip; banned sending ip; banned ip; your ip;
-        ip address .. blocked; your server is; your mail server; your host; your network;
-        client host; poor reputation; bad reputation; s3140; s3150; abuse from; abusive;
-        administrative prohibition; administrative block; bulk mail; unsolicited; sbl|;
-        sending ip; spamming; spam source; known spammer; spammer; open proxy; excessive spam;
-        black hole; temporarily blocked; blocked temporarily; permanently blocked; block lifted;
-        temporarily deferred due; user complaints; not authorized to connect; ip blocked;
-        connection refused by policy; mail from your; messages from your; connections from;
-        mail server .. blocked; connecting ip; firewall; ip block; ips blocked;
-        not accept .. from ips; denied access; is prohibited; bad mail server
+        invalid ip; blacklist; black list; blocklist; block list; blocked list; denylist;
+        dnsbl; rbl|; dsbl; spamhaus; spamcop; barracudacentral; barracuda; sorbs|; senderscore;
+        sender score; cloudmark; proofpoint; trendmicro; reputation; listed in; listed at;
+        listed on; listed by; listed as; is listed; has been blocked; was blocked; is blocked;
+        been blocked; are blocked; blocked by; blocked for; blocked using; blocked due;
+        blocked because; blocked from; blocked since; blocked ip; banned sending ip; banned ip;
+        your ip; ip address .. blocked; your server is; your mail server; your host;
+        your network; client host; poor reputation; bad reputation; s3140; s3150; abuse from;
+        abusive; administrative prohibition; administrative block; bulk mail; unsolicited;
+        sbl|; sending ip; spamming; spam source; known spammer; spammer; open proxy;
+        excessive spam; black hole; temporarily blocked; blocked temporarily;
+        permanently blocked; block lifted; temporarily deferred due; user complaints;
+        not authorized to connect; ip blocked; connection refused by policy; mail from your;
+        messages from your; connections from; mail server .. blocked; connecting ip; firewall;
+        ip block; ips blocked; not accept .. from ips; denied access; is prohibited;
+        bad mail server
     """,
     "unknown_user": """
-        user unknown; unknown user; no such user; no such recipient; no such mailbox;
-        no such address; no such account; no such person; no such local user; no such email;
-        no such username; no such id; no such alias; nosuchuser; user not found; user not exist;
-        user doesnt; user does not; user not known; user invalid; user is unknown; user is not;
-        user isnt; user could not be found; user cannot be; no user; not a valid user;
-        not a known user; not a user; not our user; not our customer; not a registered;
-        not registered; not listed in; unlisted; unknown recipient; recipient unknown;
-        recipient not found; recipient doesnt; recipient does not; recipient not exist;
-        recipient is not; recipient invalid; recipient is unknown; recipient no longer;
-        recipient could not; recipient cannot be; invalid recipient; invalid user;
-        invalid mailbox; invalid address; invalid email; invalid local; invalid final;
-        invalid username; nonexistent; non existent; non existing; non exist; recipnotfound;
-        recipientnotfound; bad recipient; bad destination; bad address; bad mailbox;
-        recipient address unknown; mailbox not found; mailbox unknown; mailbox doesnt;
-        mailbox does not; mailbox invalid; mailbox is not; mailbox unavailable;
-        mailbox not available; mailbox not local; mailbox is unavailable; unknown mailbox;
+        recipient address rejected access denied; user is not found; user is not known;
+        user is not listed; user is not registered; user is not local; user isnt known;
+        account is not known; account is not valid; account is not registered;
+        recipient is not known; recipient is not valid; recipient is not a;
+        recipient is not registered; recipient is not on; recipient is not local;
+        mailbox is not known; mailbox is not valid; address is not known; address is not valid;
+        address is not listed; address is not in; address is not a valid;
+        address is not registered; address is not recognized; address is not found;
+        not found in directory; has left the; has left our; user unknown; unknown user;
+        no such user; no such recipient; no such mailbox; no such address; no such account;
+        no such person; no such local user; no such email; no such username; no such id;
+        no such alias; nosuchuser; user not found; user not exist; user doesnt; user does not;
+        user not known; user invalid; user is unknown; user could not be found; user cannot be;
+        no user; not a valid user; not a known user; not a user; not our user;
+        not our customer; not a registered; not registered; not listed in; unlisted;
+        unknown recipient; recipient unknown; recipient not found; recipient doesnt;
+        recipient does not; recipient not exist; recipient invalid; recipient is unknown;
+        recipient no longer; recipient could not; recipient cannot be; invalid recipient;
+        invalid user; invalid mailbox; invalid address; invalid email; invalid local;
+        invalid final; invalid username; nonexistent; non existent; non existing; non exist;
+        recipnotfound; recipientnotfound; bad recipient; bad destination; bad address;
+        bad mailbox; recipient address unknown; mailbox not found; mailbox unknown;
+        mailbox doesnt; mailbox does not; mailbox invalid; mailbox not local; unknown mailbox;
         unknown address; unknown email; unknown local; unknown account; unknown customer;
         unknown or illegal; unknown destination address; unknown to address; unknown name;
         unknown virtual; unknown alias; unknown in; unrouteable address; unrouteable mail;
         unroutable address; undeliverable address; address not found; address unknown;
-        address doesnt; address does not; address not exist; address invalid; address is invalid;
-        address not valid; address is not valid; address is unknown; address couldnt;
+        address doesnt; address does not; address not exist; address invalid;
+        address is invalid; address not valid; address is unknown; address couldnt;
         address could not be found; address not recognized; address wasnt found;
-        address no longer; address not known; address is not; address isnt; address you entered;
+        address no longer; address not known; address isnt; address you entered;
         address not present; address not listed; email not found; email address not;
-        account not found; account does not; account doesnt; account not exist; account is not;
+        account not found; account does not; account doesnt; account not exist;
         account is invalid; account unknown; account you tried; account .. does not exist;
         account that you tried to reach does not exist; no mailbox; no account;
         no valid recipient; no recipient; no email address; isnt a known; is not a known;
         is not known; is unknown|; not known to; not known at; not recognised; not recognized;
         not a valid mailbox; not a valid address; not a valid recipient; not valid recipient;
         is not a valid; is no longer valid; not listed in public; not in address book;
-        not on this system; not on this server; not at this; not found in; not exist;
-        doesnt exist; does not exist; didnt exist; do not exist; did not exist; dont exist;
+        not on this system; not on this server; not at this; not exist; doesnt exist;
+        does not exist; didnt exist; do not exist; did not exist; dont exist;
         no longer on server; no longer exist; no longer at; no longer here; no longer works;
-        no longer work; no longer employed; no longer with; no longer in use;
-        no longer available; no longer a; no longer valid; no longer has; has left;
-        left the company; left our; have an account here; have a yahoo; doesnt have a;
-        does not have a; doesnt have an; does not have an; undeliverable mailbox;
-        user .. not found; recipient .. not found; user .. unknown; mailbox .. not found;
-        mailbox .. does not exist; recipient rejected; recipient address rejected user;
-        this address no longer; is wrong|; mispelled; misspelled; typo|; verify address failed;
-        verification failed for; recipient verify failed; delivery to .. does not exist;
-        cant find user; cannot find user; could not find user; couldnt find; directory lookup;
-        not find your recipient; unable to find; unable to deliver to this address;
-        delete from list; badly formed; deactivated or deleted; has been deleted; was deleted;
-        been removed; address rejected|; illegal alias; illegal user; illegal local; bad local;
-        bad username; ambiguous; nomatch; no match; not unique; not match any; vdeliver;
-        dead address; cannot be routed; not handled by; no one at this; nobody at;
+        no longer work; no longer employed; no longer with; no longer in use; no longer valid;
+        no longer has; left the company; left our; have an account here; have a yahoo;
+        doesnt have a; does not have a; doesnt have an; does not have an;
+        undeliverable mailbox; user .. not found; recipient .. not found; user .. unknown;
+        mailbox .. not found; mailbox .. does not exist; recipient rejected;
+        recipient address rejected user; this address no longer; mispelled; misspelled; typo|;
+        verify address failed; verification failed for; recipient verify failed;
+        delivery to .. does not exist; cant find user; cannot find user; could not find user;
+        couldnt find; directory lookup; not find your recipient; unable to find;
+        unable to deliver to this address; delete from list; badly formed;
+        deactivated or deleted; has been deleted; was deleted; been removed; illegal alias;
+        illegal user; illegal local; bad local; bad username; nomatch; no match; not match any;
+        vdeliver; dead address; cannot be routed; not handled by; no one at this; nobody at;
         not deliverable to; cannot accept mail for; user account is unavailable;
         mail receiving disabled; unknown ldap; null mx; does not accept mail;
         does not accept email; no mail service; domain does not receive; non active; nullmx
     """,
     "unknown_host": """
-        host unknown; unknown host; host not found; domain not found; domain unknown;
-        unknown domain; no such domain; no such host; domain does not exist; domain doesnt;
-        domain name not found; non existent domain; nonexistent domain; nonexistentdomain;
-        nxdomain; unrouteable domain; unroutable domain; domain is not; host or domain name not;
-        unknown mail domain; no mx; mx record; bad host; bad domain; invalid domain;
-        invalid host; domain couldnt be found; domain isnt; domain name does not;
-        domain must resolve; unknown hostname; name or service not known;
-        address family mismatch; dns domain .. does not exist; doesnt have any valid;
-        couldnt be found; domain invalid; host cannot be found; unable to resolve route;
-        couldnt find any host; not a domain; any mail exchanger; no mail server;
-        mail server for .. not found; domain wasnt found; no valid host; illegal host;
-        recipients domain; original domain; domain listed; unable to find a host;
-        cannot find host; host name lookup failure
+        domain name not found; indicated no smtp service; no smtp service;
+        host unknown name server; name server .. no data known;
+        dns error domain name not found; couldnt find a mail exchanger; find any host; no dns;
+        domain is not found; domain is not valid; domain is not registered;
+        domain is not known; domain .. not found; does not resolve to; host unknown;
+        unknown host; host not found; domain not found; domain unknown; unknown domain;
+        no such domain; no such host; domain does not exist; domain doesnt;
+        non existent domain; nonexistent domain; nonexistentdomain; nxdomain;
+        unrouteable domain; unroutable domain; host or domain name not; unknown mail domain;
+        no mx; mx record; bad host; bad domain; invalid domain; invalid host;
+        domain couldnt be found; domain isnt; domain name does not; domain must resolve;
+        unknown hostname; name or service not known; address family mismatch;
+        dns domain .. does not exist; doesnt have any valid; couldnt be found; domain invalid;
+        host cannot be found; unable to resolve route; couldnt find any host; not a domain;
+        any mail exchanger; no mail server; mail server for .. not found; domain wasnt found;
+        no valid host; illegal host; recipients domain; original domain; domain listed;
+        unable to find a host; cannot find host
     """,
     "moved": """
-        has moved; moved to; user moved; address changed; address has changed; new address;
-        has been replaced by; please try; no forwarding; left no address; no longer our customer;
-        mailbox moved; relocated; has changed to
+        please try new; user has moved; has moved; moved to; user moved; address changed;
+        address has changed; new address; has been replaced by; no forwarding; left no address;
+        no longer our customer; mailbox moved; relocated; has changed to
     """,
     "inactive": """
-        disabled; suspended; suspend; inactive; deactivated; discontinued; frozen; locked;
-        not active; not activated; dormant; expired account; account expired;
-        account has expired; mailbox has expired; account .. blocked;
-        recipient account is blocked; mailbox .. blocked; account is closed; account closed;
-        account has been closed; account is on hold; on hold; terminated; out of service; unused;
-        abandoned; temporarily unavailable account; not enabled; closed account; account status;
-        user is blocked; unactivated; account cancelled; has been inactive; mail disabled;
-        no longer active; no longer accepting; no longer accept; no longer in service
+        no longer being used; account on hold; disabled; suspended; suspend; inactive;
+        deactivated; discontinued; frozen; locked; not active; not activated; dormant;
+        expired account; account expired; account has expired; mailbox has expired;
+        account .. blocked; recipient account is blocked; mailbox .. blocked;
+        account is closed; account closed; account has been closed; account is on hold;
+        terminated; out of service; unused; abandoned; temporarily unavailable account;
+        not enabled; closed account; account status; user is blocked; unactivated;
+        account cancelled; has been inactive; mail disabled; no longer active;
+        no longer accepting; no longer accept; no longer in service
     """,
     "virus": """
         virus; malware; infected; trojan; worm|; phish; malicious; mcspamsignature; dangerous;
@@ -205,42 +220,53 @@ STRONG: dict[str, str] = {
     """,
     "spam": """
         spam|; spamassassin; spam message; spam content; spam score; spam rejected;
-        spam detected; spamlike; junk; ube|; uce|; unsolicited; looks like spam; considered spam;
-        bulk email; advertis; antispam; anti spam; spammy; blacklisted url;
+        spam detected; spamlike; junk; ube|; uce|; unsolicited; looks like spam;
+        considered spam; bulk email; advertis; antispam; anti spam; spammy; blacklisted url;
         spam message rejected; high probability; probability of; undesirable; surbl; uribl
     """,
     "content": """
         message content; content rejected; content blocked; content policy; content filter;
         content restrict; inappropriate; offensive; banned|; prohibited content; attachment;
         file extension; executable; filename; file name; file type; contents; headers too;
-        header too; header error; invalid header; too many headers; bare cr; bare lf; bare line;
-        line too long; lines too long; improper use of 8 bit; rfc 5322; rfc 2822; rfc 5321;
-        mime|; charset; character set; no subject; subject contains; message format; malformed;
-        message is not rfc; duplicate header; missing header; multiple from;
-        messages with multiple; missing from; missing date; message id; invalid message;
-        content type; rejected by header; rejected by filter; filtered; body part; forbidden;
-        conversion; not rfc; noncompliant; non compliant
+        header too; header error; invalid header; too many headers; bare cr; bare lf;
+        bare line; line too long; lines too long; improper use of 8 bit; rfc 5322; rfc 2822;
+        rfc 5321; mime|; charset; character set; no subject; subject contains; message format;
+        malformed; message is not rfc; duplicate header; missing header; multiple from;
+        messages with multiple; missing from; missing date; invalid message; content type;
+        rejected by header; rejected by filter; filtered; body part; forbidden; conversion;
+        not rfc; noncompliant; non compliant
+    """,
+    "unavailable": """
+        mailbox unavailable; mailbox not available; mailbox is unavailable;
+        no longer available; user unavailable; recipient unavailable
+    """,
+    "dns_trouble": """
+        dns query; dns temporary; dns timeout; dns soft; dns server; server failure; servfail;
+        dns lookup failed; name server timeout; name server temporar; host not found try again;
+        name service error .. try again; temporary failure in name; nameserver failure;
+        nameserver timeout; name server busy; domain name server; could not contact dns;
+        dns error .. timed out; temporary lookup failure; temporary name;
+        host name lookup failure; temporary dns; dns failure temporar
     """,
     "unreachable": """
+        name server; name service; nameserver; lookup failed; could not resolve;
         connection timed out; connection refused; connection reset; connection failed;
-        connection dropped; connection lost; connection closed; lost connection; connection was;
-        connection terminated; connection died; connection to; couldnt connect;
+        connection dropped; connection lost; connection closed; lost connection;
+        connection was; connection terminated; connection died; connection to; couldnt connect;
         could not connect; cannot connect; unable to connect; failed to connect; cant connect;
         wasnt able to establish; unable to establish; unable to contact; unable to reach;
         no route to host; network is unreachable; network unreachable; host unreachable;
         host is unreachable; network error; no answer; not respond; didnt respond;
         did not respond; not responding; no response; timed out; timeout; time out;
         server is down; server down; host is down; host down; system is down; operation timed;
-        name server; name service; nameserver; dns error; dns failure; dns query; dns lookup;
-        dns server; dns soft; dns timeout; dns temporary; server failure; servfail; dns problem;
-        lookup failed; could not resolve; bad connection; broken pipe; remote host closed;
-        retry timeout; unable to route; couldnt find a host; sock err; socket;
-        communication failure; mail loop; mail forwarding loop; hop count; too many hops;
-        routing loop; loop detected; loops back; loop back; message looping; email loop;
-        maximum hop; hopcount; too many received; points back; best mx host; local loop;
-        all relevant mx; exceeded hop; server could not be reached; no hosts; unreachable;
-        undelivered for; tls handshake; handshake failure; ssl error; mx exists .. address;
-        mx host
+        dns error; dns failure; dns lookup; dns problem; bad connection; broken pipe;
+        remote host closed; retry timeout; unable to route; couldnt find a host; sock err;
+        socket; communication failure; mail loop; mail forwarding loop; hop count;
+        too many hops; routing loop; loop detected; loops back; loop back; message looping;
+        email loop; maximum hop; hopcount; too many received; points back; best mx host;
+        local loop; all relevant mx; exceeded hop; server could not be reached; no hosts;
+        unreachable; undelivered for; tls handshake; handshake failure; ssl error;
+        mx exists .. address; mx host
     """,
     "expired": """
         message expired; delivery expired; expired|; delivery time expired; too long in;
@@ -253,31 +279,35 @@ STRONG: dict[str, str] = {
         lifetime; storing and forwarding
     """,
     "system": """
-        local error; internal error; internal server error; local configuration error;
-        configuration error; configuration problem; misconfig; system error; system failure;
-        software error; server error; unexpected error; unexpected failure; i/o error;
-        input output error; read error; write error; file error; out of memory; cannot allocate;
-        no space left; disk full; insufficient disk; insufficient system; insufficient resources;
-        insufficient storage; system full; filesystem; file system; lock; permission denied;
-        cant create; cannot create; can not create; cannot open; cant open; could not open;
-        unable to open; could not load; error in processing; error processing; error writing;
-        error occurred; service unavailable; service not available;
-        service currently unavailable; service is unavailable; service temporarily;
-        service refused; server unavailable; system not accepting; system unavailable;
-        not accepting messages; system resources; resources temporarily; resource temporarily;
-        transaction failed; command failed; child process; exit status; exit code; mailer error;
-        command died; local delivery failed; delivery agent; pipe to; died with; core dump;
-        mail system problem; database error; lookup error; timeout while; temporarily out;
-        maintenance; overload; server busy; server too busy; too busy; system load;
-        system problem; queue file; proxy error; backend; ldap .. error; returned error; ldap_;
-        unable to process; cant exec; execv; mail system .. problem; technical; alias loop;
-        aliasing; forward loop; recursive; dead letter; unable to run; cannot exec;
-        permissions problem
+        not unique; ambiguous; file locked; lock failed; locking; mailbox locked;
+        could not lock; local error; internal error; internal server error;
+        local configuration error; configuration error; configuration problem; misconfig;
+        system error; system failure; software error; server error; unexpected error;
+        unexpected failure; i/o error; input output error; read error; write error; file error;
+        out of memory; cannot allocate; no space left; disk full; insufficient disk;
+        insufficient system; insufficient resources; insufficient storage; system full;
+        filesystem; file system; permission denied; cant create; cannot create; can not create;
+        cannot open; cant open; could not open; unable to open; could not load;
+        error in processing; error processing; error writing; error occurred;
+        service unavailable; service not available; service currently unavailable;
+        service is unavailable; service temporarily; server unavailable; system not accepting;
+        system unavailable; not accepting messages; system resources; resources temporarily;
+        resource temporarily; transaction failed; command failed; child process; exit status;
+        exit code; mailer error; command died; local delivery failed; delivery agent; pipe to;
+        died with; core dump; mail system problem; database error; lookup error; timeout while;
+        temporarily out; maintenance; overload; server busy; server too busy; too busy;
+        system load; system problem; queue file; proxy error; backend; ldap .. error;
+        returned error; ldap_; unable to process; cant exec; execv; mail system .. problem;
+        technical; alias loop; aliasing; forward loop; recursive; dead letter; unable to run;
+        cannot exec; permissions problem
+    """,
+    "refused": """
+        service refuse
     """,
     "temporary": """
-        try again; try later; temporar; please retry; will retry; resubmit; deferred; later|;
-        transient; not available at this time; currently unavailable; currently not available;
-        at the moment; recipient error; not ready; come back
+        on hold; try again; try later; temporar; please retry; will retry; resubmit; deferred;
+        later|; transient; not available at this time; currently unavailable;
+        currently not available; at the moment; recipient error; not ready; come back
     """,
 }
 
@@ -289,10 +319,10 @@ WEAK: dict[str, str] = {
     "policy": """
         policy; policies; blocked; block|; rejected; reject|; refused; denied; not allowed;
         not permitted; prohibited; not authorized; unauthorized; not accepted; not accept;
-        restricted; restrict; permission; forbidden; not welcome; unwanted; disallowed; go away;
-        dont want; declined; security; closed group; moderated; members only; not a member;
-        only members; not subscribed; subscribers only; not allowed to post; may not post;
-        not have permission; notauthorized; not a subscriber; access; posting
+        restricted; restrict; permission; forbidden; not welcome; unwanted; disallowed;
+        go away; dont want; declined; security; closed group; moderated; members only;
+        not a member; only members; not subscribed; subscribers only; not allowed to post;
+        may not post; not have permission; notauthorized; not a subscriber; access; posting
     """,
     "syntax": """
         syntax error; command not; bad sequence; improper sequence; command parameter;

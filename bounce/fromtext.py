@@ -1,0 +1,182 @@
+"""A report from its notice alone: the shapes that are no RFC 3464. A core.
+
+A message is believed to be a report only if its header has signs of one (signs.py), its notice
+is of a known shape or speaks of a failure, and it names a recipient. A sign in the subject alone
+is not enough if a person may have written it.
+"""
+
+from bounce import dsn
+from bounce.notice import Notice
+from bounce.phrases import Phrases, prepare
+from bounce.reason import Reason, of_words
+from bounce.recipients import Found, by_patterns, loosely
+from bounce.reply import Classified
+from bounce.report import MAX_RECIPIENTS, Action, Kind, Recipient, Report, class_of
+from bounce.shapes import Shape, recognise
+from bounce.signs import Signs
+from bounce.view import View
+from bounce.words import notices
+from crmstore.addresses import key, read
+
+__all__ = ["alone_in", "from_text", "people_in"]
+
+_WORDS = Phrases(notices.TABLE)
+
+
+def from_text(view: View, signs: Signs, said: Notice) -> Report | None:
+    """The report in a message's notice; None if it is none."""
+    if "inal-recipient:" in said.text.lower():
+        embedded = _embedded(view, signs, said)
+        if embedded is not None:
+            return embedded
+    shape = recognise(view, said.text)
+    rules = _WORDS.rules(prepare(said.text[:4_096]))
+    if not _believed(view, signs, shape, rules, said):
+        return None
+    people = people_in(view, said, shape)
+    if signs.failed_recipients:
+        people = _failed(signs.failed_recipients, people, shape)
+    elif not people:
+        only = alone_in(said.returned.get("to", ""))
+        people = [Found(only, "", "")] if only else []
+    kind = _kind(signs, rules)
+    if not people:
+        if shape is None or not (signs.null_sender or signs.daemon):
+            return None
+        view.oddities.append("recipient_unknown")
+    recipients = tuple(_recipient(found, kind, shape, signs, said) for found in people)
+    return Report(
+        kind,
+        recipients,
+        said.returned.get("message-id", ""),
+        tuple(dict.fromkeys(view.oddities)),
+        shape=shape.name if shape else "text",
+        returned=said.returned,
+    )
+
+
+def _embedded(view: View, signs: Signs, said: Notice) -> Report | None:
+    """A delivery status that stands in the text: its part was lost on the way."""
+    from bounce.fromstatus import from_entries
+
+    status = dsn.parse(said.text)
+    entries = [entry for entry in status.entries if entry.action or entry.status]
+    if not entries or not (signs.report or signs.daemon or signs.null_sender):
+        return None
+    view.oddities.append("status_in_text")
+    return from_entries(view, signs, said, status, entries)
+
+
+def _believed(view: View, signs: Signs, shape: Shape | None, rules: set[str], said: Notice) -> bool:
+    if signs.failed_recipients:
+        return True
+    machine = signs.null_sender or signs.daemon
+    telling = signs.subject or signs.delay_subject or signs.success_subject
+    if shape is not None:
+        if machine:
+            return True
+        # a person may have written the subject and quoted the notice
+        return telling and not _conversation(view) and not said.text.lstrip().startswith(">")
+    if not machine:
+        return False
+    speaks = "failure" in rules or "delay" in rules
+    return speaks and (telling or (signs.null_sender and signs.daemon))
+
+
+def _conversation(view: View) -> bool:
+    fields = view.fields
+    return b"in-reply-to" in fields or b"references" in fields or b"list-id" in fields
+
+
+def _kind(signs: Signs, rules: set[str]) -> Kind:
+    if "delay" in rules and (signs.delay_subject or not (signs.subject and "permanent" in rules)):
+        return "delayed"
+    if signs.delay_subject and "permanent" not in rules:
+        return "delayed"
+    if signs.success_subject and not signs.subject:
+        return "delivered"
+    return "bounce"
+
+
+def people_in(view: View, said: Notice, shape: Shape | None) -> list[Found]:
+    """The recipients that a notice names."""
+    shape = shape or recognise(view, said.text)
+    reader = key_of(view, b"to")
+    author = key_of(view, b"from")
+    for spared in (frozenset([reader, author]), frozenset([author])):
+        if shape is not None and shape.recipients:
+            people = by_patterns(said.text, shape.recipients, spared, shape.every)
+            if people:
+                return _before(people, said.text) if shape.before else people
+        people = loosely(said.text, spared)
+        if people:
+            return people
+    return []
+
+
+def _before(people: list[Found], text: str) -> list[Found]:
+    """With the words that stand before the address, too."""
+    return [one._replace(words=f"{text[:1_500]}\n{one.words}") for one in people]
+
+
+def _failed(header: str, named: list[Found], shape: Shape | None) -> list[Found]:
+    """The recipients of X-Failed-Recipients (Exim, Gmail), with what the notice says of them."""
+    about = {found.address: found for found in named}
+    listed = dict.fromkeys(address for _, address in read(header, MAX_RECIPIENTS) if address)
+    if shape is not None and shape.recipients and not about.keys() & listed.keys() and about:
+        return named  # the notice of a shape that we know says it more truly
+    alone = len(listed) == len(named) == 1
+    return [
+        about.get(address) or Found(address, "", named[0].words if alone else "")
+        for address in listed
+    ]
+
+
+def _recipient(
+    found: Found, kind: Kind, shape: Shape | None, signs: Signs, said: Notice
+) -> Recipient:
+    address = found.original or found.address
+    other = found.address if found.original else ""
+    if kind != "bounce":
+        action: Action = "delayed" if kind == "delayed" else "delivered"
+        reason = of_words(found.words, "")
+        return Recipient(
+            address,
+            None,
+            action,
+            action,
+            reason.status,
+            reason.diagnostic,
+            final=other,
+            rule="notice",
+        )
+    reason = of_words(found.words, said.text)
+    if shape is not None and shape.otherwise and not reason.found.rule.startswith("words:"):
+        category = shape.otherwise
+        reason = Reason(
+            Classified(class_of(category), category, f"shape:{shape.name}"),
+            reason.status,
+            reason.diagnostic,
+        )
+    return Recipient(
+        address,
+        reason.found.klass,
+        reason.found.category,
+        "failed",
+        reason.status,
+        reason.diagnostic,
+        final=other,
+        rule=reason.found.rule,
+    )
+
+
+def alone_in(header: str) -> str:
+    """The address of a header that has exactly one; else ""."""
+    found = read(header, 2) if header else ()
+    return found[0][1] if len(found) == 1 else ""
+
+
+def key_of(view: View, name: bytes) -> str:
+    """The first address of a field."""
+    found = read(view.header(name), 1)
+    return found[0][1] if found else key(view.header(name))
