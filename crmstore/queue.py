@@ -10,6 +10,8 @@ A recipient is `queued` until it is `delivered`, `failed` or `expired`; those ne
 Promises: every transition is one conditional UPDATE on state and lease, so of two runners that
 hold the same message (the first was so slow that its lease ran out) only the second is believed.
 A message is delivered at least once: a crash between delivery and settle() repeats it.
+Runners hold rows, not the store (writing(alone=False)): on PostgreSQL several work side by side,
+beside ingest, and claim() skips what another has locked (libraries.md "queue on many nodes").
 Ids never come back. Finished rows stay, with the remote's words, as the history.
 Limits: bodies are in the archive, by sha256. Clock: `now` is seconds since 1970, an argument.
 Cites: architecture.md "Store"; models.md F (invariants in SQL).
@@ -113,11 +115,13 @@ class Queue:
             .order_by(messages.c.next_us, messages.c.id)
             .limit(n)
         )
+        # Of two runners that look at the same time, each gets what the other did not.
+        mine = due.with_for_update(skip_locked=True)
         with self._store.reading() as connection:  # do not take the lock for nothing
             if connection.execute(due.limit(1)).first() is None:
                 return []
-        with self._store.writing() as connection:
-            ids = connection.execute(due).scalars().all()
+        with self._store.writing(alone=False) as connection:
+            ids = connection.execute(mine).scalars().all()
             connection.execute(
                 update(messages)
                 .where(messages.c.id.in_(ids))
@@ -127,12 +131,12 @@ class Queue:
 
     def extend(self, message: QueuedMessage, now: float, lease_seconds: float) -> bool:
         """Keep the lease longer; False if it is not ours any more."""
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             return _transition(connection, message, next_us=micros(now + lease_seconds))
 
     def release(self, message: QueuedMessage, now: float) -> bool:
         """Give it back untried (we are stopping): due at once, no attempt is counted."""
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             return _transition(connection, message, state="queued", lease=None, next_us=micros(now))
 
     def release_owner(self, owner: str, now: float) -> int:
@@ -144,7 +148,7 @@ class Queue:
             messages.c.state.in_(("queued", "sending")),  # the words of the index
             messages.c.lease.startswith(f"{owner[:30]}:", autoescape=True),
         )
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             freed = update(messages).where(held)
             values = {"state": "queued", "lease": None, "next_us": micros(now)}
             return connection.execute(freed.values(values)).rowcount
@@ -163,7 +167,7 @@ class Queue:
         Recipients without a result, and those with "later", wait until `next_at` (default: now),
         unless the message's time is over: then they are expired with the words we have.
         """
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             return _settle(connection, message, results, micros(now), next_at)
 
     def settle_many(
@@ -173,7 +177,7 @@ class Queue:
     ) -> list[Settled | None]:
         """The same for several messages in one transaction (one sync)."""
         at = micros(now)
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             return [_settle(connection, m, results, at, next_at) for m, results, next_at in done]
 
     def record(self, message: QueuedMessage, results: Sequence[Result], now: float) -> bool:
@@ -183,7 +187,7 @@ class Queue:
         recipients again: what is final does not change.
         """
         final = [result for result in results if result.outcome != "later"]
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             if not _transition(connection, message, lease=message.lease):
                 return False
             _write(connection, message, final, micros(now))
@@ -193,7 +197,7 @@ class Queue:
 
     def retry(self, queue_id: int, now: float) -> bool:
         """Make a waiting message due now; False if it does not wait."""
-        with self._store.writing() as connection:
+        with self._store.writing(alone=False) as connection:
             changed = connection.execute(
                 update(messages)
                 .where(messages.c.id == queue_id, messages.c.state == "queued")

@@ -155,6 +155,10 @@ class Store:
         writing, alone = options.get(_WRITING, False), options.get(_ALONE, False)
         self.backend.begin(connection, writing=writing, alone=alone)
 
+    def doubts(self) -> tuple[str, ...]:
+        """What is not as it should be with a database that was opened all the same."""
+        return self.backend.doubts()
+
     def checkpoint(self) -> None:
         """Cut off a write-ahead log of ours: for a disk with little room. Never raises for a
         store that is busy."""

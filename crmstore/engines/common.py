@@ -51,6 +51,9 @@ class Backend(Protocol):
     def failure(self, error: Exception) -> StoreError | None:
         """The trouble with the store that an error means; None if it is the caller's own."""
 
+    def doubts(self) -> tuple[str, ...]:
+        """What the last connection found that is no reason to refuse, in words of `check`."""
+
     def is_new(self) -> bool:
         """Whether there is nothing here yet, so that migrating would lose nothing."""
 

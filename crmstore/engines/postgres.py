@@ -18,19 +18,21 @@ never tear a page, which nobody can ask: `mailweir check` warns.
 Cites: architecture.md "Store"; libraries.md "database", "queue on many nodes".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, create_engine, event, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from config.database import Database
 from config.secret import Secret
 from crmstore.engines.common import StoreError, StoreUnavailable, StoreUnsafe
 
-__all__ = ["PostgresServer"]
+__all__ = ["PostgresServer", "copy_rows"]
 
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 120
@@ -62,8 +64,7 @@ class PostgresServer:
         self.database = database
         self.busy_ms = busy_ms
         self._password = password
-        self.full_page_writes = True  # as the last connection found it
-        self.encrypted = False
+        self._doubts: tuple[str, ...] = ()
         self.engine = create_engine(
             "postgresql+psycopg://",
             pool_size=4,
@@ -131,8 +132,9 @@ class PostgresServer:
             )
         if standby:
             raise StoreUnavailable(f"{self.about}: a standby, which cannot be written")
-        self.full_page_writes = pages == "on"
-        self.encrypted = bool(connection.pgconn.ssl_in_use)
+        self._doubts = ("torn",) if pages != "on" else ()
+        if not connection.pgconn.ssl_in_use and not _near(connection.info.hostaddr):
+            self._doubts += ("clear",)
 
     def begin(self, connection: Connection, *, writing: bool, alone: bool) -> None:
         run = connection.exec_driver_sql
@@ -165,6 +167,10 @@ class PostgresServer:
     def check(self) -> None:
         pass  # who answers at this address is the database
 
+    def doubts(self) -> tuple[str, ...]:
+        """ "torn": full_page_writes=off. "clear": mail crosses the network unencrypted."""
+        return self._doubts
+
     def is_new(self) -> bool:
         """Whether no table of ours is there. StoreUnavailable if the server cannot be asked."""
         try:
@@ -185,3 +191,29 @@ class PostgresServer:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _near(address: str) -> bool:
+    """On this machine: a unix socket, which has no address, or loopback."""
+    return not address or address.startswith("/") or ip_address(address).is_loopback
+
+
+def copy_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> int:
+    """COPY ... FROM STDIN, in the transaction of the connection; returns how many rows."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+        return len(rows)
+    except psycopg.IntegrityError as error:
+        raise IntegrityError(f"COPY {table}", None, error) from error
+    except psycopg.DataError as error:
+        raise DataError(f"COPY {table}", None, error) from error
+    except psycopg.Error as error:
+        raise OperationalError(f"COPY {table}", None, error) from error

@@ -99,6 +99,9 @@ class SqliteFile:
             self.close()
             raise StoreGone(f"{self.path}: the database was replaced by another file")
 
+    def doubts(self) -> tuple[str, ...]:
+        return ()
+
     def is_new(self) -> bool:
         try:
             self.path.stat()

@@ -1,4 +1,5 @@
-"""Checks of the data folder: may we write, does fsync reach a disk, is there room; the database.
+"""Checks of the data folder: may we write, does fsync reach a disk, is there room; the database,
+which may be on a server.
 
 Writes one small file into each folder and removes it; changes nothing else. A folder that is not
 there yet is judged by the nearest one above it, because `mailweir run` makes it.
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from config.settings import Settings
-from crmstore.store import SchemaOld, StoreError, open_store
+from crmstore.store import SchemaOld, StoreError, StoreUnsafe, open_store
 from proxy.checks import Note, fail, ok, warn
 
 # In memory: gone with the power. Over a network: SQLite's WAL needs shared memory that these do
@@ -51,10 +52,15 @@ def store_notes(settings: Settings) -> Iterator[Note]:
             return
         store.check_schema()
         yield ok("store.ready", about)
+        for doubt in store.doubts():
+            yield warn(f"store.{doubt}", about)
     except SchemaOld as error:
         yield fail("store.old", about, reason=str(error))
+    except StoreUnsafe as error:
+        yield fail("store.unsafe", about, reason=str(error))
     except (StoreError, OSError) as error:
-        yield fail("store.trouble", about, reason=str(error))
+        server = settings.store.url.engine != "sqlite"
+        yield fail("store.away" if server else "store.trouble", about, reason=str(error))
     finally:
         store.close()
 

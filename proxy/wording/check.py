@@ -307,6 +307,37 @@ TEXTS: dict[str, Text] = {
         "ファイルの所有者とモードを確認してください。その間もメールは受け付けられ、ジャーナルに"
         "残ります。",
     ),
+    "store.unsafe": Text(
+        "would lose what it was given: {reason}", "保存した内容が失われるおそれがあります: {reason}"
+    ),
+    "store.unsafe.todo": Text(
+        "Correct the setting that is named; mail is accepted meanwhile and kept in the journal.",
+        "示された設定を直してください。その間もメールは受け付けられ、ジャーナルに残ります。",
+    ),
+    "store.away": Text("cannot be used now: {reason}", "いまは使えません: {reason}"),
+    "store.away.todo": Text(
+        "Look at the server, at store.url and store.password_file, and at pg_hba.conf; mail is"
+        " accepted meanwhile and kept in the journal.",
+        "サーバー、store.url と store.password_file、pg_hba.conf を確認してください。その間も"
+        "メールは受け付けられ、ジャーナルに残ります。",
+    ),
+    "store.torn": Text(
+        "full_page_writes is off: after a power cut, pages written in part cannot be mended",
+        "full_page_writes が off です。停電で途中まで書かれたページを修復できません",
+    ),
+    "store.torn.todo": Text(
+        "Set full_page_writes = on, unless the server's file system never tears a page (ZFS).",
+        "サーバーのファイルシステムがページを途中で切らないもの（ZFS）でなければ、"
+        "full_page_writes = on にしてください。",
+    ),
+    "store.clear": Text(
+        "mail crosses the network to the database unencrypted",
+        "データベースへの通信が暗号化されていません",
+    ),
+    "store.clear.todo": Text(
+        "Add ?sslmode=verify-full to store.url, and give the server a certificate.",
+        "サーバーに証明書を用意し、store.url に ?sslmode=verify-full を付けてください。",
+    ),
     # bucket
     "blobs.writable": Text(
         "can be written and read, {ms:.0f} ms for a small object",

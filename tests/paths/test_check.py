@@ -280,6 +280,32 @@ class TestStore:
         settings.database.write_bytes(b"not a database" * 1000)
         assert seen(disk.store_notes(settings)) == {"fail store.trouble"}
 
+    def test_a_server_that_is_away(self, read: Read) -> None:
+        settings = read("[store]\nurl = 'postgresql://u:hunter2@127.0.0.1:1/d'")
+        (note,) = disk.store_notes(settings)
+        assert note.name == "store.away" and "refused" in str(note.values)
+        assert "hunter2" not in repr(note)
+
+    @pytest.mark.peers
+    def test_a_server(self, read: Read, postgres_url: str) -> None:
+        settings = read(f"[store]\nurl = '{postgres_url}'")
+        assert seen(disk.store_notes(settings)) == {"ok store.new"}
+        store = open_store(settings)
+        store.migrate()
+        store.close()
+        assert seen(disk.store_notes(settings)) == {"ok store.ready"}
+
+    @pytest.mark.peers
+    def test_a_server_with_doubts(
+        self, read: Read, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = read(f"[store]\nurl = '{postgres_url}'")
+        store = open_store(settings)
+        store.migrate()
+        store.close()
+        monkeypatch.setattr("crmstore.engines.postgres._near", lambda address: False)
+        assert seen(disk.store_notes(settings)) == {"ok store.ready", "warn store.clear"}
+
 
 class TestClock:
     def test_now(self, read: Read) -> None:
