@@ -71,6 +71,7 @@ def problems(settings: "Settings") -> Iterator[Problem]:
     yield from _database(settings.store)
     yield from _blobs(settings.store)
     yield from _outbound(settings.outbound)
+    yield from _bounce(settings)
     yield from _loop("outbound.route", settings.outbound.route, settings)
 
 
@@ -102,11 +103,6 @@ def _later(settings: "Settings") -> Iterator[Problem]:
         yield Problem("hold.domain", settings.hold.domain, allowed)
     if settings.hold.undo:
         yield Problem("hold.undo", settings.hold.undo, f'"0s": the undo window is {LATER}')
-    if settings.bounce.return_path_domain:
-        allowed = f"nothing: signed return paths are {LATER}"
-        yield Problem("bounce.return_path_domain", settings.bounce.return_path_domain, allowed)
-    if settings.bounce.suppress:
-        yield Problem("bounce.suppress", True, f"false: the suppression list is {LATER}")
     if settings.capture.address_change != "keep":
         allowed = f'"keep": "hide" is {LATER}'
         yield Problem("capture.address_change", settings.capture.address_change, allowed)
@@ -246,6 +242,24 @@ def _outbound(outbound: "Outbound") -> Iterator[Problem]:
     if outbound.retry_first > outbound.retry_max:
         allowed = "a duration that is not longer than retry_max"
         yield Problem("outbound.retry_first", outbound.retry_first, allowed)
+
+
+def _bounce(settings: "Settings") -> Iterator[Problem]:
+    bounce = settings.bounce
+    if not bounce.return_path_domain:
+        if bounce.key_file:
+            allowed = "nothing: it only concerns return_path_domain"
+            yield Problem("bounce.key_file", str(bounce.key_file), allowed)
+        return
+    taken = {*settings.node.domains}
+    for listener in settings.smtp:
+        taken |= set(listener.recipient_domains or ())
+    if bounce.return_path_domain in taken:
+        allowed = "a domain of its own, that no mailbox is in: its MX is this machine"
+        yield Problem("bounce.return_path_domain", bounce.return_path_domain, allowed)
+    if not any(listener.role in ("inbound", "lmtp") for listener in settings.smtp):
+        allowed = "nothing: without an inbound listener no report could come back"
+        yield Problem("bounce.return_path_domain", bounce.return_path_domain, allowed)
 
 
 def _loop(key: str, hop: HopTarget, settings: "Settings") -> Iterator[Problem]:

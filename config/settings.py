@@ -188,7 +188,12 @@ class Hold(Table):
 
 class Bounce(Table):
     return_path_domain: Domain | Literal[""] = ""
-    suppress: StrictBool = False
+    key_file: FilePath | None = None  # data_dir/return-path.keys, made and rotated by us
+    envid: StrictBool = False
+    suppress: StrictBool = True
+    soft_count: Annotated[StrictInt, Field(ge=2, le=1000)] = 5
+    soft_for: Annotated[Seconds, Field(ge=0, le=365 * DAY)] = 7 * DAY
+    delay_notice: Annotated[Seconds, Field(ge=0, le=30 * DAY)] = 4 * HOUR
 
 
 class Capture(Table):
@@ -267,6 +272,14 @@ class Settings(Table):
     @property
     def run_dir(self) -> Path:
         return self.data_dir / "run"
+
+    @property
+    def suppression_file(self) -> Path:
+        return self.run_dir / "suppression.list"
+
+    @property
+    def return_path_keys(self) -> Path:
+        return self.bounce.key_file or self.data_dir / "return-path.keys"
 
     @property
     def database(self) -> Path:

@@ -77,6 +77,24 @@ def prepare_store(settings: Settings) -> None:
         store.close()
 
 
+def prepare_keys(settings: Settings) -> None:
+    """The keys of signed return paths: made if there are none; wrong ones are refused."""
+    from bounce import keyfile
+
+    if not settings.bounce.return_path_domain:
+        return
+    path = settings.return_path_keys
+    try:
+        if settings.bounce.key_file is None:
+            keyfile.keep(path, time.time())
+        keyfile.read(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CannotStart(
+            f"bounce.key_file = {path}: allowed is a file of keys that only we may read ({why})"
+        ) from error
+
+
 def check_ports(settings: Settings) -> None:
     """Doors share their port (SO_REUSEPORT), so only this sees that somebody else has it."""
     for number, listener in enumerate(settings.smtp):

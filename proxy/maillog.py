@@ -281,6 +281,15 @@ def worker_fault(what: str, error: BaseException | str) -> None:
     _log.error("worker.fault", what=what, **_fault(error))
 
 
+# Return paths
+
+
+def keys_unreadable(path: str, error: OSError | ValueError) -> None:
+    """Nothing is signed with new keys, and reports that come back may be refused."""
+    words = str(error) if isinstance(error, ValueError) else f"{path}: {error.strerror}"
+    _log.error("return_path.keys", path=path, error=words)
+
+
 # Worker: queue
 
 

@@ -26,6 +26,7 @@ from proxy.ground import (
     clear_run,
     make_folders,
     metrics_dir,
+    prepare_keys,
     prepare_store,
 )
 from proxy.sdnotify import notify, watchdog_interval
@@ -53,6 +54,7 @@ def run_all(settings: Settings, config: Path, *, doors: bool = True, worker: boo
         if doors:
             check_ports(settings)
         prepare_store(settings)
+        prepare_keys(settings)
         numbers = metrics_dir(settings)
         clear_run(settings, None if doors and worker else [role.name for role in roles])
         maillog.started(__version__, settings.node.hostname, [role.name for role in roles])

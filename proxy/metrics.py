@@ -60,6 +60,16 @@ VERBS = frozenset(
     | {"rset", "noop", "quit", "vrfy", "help"}
 )
 DELIVERY_RESULTS = frozenset({"delivered", "deferred", "failed", "expired"})
+BOUNCE_CLASSES = frozenset({"hard", "soft"})
+BOUNCE_CATEGORIES = frozenset(
+    {"invalid_address", "inactive_mailbox", "unsubscribed", "policy_block", "content_block"}
+    | {"mailbox_full", "message_too_large", "server_unavailable", "throttled", "deferred"}
+    | {"undetermined"}
+)
+BOUNCE_SOURCES = frozenset({"live", "dsn", "report"})
+REPORT_RESULTS = frozenset({"matched", "repeated", "forged", "own"})
+RETURN_PATH_RESULTS = frozenset({"valid", "expired", "forged"})
+SENT_REPORTS = frozenset({"failed", "delayed", "relayed"})
 QUEUE_STATES = ("queued", "sending", "delivered", "failed", "expired")
 FLUSH_SECONDS = 1.0
 
@@ -109,6 +119,32 @@ _queue_oldest = Gauge(
     ["state"],
     multiprocess_mode="mostrecent",
 )
+_bounces = Counter(
+    "mailweir_bounces_total",
+    "Recipients that mail of ours did not reach, by class, category and who said so: the next hop"
+    " (live), a report that came in (dsn), or our own queue that gave up (report).",
+    ["class", "category", "source"],
+)
+_bounce_reports = Counter(
+    "mailweir_bounce_reports_total",
+    "Delivery reports that came in: matched to a message that we sent, repeated, our own, or forged"
+    " (about mail that was never sent, or not to that recipient): those change nothing.",
+    ["result"],
+)
+_return_paths = Counter(
+    "mailweir_return_paths_total",
+    "Recipients at the domain of our signed return paths, by what they were.",
+    ["result"],
+)
+_sent_reports = Counter(
+    "mailweir_sent_reports_total",
+    "Delivery reports that we sent to senders of queued mail, by what they tell.",
+    ["action"],
+)
+_suppressed = Counter(
+    "mailweir_suppressed_recipients_total",
+    "Recipients that a submission listener refused because they are on the suppression list.",
+)
 
 
 class SmtpCounters:
@@ -136,6 +172,13 @@ class SmtpCounters:
         counts[key] = counts.get(key, 0) + 1
         if len(counts) > 200:  # hostile verbs must not gather here either
             self.flush()
+
+    def recipient(self, what: str) -> None:
+        """What the gate found of a recipient: "suppressed", or the result of a return path."""
+        if what == "suppressed":
+            _suppressed.inc()
+        else:
+            _return_paths.labels(what if what in RETURN_PATH_RESULTS else "other").inc()
 
     def flush(self) -> None:
         """Hand the gathered numbers to prometheus."""
@@ -213,3 +256,22 @@ def queue(figures: Mapping[str, tuple[int, float]]) -> None:
         count, oldest = figures.get(state, (0, 0.0))
         _queue_messages.labels(state).set(count)
         _queue_oldest.labels(state).set(oldest)
+
+
+def bounce(klass: str, category: str, source: str) -> None:
+    """A recipient was not reached."""
+    _bounces.labels(
+        klass if klass in BOUNCE_CLASSES else "other",
+        category if category in BOUNCE_CATEGORIES else "other",
+        source if source in BOUNCE_SOURCES else "other",
+    ).inc()
+
+
+def bounce_report(result: str) -> None:
+    """A delivery report came in."""
+    _bounce_reports.labels(result if result in REPORT_RESULTS else "other").inc()
+
+
+def sent_report(action: str) -> None:
+    """A sender is told what became of a recipient."""
+    _sent_reports.labels(action if action in SENT_REPORTS else "other").inc()

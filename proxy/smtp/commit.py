@@ -72,7 +72,7 @@ class Commit(Envelope):
         transaction, client, policy = self.transaction, self.client, self.policy
         assert transaction is not None
         transaction.chunked = chunked
-        transaction.capture_id = self.around.new_id()
+        transaction.capture_id = transaction.capture_id or self.around.new_id()
         recipients = transaction.recipients
         _, date = self.around.times()
         transaction.trace = received_line(

@@ -25,6 +25,7 @@ from proxy.smtp.doorstate import DoorState
 from proxy.smtp.listener import door_factory
 from proxy.smtp.nexthop import NextHop
 from proxy.smtp.policy import DoorPolicy
+from proxy.smtp.wayback import WayBack
 
 if TYPE_CHECKING:
     from proxy.heartbeat import Heartbeat
@@ -45,7 +46,9 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
     logging.getLogger("mail").addHandler(logging.NullHandler())
     logging.getLogger("mail").propagate = False
     listener = settings.listener(name)
-    policy = DoorPolicy.of(settings, name, slot)
+    counters = SmtpCounters(name)
+    back = WayBack(settings, listener.role, counters)
+    policy = DoorPolicy.of(settings, name, slot, back.gate)
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
@@ -66,7 +69,6 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
         own=[(other.listen.host, other.listen.port) for other in settings.smtp],
         loop=loop,
     )
-    counters = SmtpCounters(name)
     state = DoorState(
         policy,
         journal=journal,
@@ -82,7 +84,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
     server = await loop.create_server(
         door_factory(state, loop), sock=_socket(listener), backlog=BACKLOG
     )
-    ticker = loop.create_task(_tick(state, heartbeat))
+    ticker = loop.create_task(_tick(state, back, heartbeat))
     heartbeat.ready = True
     heartbeat.beat()
     maillog.listening(name, str(listener.listen), os.getpid())
@@ -132,7 +134,7 @@ def _socket(listener: SmtpListener) -> socket.socket:
     return sock
 
 
-async def _tick(state: DoorState, heartbeat: Heartbeat) -> None:
+async def _tick(state: DoorState, back: WayBack, heartbeat: Heartbeat) -> None:
     """Once a second: time-outs of all sessions, and the figures of `mailweir status`."""
     last = state.now()
     while True:
@@ -141,6 +143,7 @@ async def _tick(state: DoorState, heartbeat: Heartbeat) -> None:
         for door in list(state.doors):
             door.tick(now, now - last)
         last = now
+        back.refresh()
         if state.journal.broken is not None:
             # It may break while nobody writes; the sooner the door starts anew, the better.
             state.journal_broken()

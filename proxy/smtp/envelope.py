@@ -71,6 +71,12 @@ class Envelope(Relay):
             self._say("RCPT", Reply.of(452, "4.5.3", "Too many recipients"))
             return
         path = grammar.parse_rcpt(text, transaction.smtputf8)
+        if policy.gate is not None:
+            path, refusal = policy.gate.recipient(path, transaction)
+            if refusal is not None:
+                self._say("RCPT", refusal)
+                self._log_refused(transaction, "rcpt", refusal, path.mailbox.text)
+                return
         self._check_relay(path)
         if policy.hop_kind == "mx" and transaction.domain != path.mailbox.domain:
             self._leave_hop(transaction, path.mailbox.domain)
@@ -144,7 +150,10 @@ class Envelope(Relay):
         while self._to_send and (pipelining or not self._asked):
             slot = self._to_send.popleft()
             assert slot.path is not None
-            lines.append(_command(b"RCPT TO:<", slot.path, hop.has("DSN")))
+            path = slot.path
+            if self.policy.gate is not None:
+                path = self.policy.gate.onward_rcpt(path, hop)
+            lines.append(_command(b"RCPT TO:<", path, hop.has("DSN")))
             self._asked.append(("RCPT", slot))
         if lines:
             self._do(actions.AskHop(b"".join(lines), len(lines)))
@@ -165,6 +174,10 @@ class Envelope(Relay):
         if mail.params:
             kept = tuple(p for p in mail.params if self._goes_on(p.partition("=")[0].upper(), hop))
             mail = PathArgument(mail.mailbox, kept)
+        if self.policy.gate is not None:
+            if not transaction.capture_id:
+                transaction.capture_id = self.around.new_id()
+            mail = self.policy.gate.onward_mail(mail, transaction.capture_id, hop)
         return _command(b"MAIL FROM:<", mail, True)
 
     def _goes_on(self, keyword: str, hop: Capabilities) -> bool:
@@ -197,7 +210,10 @@ class Envelope(Relay):
         elif reply.positive:
             self._fill(transaction, slot, PASS, reply)
         else:
-            self._answer(slot, reply if reply.code >= 400 else HOP_LOST)
+            refusal = reply if reply.code >= 400 else HOP_LOST
+            if self.policy.gate is not None:
+                self.policy.gate.turned_away(slot.path, refusal, transaction)
+            self._answer(slot, refusal)
         self._slots_ready()
 
     def _rcpt_without_hop(self, reply: Reply, permanent: bool, may_queue: bool = True) -> None:

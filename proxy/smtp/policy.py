@@ -12,6 +12,7 @@ from typing import Protocol
 
 from config.settings import Network, Settings
 from proxy.smtp.capabilities import Capabilities
+from proxy.smtp.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,11 @@ class DoorPolicy:
     auth_failures: int = 4
     session: float = 3600.0
     max_hops: int = 50
+    #: Suppressed recipients, signed return paths: what changes while the door runs.
+    gate: Gate | None = None
 
     @classmethod
-    def of(cls, settings: Settings, name: str, slot: int) -> DoorPolicy:
+    def of(cls, settings: Settings, name: str, slot: int, gate: Gate | None = None) -> DoorPolicy:
         """The policy of a configured listener. KeyError if there is none of this name."""
         listener = settings.listener(name)
         limits = settings.limits
@@ -70,6 +73,7 @@ class DoorPolicy:
             auth_failures=limits.auth_failures,
             session=limits.session,
             max_hops=limits.max_hops,
+            gate=gate,
         )
 
     def trusts(self, ip: str) -> bool:

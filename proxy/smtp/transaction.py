@@ -116,6 +116,10 @@ class Transaction:
     content_sent: bool = False
     dot_sent: bool = False
     replies: list[Reply] = field(default_factory=list)
+    #: What the gate (gate.py) knows of single recipients, and of those that the hop refused; both
+    #: go into the journal.
+    notes: dict[str, dict[str, object]] = field(default_factory=dict)
+    turned_away: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def smtputf8(self) -> bool:
@@ -139,7 +143,7 @@ class Transaction:
         """The journal's header of this message."""
         content = self.content
         assert content is not None
-        return {
+        record = {
             "id": self.capture_id,
             "time": time,
             "door": door,
@@ -165,6 +169,11 @@ class Transaction:
             "flags": content.decoder.flags,
             "file": None,
         }
+        if self.notes:
+            record["notes"] = self.notes
+        if self.turned_away:
+            record["turned_away"] = self.turned_away
+        return record
 
     def verdict_record(self, time: str, outcome: str, replies: list[Reply]) -> dict[str, object]:
         """What became of it. `replies`: one for all passed recipients, or one for each (LMTP)."""

@@ -188,8 +188,13 @@ REFUSALS = [
     (NODE + "[drop]\ndomain = 'drop.example.com'", "drop.domain", "not available"),
     (NODE + "[hold]\ndomain = 'later.example.com'", "hold.domain", "not available"),
     (NODE + "[hold]\nundo = '10s'", "hold.undo", "not available"),
-    (NODE + "[bounce]\nreturn_path_domain = 'b.jp'", "bounce.return_path_domain", "not available"),
-    (NODE + "[bounce]\nsuppress = true", "bounce.suppress", "not available"),
+    (NODE + "[bounce]\nreturn_path_domain = 'b.jp'", "bounce.return_path_domain", "no report"),
+    (NODE + "[bounce]\nkey_file = '/k'", "bounce.key_file", "return_path_domain"),
+    (
+        NODE + "[bounce]\nreturn_path_domain = 'example.com'",
+        "bounce.return_path_domain",
+        "a domain of its own",
+    ),
     (NODE + "[capture]\naddress_change = 'hide'", "capture.address_change", "not available"),
 ]  # fmt: skip
 
