@@ -1,4 +1,4 @@
-"""To whom mail is refused, for how long, and what its sender is told (a core).
+"""To whom mail is refused, for how long, and what its sender is told (core).
 
 The rules are taxonomy.md's:
 - one hard bounce is enough: the address is dead, closed, or its owner wants no more of it, or its

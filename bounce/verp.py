@@ -1,4 +1,4 @@
-"""Signed return paths: a bounce that comes back says which message it is about (VERP, a core).
+"""Signed return paths (VERP): a bounce that comes back says which message it is about (core).
 
     b<key><mark><signature>=<local part of the sender>@<return_path_domain>
 

@@ -247,9 +247,6 @@ def _outbound(outbound: "Outbound") -> Iterator[Problem]:
 def _bounce(settings: "Settings") -> Iterator[Problem]:
     bounce = settings.bounce
     if not bounce.return_path_domain:
-        if bounce.key_file:
-            allowed = "nothing: it only concerns return_path_domain"
-            yield Problem("bounce.key_file", str(bounce.key_file), allowed)
         return
     taken = {*settings.node.domains}
     for listener in settings.smtp:

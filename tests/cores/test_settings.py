@@ -189,7 +189,6 @@ REFUSALS = [
     (NODE + "[hold]\ndomain = 'later.example.com'", "hold.domain", "not available"),
     (NODE + "[hold]\nundo = '10s'", "hold.undo", "not available"),
     (NODE + "[bounce]\nreturn_path_domain = 'b.jp'", "bounce.return_path_domain", "no report"),
-    (NODE + "[bounce]\nkey_file = '/k'", "bounce.key_file", "return_path_domain"),
     (
         NODE + "[bounce]\nreturn_path_domain = 'example.com'",
         "bounce.return_path_domain",
