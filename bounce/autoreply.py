@@ -12,6 +12,7 @@ from bounce.words import answers
 __all__ = ["is_auto_reply", "is_challenge"]
 
 _AWAY = Phrases(answers.AWAY)
+_ANYWHERE = Phrases(answers.ANYWHERE)
 _CHALLENGE = Phrases(answers.CHALLENGE)
 # Any value of these says that a program answers.
 _FIELDS = (
@@ -68,12 +69,12 @@ def is_auto_reply(view: View, signs: Signs) -> bool:
 
 
 def _opens(view: View) -> bool:
-    """The subject begins as those of answering machines do."""
+    """The subject is one of answering machines."""
     subject = view.header(b"subject")
     if not subject:
         return False
-    words = prepare(subject[:60])
-    return _AWAY.starts(words)
+    words = prepare(subject[:300])
+    return _AWAY.starts(words) or bool(_ANYWHERE.rules(words))
 
 
 def _answers(view: View) -> bool:

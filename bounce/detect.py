@@ -10,7 +10,7 @@ person hands on or answers is mail, whatever is quoted in it or attached to it.
 
 from typing import Literal
 
-from bounce import arf, dsn, mdn
+from bounce import arf, dsn, mdn, sns
 from bounce.autoreply import is_auto_reply, is_challenge
 from bounce.dsn import address_in
 from bounce.fromstatus import from_status
@@ -44,7 +44,7 @@ def _read(raw: bytes, sender: str | None) -> Report:
     if parts and signs.handed_on and not signs.report and not signs.null_sender:
         view.oddities.append("report_handed_on")
         return _plain(view)
-    if parts:
+    if parts or signs.complaint:
         if arf.is_feedback(view):
             return arf.parse(view)
         if mdn.is_receipt(view):
@@ -54,7 +54,10 @@ def _read(raw: bytes, sender: str | None) -> Report:
             return found
     if signs.any and not signs.by_person:
         said = notice(view)
-        report = from_text(view, signs, said)
+        if sns.is_notification(said.text):
+            report = sns.parse(view, said.text + said.behind)
+        else:
+            report = from_text(view, signs, said)
         if report is not None:
             return report
         if is_challenge(view, signs, said.text):

@@ -4,9 +4,10 @@ from bounce import dsn
 from bounce.dsn import Entry, Status
 from bounce.fromtext import alone_in, people_in
 from bounce.notice import Notice, notice
-from bounce.reason import of_status
+from bounce.reason import Reason, of_status, of_words
 from bounce.recipients import Found
 from bounce.report import Kind, Recipient, Report
+from bounce.shapes import recognise
 from bounce.signs import Signs
 from bounce.view import View
 
@@ -42,7 +43,7 @@ def from_entries(
         people = people_in(view, said, None)
     about = {found.address: found.words for found in people}
     recipients = tuple(
-        _recipient(entry, signs, said, about, len(entries) == 1) for entry in entries
+        _recipient(view, entry, signs, said, about, len(entries) == 1) for entry in entries
     )
     actions = {one.action for one in recipients}
     kind: Kind = "delivered"
@@ -64,7 +65,7 @@ def from_entries(
 
 
 def _recipient(
-    entry: Entry, signs: Signs, said: Notice, about: dict[str, str], only: bool
+    view: View, entry: Entry, signs: Signs, said: Notice, about: dict[str, str], only: bool
 ) -> Recipient:
     action = entry.action or ("delivered" if entry.status.startswith("2") else "failed")
     address = entry.original or entry.final or _named(entry, signs, said, about, only)
@@ -84,12 +85,22 @@ def _recipient(
             "action",
         )
     words = about.get(entry.final) or about.get(address) or ""
+    shape = recognise(view, said.text) if only else None
+    if shape is not None and shape.telling:
+        reason = of_words(said.text, "")
+        if reason.found.sure:
+            reason = reason._replace(status=reason.status or entry.status)
+            return _failed(address, reason, entry, other)
     reason = of_status(entry.status, entry.diagnostic, words, said.text if only else "")
+    return _failed(address, reason, entry, other)
+
+
+def _failed(address: str, reason: Reason, entry: Entry, other: str) -> Recipient:
     return Recipient(
         address,
         reason.found.klass,
         reason.found.category,
-        action,
+        "failed",
         reason.status,
         reason.diagnostic,
         entry.remote_mta,

@@ -25,10 +25,9 @@ _WORDS = Phrases(notices.TABLE)
 
 def from_text(view: View, signs: Signs, said: Notice) -> Report | None:
     """The report in a message's notice; None if it is none."""
-    if "inal-recipient:" in said.text.lower():
-        embedded = _embedded(view, signs, said)
-        if embedded is not None:
-            return embedded
+    embedded = _embedded(view, signs, said, said.text)
+    if embedded is not None:
+        return embedded
     shape = recognise(view, said.text)
     rules = _WORDS.rules(prepare(said.text[:4_096]))
     if not _believed(view, signs, shape, rules, said):
@@ -39,6 +38,10 @@ def from_text(view: View, signs: Signs, said: Notice) -> Report | None:
     elif not people:
         only = alone_in(said.returned.get("to", ""))
         people = [Found(only, "", "")] if only else []
+    if not people and (signs.null_sender or signs.daemon):
+        embedded = _embedded(view, signs, said, said.behind)
+        if embedded is not None:
+            return embedded
     kind = _kind(signs, rules)
     if not people:
         if shape is None or not (signs.null_sender or signs.daemon):
@@ -55,11 +58,14 @@ def from_text(view: View, signs: Signs, said: Notice) -> Report | None:
     )
 
 
-def _embedded(view: View, signs: Signs, said: Notice) -> Report | None:
-    """A delivery status that stands in the text: its part was lost on the way."""
+def _embedded(view: View, signs: Signs, said: Notice, text: str) -> Report | None:
+    """A delivery status that stands in a text: its part was lost on the way, or a gateway returns
+    a report as the text of its own."""
     from bounce.fromstatus import from_entries
 
-    status = dsn.parse(said.text)
+    if "inal-recipient:" not in text.lower():
+        return None
+    status = dsn.parse(text)
     entries = [entry for entry in status.entries if entry.action or entry.status]
     if not entries or not (signs.report or signs.daemon or signs.null_sender):
         return None
@@ -79,6 +85,8 @@ def _believed(view: View, signs: Signs, shape: Shape | None, rules: set[str], sa
         return telling and not _conversation(view) and not said.text.lstrip().startswith(">")
     if not machine:
         return False
+    if signs.daemon and signs.subject:
+        return True
     speaks = "failure" in rules or "delay" in rules
     return speaks and (telling or (signs.null_sender and signs.daemon))
 
@@ -135,8 +143,7 @@ def _failed(header: str, named: list[Found], shape: Shape | None) -> list[Found]
 def _recipient(
     found: Found, kind: Kind, shape: Shape | None, signs: Signs, said: Notice
 ) -> Recipient:
-    address = found.original or found.address
-    other = found.address if found.original else ""
+    address = found.address
     if kind != "bounce":
         action: Action = "delayed" if kind == "delayed" else "delivered"
         reason = of_words(found.words, "")
@@ -147,7 +154,7 @@ def _recipient(
             action,
             reason.status,
             reason.diagnostic,
-            final=other,
+            original=found.original,
             rule="notice",
         )
     reason = of_words(found.words, said.text)
@@ -165,7 +172,7 @@ def _recipient(
         "failed",
         reason.status,
         reason.diagnostic,
-        final=other,
+        original=found.original,
         rule=reason.found.rule,
     )
 

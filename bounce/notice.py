@@ -8,6 +8,7 @@ which the returned message stands ("--- Below this line is a copy of the message
 import re
 from typing import NamedTuple
 
+from bounce.dsn import is_status
 from bounce.view import View, returned_fields
 
 __all__ = ["Notice", "notice"]
@@ -54,6 +55,7 @@ class Notice(NamedTuple):
 
     text: str
     returned: dict[str, str]
+    behind: str = ""  # what stands behind the notice in the same text
 
 
 def notice(view: View) -> Notice:
@@ -73,12 +75,19 @@ def notice(view: View) -> Notice:
             returned = returned or returned_fields(view.raw[_header_start(view, leaf.start) :])
         elif leaf.type.startswith("text/") and not text.strip():
             text = view.text(leaf)
-    if not text.strip():
-        text = html
+    text = text if text.strip() else html if html.strip() else _misplaced(view)
     text, behind = cut(text)
     if not returned and behind:
         returned = returned_fields(_INDENT.sub("", behind[:32_768]).encode("utf-8", "replace"))
-    return Notice(text, returned)
+    return Notice(text, returned, behind)
+
+
+def _misplaced(view: View) -> str:
+    """A notice that was labelled as a delivery status."""
+    for leaf in view.leaves:
+        if is_status(leaf.type) and "ecipient:" not in view.text(leaf):
+            return view.text(leaf)
+    return ""
 
 
 def _header_start(view: View, body: int) -> int:

@@ -14,10 +14,10 @@ Promises: never raises; linear; the reply is read up to phrases.MAX_TEXT charact
 import re
 from typing import NamedTuple
 
+from bounce import words as tables
 from bounce.phrases import Phrases, Text, prepared
 from bounce.report import Class, class_of
 from bounce.status import enhanced_in, meaning
-from bounce.words import en
 
 __all__ = ["Classified", "classify", "read_reply"]
 
@@ -87,8 +87,8 @@ _CODES: dict[int, str] = {
     553: "invalid_address",
     556: "invalid_address",
 }
-_STRONG = Phrases(en.STRONG)
-_WEAK = Phrases(en.WEAK)
+_STRONG = Phrases(tables.STRONG)
+_WEAK = Phrases(tables.WEAK)
 
 
 def classify(code: int, enhanced: str, text: str, stage: str) -> Classified:
@@ -100,7 +100,7 @@ def classify(code: int, enhanced: str, text: str, stage: str) -> Classified:
     enhanced = enhanced or enhanced_in(text)
     if 200 <= code < 400:
         return Classified(None, "delivered", f"code:{code}")
-    temporary = code // 100 == 4 or (not 500 <= code < 600 and enhanced.startswith("4."))
+    temporary = code // 100 == 4 or enhanced.startswith("4.")
     words = prepared(text)
     rules = _STRONG.rules(words)
     if rules:

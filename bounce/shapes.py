@@ -26,6 +26,7 @@ class Shape(NamedTuple):
     recipients: tuple[re.Pattern[str], ...] = ()  # the first group that matches is the address
     every: bool = False  # all patterns together, not the first that finds somebody
     before: bool = False  # the reason stands before the address
+    telling: bool = False  # its notice says more than the delivery status beside it
     otherwise: str = ""  # the category if words and codes say nothing
     why: str = ""
 
@@ -62,14 +63,22 @@ SHAPES: tuple[Shape, ...] = (
             "a message that you have sent could not be delivered",
             "the following address(es) failed",
             "the following address failed",
+            "one or more recipient addresses that were",
         ),
         recipients=_lines(
             _INDENTED,
+            r"[ \t]{1,8}[^\n<]{1,100}<ADDRESS>:",
             r"[ \t]{0,8}[<\"]?ADDRESS[>\"]?:",
             r"[ \t]{1,8}(?:save to|pipe to|[^\s@]{1,200})[ \t]{0,4}\n"
             r"[ \t]+\(?(?:ultimately )?generated (?:by|from) ADDRESS",
             r"[ \t]{0,8}<?ADDRESS>? (?:error|rejected|failed|\()",
         ),
+    ),
+    Shape(
+        "dovecot",
+        ("was automatically rejected:",),
+        recipients=_lines(r"Your message to <?ADDRESS>?"),
+        telling=True,
     ),
     Shape(
         "postfix",
@@ -318,6 +327,7 @@ SHAPES: tuple[Shape, ...] = (
             "only members are allowed to post",
             "not allowed to post",
         ),
+        recipients=_lines(r"[^\n<]{0,120}(?:list|ml)\b[^\n<]{0,60}<ADDRESS>"),
         otherwise="policy_block",
         why="mailing lists that refuse who is no member",
     ),

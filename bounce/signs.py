@@ -41,6 +41,7 @@ class Signs:
     failed_recipients: str = ""  # X-Failed-Recipients
     report: str = ""  # report-type of a multipart/report, "?" where none is told
     auto: str = ""  # Auto-Submitted
+    complaint: bool = False  # "complaint about message from ..."
     handed_on: bool = False  # a person's subject: "Fwd:", "Re:"
 
     @property
@@ -81,6 +82,7 @@ def look(view: View, sender: str | None) -> Signs:
         signs.subject = "failure" in rules
         signs.delay_subject = "delay" in rules
         signs.success_subject = "success" in rules
+        signs.complaint = "omplaint" in subject
         signs.handed_on = _HANDED_ON.match(subject) is not None
     if b"x-failed-recipients" in fields:
         signs.failed_recipients = view.header(b"x-failed-recipients")

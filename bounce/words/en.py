@@ -2,10 +2,10 @@
 
 STRONG: dict[str, str] = {
     "mailbox_full": """
-        reached their quota; reached its quota; reached his quota; reached the quota;
-        reached storage quota; reached his storage; reached the storage; mailbox full;
-        mailbox is full; mail box full; mail box is full; inbox full; inbox is full;
-        folder is full; maildir full; mailfolder is full; over quota; overquota;
+        due to a full mailbox; reached their quota; reached its quota; reached his quota;
+        reached the quota; reached storage quota; reached his storage; reached the storage;
+        mailbox full; mailbox is full; mail box full; mail box is full; inbox full;
+        inbox is full; folder is full; maildir full; mailfolder is full; over quota; overquota;
         over its quota; over his quota; over their quota; over the quota; quota exceed;
         exceeded .. quota; exceeds .. quota; exceeding .. quota; exceeded their storage;
         exceeded its storage; exceeded storage; storage limit; exceeded the storage;
@@ -85,8 +85,10 @@ STRONG: dict[str, str] = {
         smtp auth; senderid; sender id; domainkeys
     """,
     "reverse_dns": """
-        reverse dns; ptr record; ptr|; rdns; reverse lookup; reverse address; no reverse;
-        cannot resolve your; ip name lookup; fqdn; helo; ehlo|; mismatches client ip;
+        helo command; invalid bad helo name; helo reject; helo invalid; helo requires;
+        helo host; helo argument; your helo access; invalid ehlo; ehlo command rejected;
+        helo doesnt; reverse dns; ptr record; ptr|; rdns; reverse lookup; reverse address;
+        no reverse; cannot resolve your; ip name lookup; fqdn; mismatches client ip;
         resolve your address; cannot find your hostname; cannot find your reverse;
         client host rejected cannot find; generic hostname; invalid hostname; dynamic ip;
         dial up; dialup; residential; unresolvable; valid hostname; does not resolve;
@@ -180,23 +182,24 @@ STRONG: dict[str, str] = {
         does not accept email; no mail service; domain does not receive; non active; nullmx
     """,
     "unknown_host": """
-        domain name not found; indicated no smtp service; no smtp service;
-        host unknown name server; name server .. no data known;
-        dns error domain name not found; couldnt find a mail exchanger; find any host; no dns;
-        domain is not found; domain is not valid; domain is not registered;
-        domain is not known; domain .. not found; does not resolve to; host unknown;
-        unknown host; host not found; domain not found; domain unknown; unknown domain;
-        no such domain; no such host; domain does not exist; domain doesnt;
-        non existent domain; nonexistent domain; nonexistentdomain; nxdomain;
-        unrouteable domain; unroutable domain; host or domain name not; unknown mail domain;
-        no mx; mx record; bad host; bad domain; invalid domain; invalid host;
-        domain couldnt be found; domain isnt; domain name does not; domain must resolve;
-        unknown hostname; name or service not known; address family mismatch;
-        dns domain .. does not exist; doesnt have any valid; couldnt be found; domain invalid;
-        host cannot be found; unable to resolve route; couldnt find any host; not a domain;
-        any mail exchanger; no mail server; mail server for .. not found; domain wasnt found;
-        no valid host; illegal host; recipients domain; original domain; domain listed;
-        unable to find a host; cannot find host
+        malformed or unexpected name server reply; domain name not found;
+        indicated no smtp service; no smtp service; host unknown name server;
+        name server .. no data known; dns error domain name not found;
+        couldnt find a mail exchanger; find any host; no dns; domain is not found;
+        domain is not valid; domain is not registered; domain is not known;
+        domain .. not found; does not resolve to; host unknown; unknown host; host not found;
+        domain not found; domain unknown; unknown domain; no such domain; no such host;
+        domain does not exist; domain doesnt; non existent domain; nonexistent domain;
+        nonexistentdomain; nxdomain; unrouteable domain; unroutable domain;
+        host or domain name not; unknown mail domain; no mx; mx record; bad host; bad domain;
+        invalid domain; invalid host; domain couldnt be found; domain isnt;
+        domain name does not; domain must resolve; unknown hostname; name or service not known;
+        address family mismatch; dns domain .. does not exist; doesnt have any valid;
+        couldnt be found; domain invalid; host cannot be found; unable to resolve route;
+        couldnt find any host; not a domain; any mail exchanger; no mail server;
+        mail server for .. not found; domain wasnt found; no valid host; illegal host;
+        recipients domain; original domain; domain listed; unable to find a host;
+        cannot find host
     """,
     "moved": """
         please try new; user has moved; has moved; moved to; user moved; address changed;
@@ -225,13 +228,14 @@ STRONG: dict[str, str] = {
         spam message rejected; high probability; probability of; undesirable; surbl; uribl
     """,
     "content": """
+        malformed message; malformed header; malformed mime; malformed content;
         message content; content rejected; content blocked; content policy; content filter;
         content restrict; inappropriate; offensive; banned|; prohibited content; attachment;
         file extension; executable; filename; file name; file type; contents; headers too;
         header too; header error; invalid header; too many headers; bare cr; bare lf;
         bare line; line too long; lines too long; improper use of 8 bit; rfc 5322; rfc 2822;
         rfc 5321; mime|; charset; character set; no subject; subject contains; message format;
-        malformed; message is not rfc; duplicate header; missing header; multiple from;
+        message is not rfc; duplicate header; missing header; multiple from;
         messages with multiple; missing from; missing date; invalid message; content type;
         rejected by header; rejected by filter; filtered; body part; forbidden; conversion;
         not rfc; noncompliant; non compliant
@@ -300,9 +304,6 @@ STRONG: dict[str, str] = {
         returned error; ldap_; unable to process; cant exec; execv; mail system .. problem;
         technical; alias loop; aliasing; forward loop; recursive; dead letter; unable to run;
         cannot exec; permissions problem
-    """,
-    "refused": """
-        service refuse
     """,
     "temporary": """
         on hold; try again; try later; temporar; please retry; will retry; resubmit; deferred;
