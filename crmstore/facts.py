@@ -21,11 +21,12 @@ from typing import Any
 from crmstore import addresses
 from crmstore.charsets import clean, decode
 from crmstore.headers import parameters, unfold
-from crmstore.mimetree import Leaf, parse
+from crmstore.identity import content_key
+from crmstore.mimetree import Leaf, parse, transfer_encoding
 from crmstore.names import safe_name
 from crmstore.words import decode_words
 
-__all__ = ["Attachment", "Facts", "Person", "read"]
+__all__ = ["Attachment", "Facts", "Person", "date_of", "read"]
 
 MAX_SUBJECT = 2_000
 MAX_MESSAGE_ID = 32_768
@@ -59,6 +60,7 @@ class Facts:
     preview: str = ""
     attachments: list[Attachment] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
+    key: str = ""  # identity.content_key(); "" for what was not read
 
     def pack(self) -> list[object]:
         """As plain lists, for JSON between processes."""
@@ -82,8 +84,9 @@ def read(data: bytes) -> Facts:
     facts.subject = _text(fields, b"subject", MAX_SUBJECT, facts)
     facts.message_id = _message_id(fields, facts)
     facts.date_header = _text(fields, b"date", 200, facts)
-    facts.date = _date(facts.date_header)
+    facts.date = date_of(facts.date_header)
     facts.people = _people(fields, facts)
+    facts.key = content_key(data, tree, facts.subject, facts.people)
     body = _body_leaf(data, tree.leaves)
     if body is not None:
         facts.preview = _preview(data, body)
@@ -124,7 +127,9 @@ def _message_id(fields: dict[bytes, list[bytes]], facts: Facts) -> str:
 _DATE = re.compile(r"[\x20-\x7e]{6,100}\Z")
 
 
-def _date(text: str) -> int | None:
+def date_of(text: str) -> int | None:
+    """A Date header in seconds since 1970; None if it is none, or tells no time that anybody
+    meant."""
     if not _DATE.match(text):
         return None
     try:
@@ -190,13 +195,6 @@ def _is_attachment(leaf: Leaf) -> bool:
     return "name" in leaf.parameters
 
 
-def _transfer_encoding(leaf: Leaf) -> str:
-    raw = leaf.fields.get(b"content-transfer-encoding")
-    if raw is None:
-        return ""
-    return raw[0][:100].strip().strip(b'"').decode("ascii", "replace").lower()
-
-
 _MARKUP = re.compile(r"<[^<>]*>")
 _HIDDEN = (
     ("<head", "</head>"), ("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->"),
@@ -217,7 +215,7 @@ def _preview(data: bytes, leaf: Leaf) -> str:
 
 def _content(data: bytes, leaf: Leaf, limit: int) -> bytes:
     """The first `limit` octets or so of a part, decoded."""
-    encoding = _transfer_encoding(leaf)
+    encoding = transfer_encoding(leaf)
     if encoding == "base64":
         raw = data[leaf.start : min(leaf.end, leaf.start + limit * 3 // 2)]
         return _base64(raw)[:limit]
@@ -283,7 +281,7 @@ def _attachment(data: bytes, leaf: Leaf, position: int) -> Attachment | None:
 def _size(data: bytes, leaf: Leaf) -> int:
     """Octets after decoding, without decoding what may be large."""
     length = leaf.end - leaf.start
-    encoding = _transfer_encoding(leaf)
+    encoding = transfer_encoding(leaf)
     if encoding == "base64":
         tail = data[max(leaf.start, leaf.end - 8) : leaf.end]
         breaks = data.count(b"\n", leaf.start, leaf.end) + data.count(b"\r", leaf.start, leaf.end)

@@ -6,7 +6,7 @@ door was read. commit() writes all of it or nothing.
 
 Promises: a frame goes into the ledger exactly once: a door's position in the store must be the
 one that the batch began at, else nothing is written (Behind). A capture id that is already known
-is left alone. One message = one body by its sha-256; seen again, it gets another sighting.
+is left alone. One message, many sightings: what is a copy of what says crmstore/copies.py.
 Speed: rows go in by executemany, look-ups are one IN query a batch, ids come in blocks.
 A keeper. Cites: architecture.md "Data path"; SCHEMA.md.
 """
@@ -18,10 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import linker, mailboxes, schema
+from crmstore import copies, linker, mailboxes, schema
 from crmstore.bulk import insert_rows
 from crmstore.charsets import clean, storable
 from crmstore.facts import Facts
+from crmstore.identity import print_of, prints_of
 from crmstore.mailboxes import Mailbox
 from crmstore.store import Store, counter, micros, next_ids
 from crmstore.whose import Judgement, People, UserRef
@@ -32,13 +33,14 @@ Row = tuple[Any, ...]
 _LEDGER = ("door", "journal", "seq", "kind", "capture_id", "header", "hash")
 _MESSAGES = (
     "id", "sha256", "bytes", "when_us", "date_us", "message_id", "subject", "from_address",
-    "from_name", "date_header", "attachments", "preview", "flags",
+    "from_name", "date_header", "attachments", "preview", "flags", "identity", "hint",
+    "print",
 )  # fmt: skip
 _ATTACHMENTS = ("message_id", "position", "name", "type", "bytes", "inline")
 _PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
 _SIGHTINGS = (
     "message_id", "capture_id", "owner", "user_id", "direction", "source", "status", "seen_us",
-    "when_us", "mailbox", "special", "uidvalidity", "uid",
+    "when_us", "mailbox", "special", "uidvalidity", "uid", "evidence",
 )  # fmt: skip
 _NOWHERE = (None, None, None, None)
 _CAPTURES = (
@@ -222,6 +224,7 @@ class _Writing:
         self.participants: list[Row] = []
         self.sightings: list[Row] = []
         self.links: list[Row] = []
+        self.of: dict[str, tuple[copies.Known, str]] = {}  # capture id -> its message, and why
 
     def run(self) -> Taken:
         batch = self.batch
@@ -229,16 +232,18 @@ class _Writing:
         new = self._unknown([d.message.capture_id for d in batch.decided if not d.message.stored])
         decided = [d for d in batch.decided if d.message.stored or d.message.capture_id in new]
         captured = [d for d in decided if d.judgement is not None and not d.judgement.excluded]
-        ids = self._messages(captured)
-        self._around(captured, ids)
+        captured.sort(key=lambda item: item.message.at_us)
+        self._messages(captured)
+        self._around(captured)
         self._insert(schema.participants, _PARTICIPANTS, self.participants)
         self._insert(schema.sightings, _SIGHTINGS, self.sightings, ignore=True)
         self.taken.links = self._insert(schema.links, linker.LINK_COLUMNS, self.links, ignore=True)
-        self._captures(decided, ids)
+        self._captures(decided)
         self.taken.mailboxes = mailboxes.learn(
             self.connection,
             [d.judgement.place for d in decided if d.judgement and d.judgement.place],
         )
+        self._kept([str(item.message.header["sha256"]) for item in captured])
         for item in decided:
             self._queue(item)
         self._positions()
@@ -261,30 +266,26 @@ class _Writing:
 
     # Messages
 
-    def _messages(self, captured: Sequence[Decided]) -> dict[str, tuple[int, int]]:
-        """Digest -> (message id, its sort time); new ones are inserted."""
-        columns = schema.messages.c
-        ids: dict[str, tuple[int, int]] = {}
-        first: dict[str, Decided] = {}
-        for item in captured:
-            first.setdefault(str(item.message.header["sha256"]), item)
-        for chunk in linker.several(first):
-            rows = self.connection.execute(
-                select(columns.sha256, columns.id, columns.when_us).where(columns.sha256.in_(chunk))
-            )
-            ids.update((sha256, (id_, when)) for sha256, id_, when in rows)
-        new = [(sha256, item) for sha256, item in first.items() if sha256 not in ids]
-        if not new:
-            return ids
+    def _messages(self, captured: Sequence[Decided]) -> None:
+        """Finds each capture's message; new ones are inserted."""
+        found = copies.recognise(
+            self.connection, [(_told(item), item.message.at_us) for item in captured]
+        )
+        for item, of in zip(captured, found.of, strict=True):
+            self.of[item.message.capture_id] = of
+        if not found.new:
+            return
         rows_in: list[Row] = []
         attachments: list[Row] = []
-        for id_, (sha256, item) in zip(
-            next_ids(self.connection, "messages", len(new)), new, strict=True
+        for id_, known in zip(
+            next_ids(self.connection, "messages", len(found.new)), found.new, strict=True
         ):
+            known.id = id_
+            item = captured[known.first]
             facts = item.facts or Facts(flags=["unread"])
-            when = item.message.at_us
-            ids[sha256] = (id_, when)
+            when = known.when_us
             header = item.message.header
+            sha256 = str(header["sha256"])
             _, writer, name = next((p for p in facts.people if p[0] == "from"), ("", "", ""))
             rows_in.append(
                 (
@@ -293,14 +294,17 @@ class _Writing:
                     header["size"],
                     when,
                     _date(facts.date, when),
-                    facts.message_id,
+                    known.learned.get("message_id", facts.message_id),
                     facts.subject,
                     writer or clean(str(header.get("sender", "")))[:320],
                     name,
-                    facts.date_header,
+                    known.learned.get("date_header", facts.date_header),
                     len(facts.attachments),
                     facts.preview,
                     " ".join(facts.flags),
+                    known.key,
+                    known.hint.place,
+                    print_of(known.key, known.hint.place),
                 )
             )
             attachments += [
@@ -310,8 +314,7 @@ class _Writing:
             self._participants(id_, when, item, envelope_only=False)
         self._insert(schema.messages, _MESSAGES, rows_in)
         self._insert(schema.attachments, _ATTACHMENTS, attachments)
-        self.taken.new_messages = len(new)
-        return ids
+        self.taken.new_messages = len(rows_in)
 
     def _participants(self, id_: int, when: int, item: Decided, *, envelope_only: bool) -> None:
         """The header's people belong to the message, the envelope's to this sighting of it."""
@@ -322,7 +325,7 @@ class _Writing:
             if only == envelope_only:
                 self.participants.append((id_, role, address, name, evidence, capture, when))
 
-    def _around(self, captured: Sequence[Decided], ids: Mapping[str, tuple[int, int]]) -> None:
+    def _around(self, captured: Sequence[Decided]) -> None:
         """What each sighting adds: its owners, its envelope's people, its links."""
         judged = [(item, item.judgement) for item in captured if item.judgement is not None]
         keyed = linker.find(
@@ -330,44 +333,35 @@ class _Writing:
         )
         for item, judgement in judged:
             message = item.message
-            id_, when = ids[message.header["sha256"]]
             capture_id = message.capture_id
+            known, why = self.of[capture_id]
+            id_, when = known.id, known.when_us
             self._participants(id_, when, item, envelope_only=True)
             if keyed.records:
                 self.links += linker.link_rows(keyed, id_, when, capture_id, judgement.outsiders)
-            direction, source = judgement.direction, judgement.source
             place = judgement.place
             where = (
                 (place.mailbox, place.special, place.uidvalidity, place.uid) if place else _NOWHERE
             )
-            for name, user, status in judgement.owners:
-                self.sightings.append(
-                    (
-                        id_,
-                        capture_id,
-                        name,
-                        user,
-                        direction,
-                        source,
-                        status,
-                        message.at_us,
-                        when,
-                        *where,
-                    )
-                )
+            way = (judgement.direction, judgement.source)
+            times = (message.at_us, when)
+            self.sightings += [
+                (id_, capture_id, name, user, *way, status, *times, *where, why)
+                for name, user, status in judgement.owners
+            ]
 
     # Captures and positions
 
-    def _captures(self, decided: Sequence[Decided], ids: Mapping[str, tuple[int, int]]) -> None:
+    def _captures(self, decided: Sequence[Decided]) -> None:
         """What became of each: a new row, or the end of a pending one."""
         rows: list[Row] = []
         ended: list[dict[str, Any]] = []
         for item in decided:
-            message, header = item.message, item.message.header
+            message = item.message
             disposition, reason = _disposition(item)
-            self.taken.count(str(header.get("role", "")), disposition)
+            self.taken.count(str(message.header.get("role", "")), disposition)
             outcome = str(item.verdict.get("outcome", ""))[:16]
-            id_ = ids[header["sha256"]][0] if disposition == "captured" else None
+            id_ = self.of[message.capture_id][0].id if disposition == "captured" else None
             if message.stored:
                 values = (item.verdict_seq, disposition, reason, outcome, id_)
                 ended.append({"id": message.capture_id, **dict(zip(_ENDED, values, strict=True))})
@@ -425,6 +419,7 @@ class _Writing:
         if not queued:
             return
         excluded = item.judgement is not None and bool(item.judgement.excluded)
+        only_copy = excluded and not self._stored_too(item)
         created = item.message.at_us
         table = schema.queue_messages
         queue_id = self.connection.execute(
@@ -438,7 +433,7 @@ class _Writing:
                 sha256=str(header["sha256"]),
                 bytes=int(header["size"]),
                 flags=json.dumps(header.get("flags", [])),
-                only_copy=int(excluded),
+                only_copy=int(only_copy),
                 state="queued",
                 attempts=0,
                 created_us=created,
@@ -456,6 +451,34 @@ class _Writing:
             ],
         )
         self.taken.queued += 1
+
+    def _stored_too(self, item: Decided) -> bool:
+        """Whether a captured message has the same octets: then the queue's copy is not its own."""
+        sha256 = str(item.message.header["sha256"])
+        messages, sightings, captures = schema.messages.c, schema.sightings.c, schema.captures.c
+        wanted = (
+            select(captures.capture_id)
+            .join(schema.sightings, sightings.capture_id == captures.capture_id)
+            .join(schema.messages, messages.id == sightings.message_id)
+            .where(messages.print.between(*prints_of(_told(item).key)), captures.sha256 == sha256)
+            .limit(1)
+        )
+        return self.connection.execute(wanted).first() is not None
+
+    def _kept(self, digests: Sequence[str]) -> None:
+        """These blobs are captured now: they stay when the queue is done with them."""
+        queued = schema.queue_messages.c
+        for chunk in linker.several(digests):
+            self.connection.execute(
+                update(schema.queue_messages)
+                .where(queued.only_copy == 1, queued.sha256.in_(chunk))
+                .values(only_copy=0)
+            )
+
+
+def _told(item: Decided) -> copies.Told:
+    header = item.message.header
+    return copies.told(item.facts or Facts(), str(header["sha256"]), item.message.at_us)
 
 
 def _disposition(item: Decided) -> tuple[str, str]:

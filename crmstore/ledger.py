@@ -315,7 +315,7 @@ def _complete(connection: Connection, captures: Iterable[Row[Any]]) -> set[str]:
         select(sightings.capture_id)
         .join(schema.captures, known.capture_id == sightings.capture_id)
         .join(schema.messages, messages.id == sightings.message_id)
-        .where(sightings.capture_id.in_(ids), messages.sha256 == known.sha256)
+        .where(sightings.capture_id.in_(ids), messages.id == known.message_id)
         .distinct()
     )
     return set(rows.scalars())

@@ -31,17 +31,12 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
         sightings = _all(connection, schema.sightings, id_)
         document = rows_for(connection, [id_], viewer=viewer)[0]
         people = hide_bcc(_all(connection, schema.participants, id_), sightings, viewer)
-        document["participants"] = [
-            {
-                "role": p.role,
-                "address": p.address,
-                "name": p.name,
-                "evidence": p.evidence,
-                "envelope_only": p.capture_id is not None,
-            }
-            for p in people
-        ]
-        document["bcc"] = [p.address for p in people if p.role == "bcc"]
+        once: dict[tuple[str, str], dict[str, Any]] = {}
+        for p in people:  # several copies may tell of the same Bcc
+            shown = {"role": p.role, "address": p.address, "name": p.name, "evidence": p.evidence}
+            once.setdefault((p.role, p.address), {**shown, "envelope_only": bool(p.capture_id)})
+        document["participants"] = list(once.values())
+        document["bcc"] = [p["address"] for p in once.values() if p["role"] == "bcc"]
         document["links"] = [
             {
                 "record": link.record_id,
@@ -52,17 +47,42 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
             for link in hide_bcc(_all(connection, schema.links, id_), sightings, viewer)
         ]
         document["sightings"] = [_sighting(connection, sighting, viewer) for sighting in sightings]
+        own = [s["sha256"] for s in document["sightings"] if "sha256" in s]
         document["bytes"] = message.bytes
-        document["sha256"] = message.sha256
+        document["sha256"] = message.sha256 if message.sha256 in own or not own else own[0]
         document["date_header"] = message.date_header
         return document
 
 
-def raw(store: Store, archive: Archive, id_: int) -> Iterator[bytes]:
-    """The message as it was captured, to the byte. BlobMissing, BlobDamaged while reading."""
+def raw(
+    store: Store,
+    archive: Archive,
+    id_: int,
+    *,
+    capture_id: str | None = None,
+    viewer: str | None = None,
+) -> Iterator[bytes]:
+    """The message as it was captured, to the byte: the copy that was seen first, or that of one
+    sighting. A viewer gets a copy of their own: the sender's may tell a Bcc.
+    NoSuchEmail; BlobMissing, BlobDamaged while reading."""
+    captures = schema.captures.c
     with store.reading() as connection:
-        sha256 = _message(connection, id_).sha256
-    return archive.stream(sha256)
+        message = _message(connection, id_)
+        viewer = owner_of(connection, viewer)
+        sightings = [
+            sighting
+            for sighting in _all(connection, schema.sightings, id_)
+            if viewer in (None, sighting.owner) and capture_id in (None, sighting.capture_id)
+        ]
+        if capture_id is None and viewer is None:
+            return archive.stream(message.sha256)
+        if not sightings:
+            whose = f" for {viewer}" if viewer is not None else ""
+            raise NoSuchEmail(f"email {id_} has no sighting {capture_id or ''}{whose}".rstrip())
+        sha256 = connection.execute(
+            select(captures.sha256).where(captures.capture_id == sightings[0].capture_id)
+        ).scalar()
+    return archive.stream(sha256 if sha256 is not None else message.sha256)
 
 
 def _message(connection: Connection, id_: int) -> Row[Any]:
@@ -92,6 +112,7 @@ def _sighting(connection: Connection, sighting: Row[Any], viewer: str | None) ->
         "source": sighting.source,
         "status": sighting.status,
         "seen": moment(sighting.seen_us),
+        "evidence": sighting.evidence,
     }
     if sighting.mailbox is not None:
         shown["mailbox"] = {
@@ -106,6 +127,8 @@ def _sighting(connection: Connection, sighting: Row[Any], viewer: str | None) ->
     shown["outcome"] = capture.outcome
     if viewer is not None and viewer != sighting.owner:
         return shown
+    shown["sha256"] = capture.sha256
+    shown["bytes"] = capture.bytes
     header = _frame(connection, capture, capture.seq)
     verdict = _frame(connection, capture, capture.verdict_seq)
     replies = {r.get("address"): r for r in verdict.get("recipients", []) if isinstance(r, dict)}

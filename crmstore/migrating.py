@@ -40,4 +40,8 @@ def current(connection: Connection) -> str | None:
 def upgrade(connection: Connection) -> str:
     """Run every migration that is missing, in the caller's transaction."""
     command.upgrade(_config(connection), "head")
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise RuntimeError(f"migration: {len(broken)} rows refer to rows that are gone")
     return head()

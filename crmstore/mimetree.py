@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from crmstore.headers import Block, parameters, split
 
-__all__ = ["MAX_DEPTH", "MAX_PARTS", "Leaf", "Tree", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_PARTS", "Leaf", "Tree", "parse", "transfer_encoding"]
 
 MAX_PARTS = 1_000
 MAX_DEPTH = 100
@@ -41,6 +41,14 @@ class Tree(NamedTuple):
     header: Block
     leaves: list[Leaf]
     flags: tuple[str, ...]
+
+
+def transfer_encoding(leaf: Leaf) -> str:
+    """How a part is carried, in lower case; "" if it does not say."""
+    raw = leaf.fields.get(b"content-transfer-encoding")
+    if raw is None:
+        return ""
+    return raw[0][:100].strip().strip(b'"').decode("ascii", "replace").lower()
 
 
 class _Stack:

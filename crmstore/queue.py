@@ -254,9 +254,6 @@ class Queue:
                         ~select(other.c.id)
                         .where(other.c.sha256 == messages.c.sha256, other.c.state.not_in(FINAL))
                         .exists(),
-                        ~select(schema.messages.c.id)
-                        .where(schema.messages.c.sha256 == messages.c.sha256)
-                        .exists(),
                     )
                     .distinct()
                     .limit(limit)

@@ -139,7 +139,7 @@ messages = Table(
     "messages",
     metadata,
     Column("id", Big, primary_key=True, autoincrement=False),
-    Column("sha256", String(64), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),  # the copy seen first; captures has the others'
     Column("bytes", Big, nullable=False),
     Column("when_us", Big, nullable=False),  # seen first
     Column("date_us", Big, nullable=False),  # its own date, where it can be believed
@@ -151,7 +151,13 @@ messages = Table(
     Column("attachments", Integer, nullable=False),
     Column("preview", Text, nullable=False),
     Column("flags", Text, nullable=False),
+    # identity.py: the key of its content, its place among the messages with that content, and the
+    # print of both, which it is found by
+    Column("identity", String(32), nullable=False),
+    Column("hint", Big, nullable=False),
+    Column("print", Big, nullable=False),
     Index(None, "when_us", "id"),
+    Index(None, "print"),
 )
 
 participants = Table(
@@ -202,6 +208,8 @@ sightings = Table(
     Column("special", String(16)),
     Column("uidvalidity", Big),
     Column("uid", Big),
+    # why it is a sighting of this message
+    Column("evidence", Text, nullable=False, server_default="same octets"),
     UniqueConstraint("capture_id", "owner"),
     CheckConstraint("direction IN ('sent', 'received')", name="direction"),
     CheckConstraint(

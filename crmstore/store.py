@@ -48,6 +48,7 @@ __all__ = [
 BUSY_MS = 10_000
 _WRITING = "mailweir_writing"
 _ALONE = "mailweir_alone"
+_MIGRATING = "mailweir_migrating"
 
 
 class _Place(Protocol):
@@ -129,11 +130,15 @@ class Store:
             yield connection
 
     @contextmanager
-    def _transaction(self, *, writing: bool, alone: bool) -> Iterator[Connection]:
+    def _transaction(
+        self, *, writing: bool, alone: bool, migrating: bool = False
+    ) -> Iterator[Connection]:
         self.backend.check()
         try:
             with self.engine.connect() as plain:
-                connection = plain.execution_options(**{_WRITING: writing, _ALONE: alone})
+                connection = plain.execution_options(
+                    **{_WRITING: writing, _ALONE: alone, _MIGRATING: migrating}
+                )
                 try:
                     with connection.begin():
                         yield connection
@@ -153,6 +158,8 @@ class Store:
     def _begin(self, connection: Connection) -> None:
         options = connection.get_execution_options()
         writing, alone = options.get(_WRITING, False), options.get(_ALONE, False)
+        if options.get(_MIGRATING, False):
+            self.backend.loosen(connection)
         self.backend.begin(connection, writing=writing, alone=alone)
 
     def doubts(self) -> tuple[str, ...]:
@@ -182,8 +189,11 @@ class Store:
         from crmstore import migrating
 
         self.backend.prepare()
-        with self.writing() as connection:
-            return migrating.upgrade(connection)
+        try:
+            with self._transaction(writing=True, alone=True, migrating=True) as connection:
+                return migrating.upgrade(connection)
+        finally:
+            self.close()  # a connection that is good for nothing else
 
     def check_schema(self) -> None:
         """SchemaOld if the schema is not exactly the one that this version was written for."""

@@ -165,7 +165,7 @@ def _shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
     mine = exists().where(
         seen.c.message_id == table.c.message_id,
         seen.c.owner == viewer,
-        or_(table.c.capture_id.is_(None), seen.c.capture_id == table.c.capture_id),
+        seen.c.capture_id == table.c.capture_id,
     )
     return or_(open_, mine)
 
@@ -235,8 +235,7 @@ def hide_bcc(
     return [
         row
         for row in rows
-        if (row.role != "bcc" and row.capture_id is None)
-        or (mine if row.capture_id is None else row.capture_id in mine)
+        if (row.capture_id in mine) or (row.role != "bcc" and row.capture_id is None)
     ]
 
 

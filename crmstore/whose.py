@@ -67,7 +67,8 @@ class Owner(NamedTuple):
 
 
 class Participant(NamedTuple):
-    """`evidence`: where it was seen. `envelope_only`: this capture's envelope alone tells of it."""
+    """`evidence`: where it was seen. `envelope_only`: this capture alone tells of it, by its
+    envelope or by a Bcc that no other copy has."""
 
     role: str
     address: str
@@ -186,7 +187,7 @@ def _participants(
             in_header.add(address)
             both = address in envelope
         evidence = f"{role} header and envelope" if both else f"{role} header"
-        participants.append(Participant(role, address, name, evidence, False))
+        participants.append(Participant(role, address, name, evidence, role == "bcc"))
     if sender and sender not in from_header:
         role = "envelope" if from_header else "from"
         participants.append(Participant(role, sender, "", "envelope sender", role == "envelope"))

@@ -48,6 +48,9 @@ class Backend(Protocol):
     def begin(self, connection: Connection, *, writing: bool, alone: bool) -> None:
         """The first words of a transaction. `alone`: no other writer until it ends."""
 
+    def loosen(self, connection: Connection) -> None:
+        """Before the first words: a migration may make tables anew that others refer to."""
+
     def failure(self, error: Exception) -> StoreError | None:
         """The trouble with the store that an error means; None if it is the caller's own."""
 

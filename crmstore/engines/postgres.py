@@ -146,6 +146,9 @@ class PostgresServer:
         else:
             run("BEGIN")
 
+    def loosen(self, connection: Connection) -> None:
+        pass  # tables are altered in place
+
     # Errors
 
     def failure(self, error: Exception) -> StoreError | None:

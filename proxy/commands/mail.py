@@ -147,14 +147,24 @@ def _sighting(work: Desk, sighting: dict[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def raw(ctx: typer.Context, id: Id) -> None:
-    """The bytes as they were sent, to standard output."""
+def raw(
+    ctx: typer.Context,
+    id: Id,
+    sighting: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CAPTURE", help="The copy of this sighting, as `email show` names it."
+        ),
+    ] = None,
+) -> None:
+    """The bytes as they were sent, to standard output: the copy that was seen first."""
     from crmstore import message
     from crmstore.archive import BlobDamaged, BlobMissing, open_archive
 
     with desk(ctx) as work:
         try:
-            chunks = message.raw(work.store, open_archive(work.settings), id)
+            archive = open_archive(work.settings)
+            chunks = message.raw(work.store, archive, id, capture_id=sighting)
             if work.json:
                 content = b"".join(chunks)
                 text = base64.b64encode(content).decode("ascii")
@@ -184,7 +194,11 @@ def explain(ctx: typer.Context, id: Id) -> None:
             if (address := person["address"])
         ]
         if work.json:
-            put_json({"id": id, "participants": people, "links": links})
+            sightings = [
+                {key: seen[key] for key in ("capture_id", "owner", "source", "evidence")}
+                for seen in found["sightings"]
+            ]
+            put_json({"id": id, "participants": people, "links": links, "sightings": sightings})
             return
         put(f"email {id}: {found['subject']}")
         for person in people:
@@ -194,4 +208,8 @@ def explain(ctx: typer.Context, id: Id) -> None:
             put(
                 f"  {link['kind']} {link['record']} {link['name']}:"
                 f" {link['role']} {link['address']}, {link['evidence']}"
+            )
+        for seen in found["sightings"]:
+            put(
+                f"  {seen['source']} for {seen['owner']} ({seen['capture_id']}): {seen['evidence']}"
             )

@@ -44,6 +44,7 @@ def test_an_ordinary_message() -> None:
             ("cc", "bob@x.example", ""),
         ],
         preview="お世話に なっております。",
+        key=facts.key,  # test_identity.py
     )
 
 

@@ -33,7 +33,7 @@ def described(connection: Connection) -> dict[str, str]:
         return {name: sql for name, sql in rows if OWN[0] not in name}
     found = connection.execute(text(SQLITE)).all()
     return {
-        name: "".join(sorted(re.split(r"[\s,]+", sql.replace("(", "( ").replace(")", " )"))))
+        name: "".join(sorted(re.split(r'[\s,"]+', sql.replace("(", "( ").replace(")", " )"))))
         for name, sql in found
         if name not in OWN
     }

@@ -95,8 +95,7 @@ GAPS = {
     ),
     "a capture of another body": (
         "UPDATE captures SET sha256 = (SELECT sha256 FROM captures WHERE seq = 2) WHERE seq = 4",
-        ["4: its capture is of another body", "4: captured, but its message or its sighting is"
-         " missing"],
+        ["4: its capture is of another body"],
     ),
     "an accepted message called refused": (
         "UPDATE captures SET disposition = 'refused' WHERE seq = 4",
