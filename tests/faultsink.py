@@ -84,6 +84,7 @@ class FaultSink:
         self.host, self.port, self.unix, self.lmtp = host, port, unix, lmtp
         self.certificate = certificate or certificate_for()
         self.connections: list[Connection] = []
+        self.arrived: list[Message] = []
         self.complaints: list[str] = []
         self.keep, self.read_rate, self.auth_needed = keep, read_rate, auth_needed
         self.tls, self.inject_after_starttls = tls, inject_after_starttls
@@ -115,7 +116,7 @@ class FaultSink:
 
     @property
     def messages(self) -> list[Message]:
-        return [message for connection in self.connections for message in connection.messages]
+        return list(self.arrived)  # in the order of their ends, whatever the connections
 
     @property
     def lines(self) -> list[bytes]:

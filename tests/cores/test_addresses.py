@@ -79,6 +79,7 @@ def test_never_raises_on_nothing_but_syntax(text: str) -> None:
     read(text)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.from_regex(r"[a-z0-9.+_-]{1,20}@[a-z]{1,10}\.example", fullmatch=True), max_size=20)
 )
@@ -86,6 +87,7 @@ def test_finds_every_ordinary_address(addresses: list[str]) -> None:
     assert [a for _, a in read(", ".join(addresses))] == addresses
 
 
+@pytest.mark.slow
 def test_bounded_and_linear() -> None:
     begun = time.process_time()
     assert len(read("a@x.example," * 100_000)) == MAX_ADDRESSES

@@ -233,14 +233,16 @@ HURTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", HURTS.values(), ids=HURTS.keys())
-def test_what_is_made_to_hurt_costs_less_than_a_second(data: bytes) -> None:
+def test_what_is_made_to_hurt_costs_little(data: bytes) -> None:
     begun = time.process_time()
     facts = read(data)
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 5  # what is not linear takes minutes
     assert len(json.dumps(facts.pack())) < 400_000
 
 
+@pytest.mark.slow
 def test_the_collection_is_read_without_a_fault() -> None:
     worst = ("", 0.0)
     for name, data in mails():

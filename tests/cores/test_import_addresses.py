@@ -100,6 +100,7 @@ LOCAL = st.from_regex(r"\A[a-z0-9.+_'-]{1,20}\Z")
 DOMAIN = st.from_regex(r"\A([a-z0-9-]{1,12}\.){1,3}[a-z]{2,6}\Z")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(LOCAL, DOMAIN)
 def test_the_short_cut_takes_nothing_that_the_judge_refuses(local: str, domain: str) -> None:

@@ -73,6 +73,7 @@ def test_cuts_change_nothing(seed: str | int) -> None:
 texts = st.text(st.characters(codec=None), max_size=40)  # lone surrogates too
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.dictionaries(texts.map("x".__add__), texts), st.lists(st.binary(max_size=90))),

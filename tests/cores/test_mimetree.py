@@ -189,6 +189,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "flag"), BOMBS.values(), ids=BOMBS.keys())
 def test_bombs_are_bounded(data: bytes, flag: str) -> None:
     begun = time.process_time()

@@ -26,6 +26,7 @@ def decode(wire: bytes, cuts: list[int] | None = None) -> tuple[DotDecoder, byte
     return decoder, content, decoder.rest + rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wire", "message"),
     [
@@ -116,6 +117,7 @@ def test_cuts_change_nothing(body: bytes, rng: random.Random) -> None:
     assert whole[0].refused == single[0].refused == cut[0].refused
 
 
+@pytest.mark.slow
 @given(octets, st.lists(st.integers(0, 60)))
 def test_nothing_bare_ever_comes_out_unless_refused(body: bytes, cuts: list[int]) -> None:
     decoder, content, _ = decode(body + b"\r\n.\r\n", [c for c in cuts if c < len(body)])

@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pytest
 import vobject
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ RECORDS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(RECORDS, max_size=5), st.sampled_from(["en", "ja"]), st.integers(1, 5))
 def test_csv_comes_back_the_same(found, lang, columns: int) -> None:
@@ -48,6 +50,7 @@ def test_csv_comes_back_the_same(found, lang, columns: int) -> None:
         assert row.remarks == ()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(RECORDS, max_size=3), st.sampled_from(["4.0", "3.0"]))
 def test_vcards_come_back_the_same(found, version) -> None:
@@ -63,6 +66,7 @@ def test_vcards_come_back_the_same(found, version) -> None:
         assert row.addresses == tuple(mine)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(RECORDS)
 def test_another_reader_reads_our_vcard_as_we_meant_it(record) -> None:

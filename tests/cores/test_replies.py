@@ -103,6 +103,7 @@ reply = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(reply, max_size=8), st.data())
 def test_any_replies_at_any_cut(said: list[tuple[int, list[bytes]]], data: st.DataObject) -> None:
     wire = b"".join(

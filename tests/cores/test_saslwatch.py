@@ -66,7 +66,9 @@ def test_what_names_nobody_gives_nothing(mechanism: str, response: bytes) -> Non
     assert user_name(mechanism, response) is None
 
 
-NAMES = st.text(st.characters(exclude_characters="\0\x01,="), min_size=1, max_size=40)
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0\x01,="), min_size=1, max_size=40
+)
 
 
 @given(NAMES.filter(lambda name: CANARY not in name))

@@ -378,6 +378,7 @@ def test_each_reply_stands_in_one_write() -> None:
     assert world.closed
 
 
+@pytest.mark.slow
 def test_a_flood_of_small_commands_costs_linear_time() -> None:
     """Row 14: 20,000 NOOP in 0.22 s; not a copy of the rest for every command."""
 

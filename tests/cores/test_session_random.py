@@ -87,6 +87,7 @@ def quiet(world: World, dice: random.Random) -> None:
         world.deliver(dice.choice(lanes))
 
 
+@pytest.mark.slow
 @given(st.integers(min_value=0, max_value=2**48))
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_client_that_waits_gets_an_answer_to_each_command(seed: int) -> None:
@@ -138,6 +139,7 @@ def pieces(dice: random.Random, octets: bytes) -> list[bytes]:
     return [octets[:cut], octets[cut:]]
 
 
+@pytest.mark.slow
 @given(st.integers(min_value=0, max_value=2**48))
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_client_that_does_not_wait_breaks_no_promise(seed: int) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,11 +53,13 @@ def try_to_read(text: str) -> None:
         assert settings.node.domains
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*TABLES, "x"]), values, max_size=6))
 def test_any_structure(data: dict[str, Any]) -> None:
     try_to_read("".join(f"{key} = {as_toml(value)}\n" for key, value in data.items()))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(sorted(SmtpListener.model_fields)), scalars, max_size=8))
 def test_any_listener_in_a_sound_file(extra: dict[str, Any]) -> None:
     sound = {

@@ -27,6 +27,7 @@ def test_it_is_a_set_of_numbers_whatever_the_order(ranges: list[tuple[int, int]]
     assert list(UidSet.parse(str(found)).ranges()) == parts
 
 
+@pytest.mark.slow
 @given(RANGES, RANGES)
 def test_what_two_sets_share_and_do_not_share(
     one: list[tuple[int, int]], other: list[tuple[int, int]]

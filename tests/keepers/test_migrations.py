@@ -51,11 +51,13 @@ def made(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> Iter
     empty.close()
 
 
+@pytest.mark.slow
 def test_migrations_give_the_schema(store: Store, made: Store) -> None:
     with store.reading() as migrated, made.reading() as plain:
         assert described(migrated) == described(plain)
 
 
+@pytest.mark.slow
 def test_alembic_sees_no_difference(store: Store) -> None:
     with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

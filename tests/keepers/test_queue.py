@@ -299,5 +299,5 @@ class Runners(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-TestRunners = Runners.TestCase
+TestRunners = pytest.mark.slow(Runners.TestCase)
 TestRunners.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -99,6 +99,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(store: Store) -> None:
     assert everybody(store) == []
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_come_to_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

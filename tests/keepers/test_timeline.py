@@ -48,6 +48,7 @@ FILTERS: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.slow
 def test_every_combination_of_filters_and_pages(office: Office) -> None:
     """Against the plain truth: all rows, filtered in Python; newest first, none twice."""
     office.contact("p1@x.example")
@@ -90,6 +91,7 @@ def test_a_cursor_that_is_none(office: Office, before: str) -> None:
         office.rows(before=before)
 
 
+@pytest.mark.slow
 def test_sql_in_a_filter_is_text(office: Office) -> None:
     fill(office, 2)
     for text in ("' OR 1=1--", "%", "_", "p0@x.example' --", "\0"):

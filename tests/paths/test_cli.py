@@ -125,6 +125,7 @@ def test_a_command_before_migrate_says_so(call, config: str) -> None:
     assert (code, out) == (2, "") and "mailweir migrate" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_help_and_mistakes_import_nothing_heavy() -> None:
     code = (
         "import sys; from proxy import cli; cli.run(['--help']); cli.run(['user', 'add', '--x']);"

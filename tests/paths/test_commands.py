@@ -144,6 +144,7 @@ def test_raw_is_the_message_to_the_byte(
     assert capsysbinary.readouterr().out == MAILS[0].encode()
 
 
+@pytest.mark.slow
 def test_a_record_gets_the_mail_that_came_before(call, ask) -> None:
     code, out, _ = call(
         "record", "add", "contact", "田中花子", "--address", "hanako@customer.example"

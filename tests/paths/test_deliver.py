@@ -48,6 +48,7 @@ def test_delivered_to_the_letter_with_the_trace_line_on_top(make: Make) -> None:
         assert len(sink.messages) == 1 and not sink.complaints
 
 
+@pytest.mark.slow
 def test_a_body_larger_than_a_piece_is_stuffed_across_its_cuts(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_many_recipients_go_in_hundreds(make: Make) -> None:
         assert set(appliance.states(ident)) == {"delivered"}
 
 
+@pytest.mark.slow
 def test_many_messages_by_few_connections(make: Make) -> None:
     with FaultSink() as sink:
         appliance = make(sink)
@@ -256,6 +258,7 @@ def test_a_pooled_connection_that_died_is_no_failure(
 # -- what the message needs ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_bits_are_not_forced_on_a_hop(make: Make) -> None:
     body = "Subject: x\r\n\r\nこんにちは\r\n".encode()
     with FaultSink(without=["8BITMIME"]) as sink:

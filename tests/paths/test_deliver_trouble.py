@@ -41,6 +41,7 @@ class Routes:
         return [HopAddress(domain, "127.0.0.1", port)]
 
 
+@pytest.mark.slow
 def test_a_dead_destination_is_tried_once_a_wait_and_not_once_a_message(tmp_path: Path) -> None:
     appliance = Appliance(tmp_path, route="mx")
     routes = Routes()
@@ -200,6 +201,7 @@ def test_a_locked_store_ends_nothing_and_doubles_nothing(tmp_path: Path) -> None
         assert len(sink.messages) == 1
 
 
+@pytest.mark.slow
 def test_a_lease_is_kept_while_a_message_is_on_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_fault_of_ours_in_one_message_does_not_stop_the_others(
         assert appliance.states(good)[0] == "delivered"
 
 
+@pytest.mark.slow
 def test_random_trouble_loses_and_invents_nothing(tmp_path: Path) -> None:
     """Every recipient ends delivered or failed, and was delivered if and only if it says so."""
     rng = random.Random(11)

@@ -34,6 +34,7 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canonical", [b"simple", b"relaxed"])
 def test_a_signed_message_still_verifies(
     tmp_path: Path, key: rsa.RSAPrivateKey, canonical: bytes

@@ -119,6 +119,7 @@ def test_idle_tls_sessions_are_small(starttls: DoorProcess) -> None:
     assert each < 100_000
 
 
+@pytest.mark.slow
 def test_implicit_tls(tmp_path_factory: pytest.TempPathFactory, sink: FaultSink) -> None:
     with DoorProcess(tmp_path_factory.mktemp("implicit"), sink, tls="implicit") as door:
         client = door.client()
@@ -299,6 +300,7 @@ def test_a_header_and_then_starttls(proxied: DoorProcess) -> None:
     assert proxied.messages()[-1]["client"]["ip"] == "192.0.2.7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [True, False])
 def test_a_header_and_implicit_tls(
     tmp_path_factory: pytest.TempPathFactory, sink: FaultSink, together: bool
@@ -348,6 +350,7 @@ def tunnel(client: Client, header: bytes) -> None:
     assert b"250 2.0.0 stored" in said
 
 
+@pytest.mark.slow
 def test_a_proxied_door_can_stop(tmp_path_factory: pytest.TempPathFactory, sink: FaultSink) -> None:
     """While a header is awaited: nothing is said to what may be TLS, and nobody is waited for."""
     listener = 'proxy_protocol = true\nproxy_from = ["127.0.0.1/32"]'

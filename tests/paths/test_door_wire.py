@@ -46,6 +46,7 @@ def test_dialogue(path: Path, door: DoorProcess) -> None:
     play(path, ("127.0.0.1", door.port))
 
 
+@pytest.mark.slow
 def test_dialogues_with_both_sides(tmp_path: Path) -> None:
     """One after the other at one door: each leaves it without a connection to its hop."""
     with socket.create_server(("127.0.0.1", 0)) as hop:

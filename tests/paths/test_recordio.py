@@ -177,6 +177,7 @@ def test_out_and_in_again(call: Call, tmp_path: Path) -> None:
     assert list(tmp_path.glob(".*part")) == []
 
 
+@pytest.mark.slow
 def test_export_to_standard_output_and_what_cp932_loses(call: Call, tmp_path: Path) -> None:
     env = {**os.environ, "MAILWEIR_CONFIG": str(tmp_path / "mailweir.toml"), "LANG": "ja_JP.UTF-8"}
     command = [sys.executable, "-m", "proxy", "record"]
@@ -192,6 +193,7 @@ def test_export_to_standard_output_and_what_cp932_loses(call: Call, tmp_path: Pa
     assert "cp932 にない文字" in done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_standard_input_is_read(call: Call, tmp_path: Path) -> None:
     env = {**os.environ, "MAILWEIR_CONFIG": str(tmp_path / "mailweir.toml")}
     done = subprocess.run(

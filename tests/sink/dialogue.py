@@ -211,6 +211,7 @@ class Dialogue:
         rcpts = list(self.rcpts)
         self.forget()
         self.ledger.messages.append(message)
+        self.sink.arrived.append(message)
         self.sink.note()
         self.ended = message
         for line in rcpts if self.sink.lmtp else [b""]:
