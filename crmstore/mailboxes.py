@@ -15,15 +15,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
 from crmstore import schema
 from crmstore.linker import several
-from crmstore.mailplace import Place, key
+from crmstore.mailplace import Look, Place, key
 from crmstore.store import Store, micros
 from crmstore.uidset import UidSet, common
 
-__all__ = ["Coverage", "Look", "Mailbox", "all_known", "coverage", "learn", "looked", "of_logins"]
+__all__ = [
+    "Coverage",
+    "Mailbox",
+    "all_known",
+    "by_login",
+    "coverage",
+    "learn",
+    "looked",
+    "of_logins",
+]
 
 table = schema.mailboxes
 
@@ -47,18 +56,6 @@ class Mailbox:
         return len(self.known) if self.present is None else common(self.known, self.present)
 
 
-class Look(NamedTuple):
-    """What a look into a mailbox found: the UIDs that should be known, and those of them that are
-    too large to be captured."""
-
-    login: str
-    mailbox: str
-    special: str
-    uidvalidity: int
-    present: UidSet
-    skipped: UidSet
-
-
 class Coverage(NamedTuple):
     """The mailboxes of one kind (inbox, sent) that were looked into, together."""
 
@@ -66,6 +63,15 @@ class Coverage(NamedTuple):
     known: int
     present: int
     skipped: int
+
+
+_FIGURES = (
+    func.count(),
+    func.sum(table.c.known_count),
+    func.sum(table.c.present_count),
+    func.sum(table.c.skipped_count),
+)
+_LOOKED = and_(table.c.special.in_(("inbox", "sent")), table.c.present_count.is_not(None))
 
 
 def learn(connection: Connection, places: Iterable[Place]) -> list[Mailbox]:
@@ -106,20 +112,25 @@ def all_known(store: Store, after: str = "", limit: int = 500) -> tuple[list[Mai
 def coverage(store: Store) -> dict[str, Coverage]:
     """By special use: what is known of what is present, over all users. One row a mailbox is read:
     for figures, not for every batch."""
-    columns = table.c
+    special = table.c.special
     with store.reading() as connection:
-        rows = connection.execute(
-            select(
-                columns.special,
-                func.count(),
-                func.sum(columns.known_count),
-                func.sum(columns.present_count),
-                func.sum(columns.skipped_count),
-            )
-            .where(columns.special.in_(("inbox", "sent")), columns.present_count.is_not(None))
-            .group_by(columns.special)
-        )
+        rows = connection.execute(select(special, *_FIGURES).where(_LOOKED).group_by(special))
         return {row[0]: Coverage(*(int(value) for value in row[1:])) for row in rows}
+
+
+def by_login(store: Store, logins: Iterable[str]) -> dict[str, Coverage]:
+    """By login: what is known of what is present in INBOX and Sent, where somebody has looked."""
+    columns = table.c
+    found: dict[str, Coverage] = {}
+    with store.reading() as connection:
+        for chunk in several(dict.fromkeys(logins)):
+            rows = connection.execute(
+                select(columns.login, *_FIGURES)
+                .where(columns.login.in_(chunk), _LOOKED)
+                .group_by(columns.login)
+            )
+            found.update((row[0], Coverage(*(int(value) for value in row[1:]))) for row in rows)
+    return found
 
 
 def of_logins(store: Store, logins: Iterable[str]) -> list[Mailbox]:

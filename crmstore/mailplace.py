@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from crmstore import addresses
 from crmstore.charsets import clean, storable
-from crmstore.uidset import HIGHEST
+from crmstore.uidset import HIGHEST, UidSet
 
-__all__ = ["MAX_MAILBOX", "SOURCES", "Place", "key", "login_name", "place_of"]
+__all__ = ["MAX_MAILBOX", "SOURCES", "Look", "Place", "key", "login_name", "place_of"]
 
 MAX_MAILBOX: Final = 2_000  # characters
 SOURCES: Final = ("imap_append", "imap_fetch", "companion")
@@ -40,6 +40,18 @@ class Place(NamedTuple):
         if self.special in CLOSED:
             return f"folder {self.special}"
         return "draft" if self.draft else ""
+
+
+class Look(NamedTuple):
+    """What a look into a mailbox found: the UIDs that should be known, and those of them that are
+    too large to be captured."""
+
+    login: str
+    mailbox: str
+    special: str
+    uidvalidity: int
+    present: UidSet
+    skipped: UidSet
 
 
 def login_name(text: str) -> str:

@@ -15,10 +15,12 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from crmstore import addresses, schema
 from crmstore.bulk import insert_rows
 from crmstore.charsets import clean
-from crmstore.store import Store, micros, next_ids
+from crmstore.linker import several
+from crmstore.store import Store, counter, micros, next_ids
 
 __all__ = [
-    "Conflict", "NoSuchUser", "User", "add", "change", "enroll", "get", "listing", "set_enabled",
+    "Conflict", "NoSuchUser", "User", "add", "by_logins", "change", "enroll", "get", "listing",
+    "set_enabled", "version",
 ]  # fmt: skip
 
 MAX_ADDRESSES = 200
@@ -105,6 +107,30 @@ def get(store: Store, who: str) -> User:
     """By login or by one of the addresses."""
     with store.reading() as connection:
         return _load(connection, [_find(connection, who)])[0]
+
+
+def by_logins(store: Store, logins: Iterable[str]) -> dict[str, User | None]:
+    """Who each of these is, by login or by one of their addresses; None for nobody of ours."""
+    wanted = list(dict.fromkeys(logins))
+    ids: dict[str, int] = {}
+    found: dict[int, User] = {}
+    with store.reading() as connection:
+        for chunk in several(wanted):
+            rows = connection.execute(
+                select(names.address, names.user_id)
+                .where(names.address.in_(chunk))
+                .union_all(select(users.login, users.id).where(users.login.in_(chunk)))
+            )
+            ids.update((name, id_) for name, id_ in rows)
+        for part in several(dict.fromkeys(ids.values())):
+            found.update((user.id, user) for user in _load(connection, part))
+    return {login: found.get(ids[login]) if login in ids else None for login in wanted}
+
+
+def version(store: Store) -> int:
+    """A number that grows with every change of users and their addresses."""
+    with store.reading() as connection:
+        return counter(connection, "people")
 
 
 def listing(store: Store, *, limit: int = 1_000, after: str = "") -> list[User]:

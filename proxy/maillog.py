@@ -248,6 +248,25 @@ def journal_recovered(door: str, cut: int, unknown: int, orphans: int) -> None:
     _log.warning("journal.recovered", door=door, cut=cut, unknown=unknown, orphans=orphans)
 
 
+# Doors: the companion
+
+
+def companion_trouble(login: str, stage: str, words: str) -> None:
+    """A companion could not go on; `words` are the mail server's. It comes again by itself, except
+    after a login that was refused."""
+    _log.warning("companion.trouble", login=login, stage=stage, reply=words)
+
+
+def companion_skipped(login: str, size: int, most: int) -> None:
+    """A message is too large for the companion."""
+    _log.info("companion.skipped", login=login, bytes=size, most=most)
+
+
+def companion_fault(login: str, error: BaseException) -> None:
+    """Our own fault in a companion; the sessions go on, this user has none for now."""
+    _log.error("companion.fault", login=login, **_fault(error))
+
+
 # Worker: ingest
 
 

@@ -14,8 +14,12 @@ plain dicts and writes once a second.
 import asyncio
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
+
+if TYPE_CHECKING:
+    from crmstore.mailboxes import Coverage
 
 ENV_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 ENV_NAME = "MAILWEIR_PROCESS"
@@ -144,6 +148,13 @@ _sent_reports = Counter(
 _suppressed = Counter(
     "mailweir_suppressed_recipients_total",
     "Recipients that a submission listener refused because they are on the suppression list.",
+)
+_coverage = Gauge(
+    "mailweir_imap_coverage_messages",
+    "Messages in the mailboxes that companions look into, by kind of folder: known is in the store"
+    " (or excluded by a rule), present is in the mailbox since its user was enrolled.",
+    ["folder", "state"],
+    multiprocess_mode="mostrecent",
 )
 
 
@@ -275,3 +286,13 @@ def bounce_report(result: str) -> None:
 def sent_report(action: str) -> None:
     """A sender is told what became of a recipient."""
     _sent_reports.labels(action if action in SENT_REPORTS else "other").inc()
+
+
+def coverage(figures: Mapping[str, "Coverage"]) -> None:
+    """What is known of INBOX and Sent, over all users, and how much there is."""
+    for folder in ("inbox", "sent"):
+        found = figures.get(folder)
+        if found is not None:
+            _coverage.labels(folder, "known").set(found.known)
+            _coverage.labels(folder, "present").set(found.present)
+            _coverage.labels(folder, "skipped").set(found.skipped)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
+from crmstore import mailboxes
 from crmstore.intake import Intake, Place
 from crmstore.queue import Queue
 from crmstore.store import Store, StoreError, open_store
@@ -58,6 +59,19 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageState:
+    """INBOX or Sent of all users that a companion has looked into: of the messages that are
+    `present` since their users were enrolled, how many are `known` (`skipped` of these: too
+    large to be captured)."""
+
+    folder: str
+    mailboxes: int
+    known: int
+    present: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole answer."""
 
@@ -68,6 +82,7 @@ class Status:
     journal_free_bytes: int
     lag_seconds: float | None
     queue: tuple[QueueState, ...]
+    coverage: tuple[CoverageState, ...] = ()
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +93,7 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
     now = now or datetime.now(UTC)
     wrong: list[str] = []
     roles = tuple(_roles(settings, now, wrong))
-    places, queue = _store(settings, wrong)
+    places, queue, coverage = _store(settings, wrong)
     journals = tuple(_journals(settings, places, now, wrong))
     free = free_bytes(settings.journal_dir)
     if 0 <= free < settings.journal.min_free:
@@ -88,7 +103,7 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
         )
     ages = [door.oldest_pending_seconds for door in journals]
     lag = None if None in ages else max((age for age in ages if age is not None), default=0.0)
-    return Status(not wrong, tuple(wrong), roles, journals, free, lag, queue)
+    return Status(not wrong, tuple(wrong), roles, journals, free, lag, queue, coverage)
 
 
 def _roles(settings: Settings, now: datetime, wrong: list[str]) -> list[RoleState]:
@@ -119,14 +134,14 @@ def _role(name: str, beat: Beat | None, now: datetime) -> RoleState:
 
 def _store(
     settings: Settings, wrong: list[str]
-) -> tuple[dict[str, Place] | None, tuple[QueueState, ...]]:
+) -> tuple[dict[str, Place] | None, tuple[QueueState, ...], tuple[CoverageState, ...]]:
     store = open_store(settings)
     try:
         store.check_schema()
-        return _places(settings, store), _queue(store)
+        return _places(settings, store), _queue(store), _coverage(store)
     except StoreError as error:
         wrong.append(f"store: {error}")
-        return None, ()
+        return None, (), ()
     finally:
         store.close()
 
@@ -140,6 +155,11 @@ def _queue(store: Store) -> tuple[QueueState, ...]:
     return tuple(
         QueueState(state, count, round(oldest, 1)) for state, (count, oldest) in figures.items()
     )
+
+
+def _coverage(store: Store) -> tuple[CoverageState, ...]:
+    found = mailboxes.coverage(store)
+    return tuple(CoverageState(folder, *found[folder]) for folder in sorted(found))
 
 
 def _journals(

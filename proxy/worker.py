@@ -16,11 +16,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from config.settings import Settings
+from crmstore import mailboxes
 from crmstore.archive import Archive, open_archive
 from crmstore.queue import FINAL, Queue
 from crmstore.store import Store, StoreError, open_store
 from proxy import maillog, metrics
 from proxy.heartbeat import Heartbeat
+from proxy.imap.upkeep import ImapUpkeep
 from proxy.ingest import Ingest, Step
 from proxy.reader import ReaderFailed
 from proxy.rescue import Rescuer
@@ -54,7 +56,7 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
     with ThreadPoolExecutor(1, thread_name_prefix="ingest") as pool:
         under_way = loop.run_in_executor(pool, ingest.run)
         runner = asyncio.create_task(QueueRunner(settings, queue, archive).run(stop))
-        figures = asyncio.create_task(_figures(queue, stop))
+        figures = asyncio.create_task(_figures(queue, store, stop))
         try:
             await stop.wait()
         finally:
@@ -64,7 +66,7 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
             store.close()
 
 
-async def _figures(queue: Queue, stop: asyncio.Event) -> None:
+async def _figures(queue: Queue, store: Store, stop: asyncio.Event) -> None:
     """The queue's numbers for the metrics: what waits often, the history of what ended seldom."""
     ended: dict[str, tuple[int, float]] = {}
     for count in itertools.count():
@@ -73,6 +75,7 @@ async def _figures(queue: Queue, stop: asyncio.Event) -> None:
             found = await asyncio.to_thread(queue.figures, time.time(), history=whole)
             if whole:
                 ended = {state: found[state] for state in FINAL if state in found}
+                metrics.coverage(await asyncio.to_thread(mailboxes.coverage, store))
             metrics.queue({**ended, **found})
         except StoreError:
             pass  # ingest tells of it; the old numbers stand
@@ -101,6 +104,7 @@ class IngestThread:
         self._archive = archive
         self._queue = Queue(store)
         self._ingest = ingest or Ingest(settings, store, archive)
+        self._imap = ImapUpkeep(settings, store)
         self._rescuer = rescuer or Rescuer()
         self._heartbeat = heartbeat
         self._checked = False
@@ -131,6 +135,9 @@ class IngestThread:
                 self._checked = True
             step = self._ingest.step()
             self._tell(step, (time.monotonic() - begun) * 1000)
+            self._imap.learned(step.taken.mailboxes)
+            for login in self._imap.step():
+                maillog.enrolled(login)
             if not step.more:
                 self._upkeep()
             self._pause = 0.0

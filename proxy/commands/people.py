@@ -21,6 +21,7 @@ from proxy.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from crmstore.mailboxes import Coverage, Mailbox
     from crmstore.users import User
 
 Who = Annotated[str, typer.Argument(metavar="USER", help="The login, or one of the addresses.")]
@@ -64,26 +65,50 @@ def list_(
     after: Annotated[str, typer.Option(metavar="LOGIN", help="Go on behind this one.")] = "",
 ) -> None:
     """List users."""
-    from crmstore import users
+    from crmstore import mailboxes, users
 
     with desk(ctx) as work:
         found = users.listing(work.store, limit=limit, after=after)
+        covered = mailboxes.by_login(work.store, [a for u in found for a in _logins(u)])
+        boxes = {u.login: [covered[a] for a in _logins(u) if a in covered] for u in found}
         if work.json:
-            put_lines(_document(work, user) for user in found)
+            put_lines(_document(work, u) | {"coverage": _sum(boxes[u.login])} for u in found)
         else:
             put_table(
                 "",
-                ("login", "name", "addresses", "mail"),
-                [(u.login, u.name, ", ".join(u.addresses), _state(u)) for u in found],
+                ("login", "name", "addresses", "mail", "known of mailboxes"),
+                [
+                    (u.login, u.name, ", ".join(u.addresses), _state(u), _of(boxes[u.login]))
+                    for u in found
+                ],
             )
 
 
 def show(ctx: typer.Context, user: Who) -> None:
-    """Show a user."""
-    from crmstore import users
+    """Show a user, and how much of their mailboxes is known."""
+    from crmstore import mailboxes, users
 
     with desk(ctx) as work:
-        _answer(work, users.get(work.store, user), "")
+        found = users.get(work.store, user)
+        boxes = mailboxes.of_logins(work.store, _logins(found))
+        if work.json:
+            put_json(_document(work, found) | {"mailboxes": [_mailbox(work, b) for b in boxes]})
+            return
+        _answer(work, found, "")
+        rows = [
+            (
+                b.mailbox,
+                b.special,
+                b.known_count,
+                _present(b),
+                b.skipped,
+                work.when(b.changed_us / 1e6),
+            )
+            for b in boxes
+        ]
+        if rows:
+            put()
+            put_table("", ("mailbox", "kind", "known", "of", "too large", "last change"), rows)
 
 
 def set_(
@@ -169,3 +194,37 @@ def _state(user: "User") -> str:
 def _document(work: Desk, user: "User") -> dict[str, Any]:
     enrolled = None if user.enrolled is None else work.when(user.enrolled)
     return asdict(user) | {"created": work.when(user.created), "enrolled": enrolled}
+
+
+def _logins(user: "User") -> list[str]:
+    return list(dict.fromkeys([user.login, *user.addresses]))
+
+
+def _sum(found: "list[Coverage]") -> dict[str, int] | None:
+    """INBOX and Sent together; None where nobody has looked."""
+    if not found:
+        return None
+    return {
+        name: sum(getattr(one, name) for one in found) for name in ("known", "present", "skipped")
+    }
+
+
+def _of(found: "list[Coverage]") -> str:
+    whole = _sum(found)
+    return f"{whole['known']} of {whole['present']}" if whole else ""
+
+
+def _present(box: "Mailbox") -> str:
+    return "" if box.present is None else str(len(box.present))
+
+
+def _mailbox(work: Desk, box: "Mailbox") -> dict[str, Any]:
+    return {
+        "login": box.login,
+        "name": box.mailbox,
+        "special": box.special or None,
+        "known": box.known_count,
+        "present": None if box.present is None else len(box.present),
+        "skipped": box.skipped,
+        "changed": work.when(box.changed_us / 1e6),
+    }

@@ -114,6 +114,13 @@ def _show(found: "Status") -> None:
     put()
     queue = [(one.state, one.messages, span(one.oldest_age_seconds)) for one in found.queue]
     put_table("", ("queue", "messages", "oldest"), queue or [("empty", 0, "")])
+    if found.coverage:
+        put()
+        rows = [
+            (one.folder, one.mailboxes, one.known, one.present, one.skipped)
+            for one in found.coverage
+        ]
+        put_table("", ("mailboxes", "looked into", "known", "of", "too large"), rows)
     for role in found.roles:
         if role.last_error:
             error = " ".join(f"{key}={value}" for key, value in role.last_error.items())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crmstore import mailboxes, message, users
+from crmstore.mailplace import Look
 from crmstore.uidset import UidSet
 from crmstore.whose import People, Rules, judge
 from tests.paths.office import BODY, Office
@@ -249,7 +250,7 @@ def test_coverage_is_known_of_present(office: Office) -> None:
     door.seen(FROM_BOB, uid=2)
     office.take()
     assert mailboxes.coverage(office.store) == {}  # nobody has looked
-    look = mailboxes.Look(ALICE, "INBOX", "inbox", 7, UidSet.parse("1:10"), UidSet.parse("4"))
+    look = Look(ALICE, "INBOX", "inbox", 7, UidSet.parse("1:10"), UidSet.parse("4"))
     for _ in range(2):
         with office.store.writing() as connection:
             mailboxes.looked(connection, [look])
