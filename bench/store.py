@@ -1,7 +1,7 @@
 """Ingest and timeline on SQLite and PostgreSQL: `python bench/store.py [--rows N ...] [--quick]`.
 
 For each engine and each size: a store with that many records and messages (bench/storefill.py);
-then the worker is started as `mailweir run` starts it, with its reading child and bound to one core,
+then the worker is started as `mailweir run` starts it, with its reading child, bound to one core,
 and finds a journal with thousands of messages at once (bench/mailgen.py: median 20 KB, a tenth with
 attachments, four in ten Japanese). Counted is from there until the last one is linked in the store.
 PostgreSQL is a server of our own on the same machine and disk; its CPU is told apart.

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from tests.peers.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,10 +112,14 @@ class Appliance:
         data: Path | None = None,
         min_free: int = 0,
         spool_above: int = 16384,
+        url: str = "sqlite",
+        blobs: str = "",
     ) -> None:
+        """`url` is store.url; `blobs` are more lines of [store]."""
         self.folder = folder
         self.data = data or folder / "data"
         self.doors = doors
+        self.url = url
         self.ports = {name: free_port() for name in LISTENERS}
         self.config = folder / "mailweir.toml"
         self.log = folder / "log"
@@ -124,6 +130,9 @@ class Appliance:
 hostname = "mailweir.example.com"
 data_dir = "{self.data}"
 domains = ["example.com"]
+[store]
+url = "{url}"
+{blobs}
 [[smtp]]
 name = "mx"
 listen = "127.0.0.1:{self.ports["mx"]}"
@@ -208,6 +217,9 @@ listen = "127.0.0.1:{free_port()}"
     # The store
 
     def query(self, sql: str, *values: object) -> list[tuple]:
+        if self.url != "sqlite":
+            with psycopg.connect(self.url.replace("+psycopg", "")) as server:
+                return server.execute(sql.replace("?", "%s").encode(), values).fetchall()
         store = sqlite3.connect(f"file:{self.data}/mailweir.db?mode=ro", uri=True, timeout=30)
         try:
             return store.execute(sql, values).fetchall()

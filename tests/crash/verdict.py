@@ -3,8 +3,8 @@
 import hashlib
 from collections import Counter
 
-from backports import zstd
-
+from config.load import load
+from crmstore.archive import open_archive
 from tests.crash.appliance import Appliance, wait_until
 from tests.crash.load import Mail
 from tests.faultsink import FaultSink
@@ -62,9 +62,9 @@ def assert_nothing_lost(
     seen = "SELECT count(*) FROM messages WHERE id NOT IN (SELECT message_id FROM sightings)"
     assert box.query(seen) == [(0,)], "a message without a sighting"
 
+    archive = open_archive(load(box.config))
     for sha in stored:
-        blob = box.data / "blobs" / sha[:2] / f"{sha}.zst"
-        assert hashlib.sha256(zstd.decompress(blob.read_bytes())).hexdigest() == sha
+        assert hashlib.sha256(archive.read(sha)).hexdigest() == sha
     return delivered
 
 
