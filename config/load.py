@@ -169,6 +169,12 @@ def _files(settings: Settings, now: datetime) -> Iterator[Problem]:
             yield from _pair(at, listener.cert, listener.key, now)
         if listener.next_hop_ca:
             yield from _authority(f"{at}.next_hop_ca", listener.next_hop_ca)
+    for number, imap in enumerate(settings.imap):
+        at = f"imap[{number}]"
+        if imap.cert and imap.key:
+            yield from _pair(at, imap.cert, imap.key, now)
+        if imap.upstream_ca:
+            yield from _authority(f"{at}.upstream_ca", imap.upstream_ca)
     outbound = settings.outbound
     if outbound.ca:
         yield from _authority("outbound.ca", outbound.ca)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from config.targets import PRIVATE, HopTarget, ListenAddress, Network
 
 if TYPE_CHECKING:
-    from config.settings import Outbound, Settings, SmtpListener, Store
+    from config.settings import ImapListener, Outbound, Settings, SmtpListener, Store
 
 # The widest public networks that may be trusted. A larger one is nearly always a slip, and the
 # slip is an open relay; who really owns more lists the parts.
@@ -66,6 +66,11 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         yield from _relay(at, listener)
         yield from _next_hop(at, listener)
         yield from _loop(f"{at}.next_hop", listener.next_hop, settings)
+    for number, imap in enumerate(settings.imap):
+        at = f"imap[{number}]"
+        yield from _door_tls(at, imap)
+        yield from _balancers(at, imap)
+        yield from _upstream(at, imap, settings)
     if not settings.node.domains:
         yield Problem("node.domains", [], "our own mail domains, at least one")
     yield from _database(settings.store)
@@ -90,8 +95,6 @@ def _later(settings: "Settings") -> Iterator[Problem]:
     store = settings.store
     if store.durability != "local":
         yield Problem("store.durability", store.durability, f'"local": "shared" is {LATER}')
-    for number, imap in enumerate(settings.imap):
-        yield Problem(f"imap[{number}]", imap.name, f"no [[imap]] table: IMAP is {LATER}")
     for number, smtp in enumerate(settings.smtp):
         if smtp.auth == "imap":
             allowed = f'"none" or "next_hop": "imap" is {LATER}'
@@ -111,18 +114,22 @@ def _later(settings: "Settings") -> Iterator[Problem]:
 def _names_and_ports(settings: "Settings") -> Iterator[Problem]:
     names: set[str] = set()
     taken: dict[ListenAddress, str] = {settings.http.listen: "http.listen"}
-    for number, listener in enumerate(settings.smtp):
+    listeners: list[tuple[str, SmtpListener | ImapListener]] = [
+        *((f"smtp[{number}]", smtp) for number, smtp in enumerate(settings.smtp)),
+        *((f"imap[{number}]", imap) for number, imap in enumerate(settings.imap)),
+    ]
+    for at, listener in listeners:
         if listener.name in names:
             allowed = "a name that no other listener has"
-            yield Problem(f"smtp[{number}].name", listener.name, allowed)
+            yield Problem(f"{at}.name", listener.name, allowed)
         names.add(listener.name)
         if owner := taken.get(listener.listen):
             allowed = f"an address and port that is not taken by {owner}"
-            yield Problem(f"smtp[{number}].listen", str(listener.listen), allowed)
-        taken.setdefault(listener.listen, f"smtp[{number}].listen")
+            yield Problem(f"{at}.listen", str(listener.listen), allowed)
+        taken.setdefault(listener.listen, f"{at}.listen")
 
 
-def _door_tls(at: str, listener: "SmtpListener") -> Iterator[Problem]:
+def _door_tls(at: str, listener: "SmtpListener | ImapListener") -> Iterator[Problem]:
     for key, path in (("cert", listener.cert), ("key", listener.key)):
         if listener.tls != "none" and path is None:
             allowed = f'the path of a PEM file, because tls = "{listener.tls}"'
@@ -169,11 +176,33 @@ def _relay(at: str, listener: "SmtpListener") -> Iterator[Problem]:
                     " a wider one makes an open relay"
                 )
                 yield Problem(f"{at}.{key}[{number}]", str(network), allowed)
+    yield from _balancers(at, listener)
+
+
+def _balancers(at: str, listener: "SmtpListener | ImapListener") -> Iterator[Problem]:
     if listener.proxy_protocol and not listener.proxy_from:
         allowed = "the networks of the balancers, because proxy_protocol = true"
         yield Problem(f"{at}.proxy_from", [], allowed)
     if listener.proxy_from and not listener.proxy_protocol:
         yield Problem(f"{at}.proxy_protocol", False, "true, because proxy_from is set")
+
+
+def _upstream(at: str, listener: "ImapListener", settings: "Settings") -> Iterator[Problem]:
+    upstream, tls = listener.upstream, listener.upstream_tls
+    near = _loopback_host(upstream.host)
+    if upstream.kind == "imap" and tls == "may" and not near:
+        allowed = '"require" or "verify", so that no user\'s password crosses a network in clear'
+        yield Problem(f"{at}.upstream_tls", tls, allowed)
+    if listener.upstream_ca and tls != "verify":
+        yield Problem(f"{at}.upstream_tls", tls, '"verify": upstream_ca is set')
+    if listener.auth_plain_without_tls and listener.tls != "starttls":
+        allowed = 'false: it only concerns tls = "starttls"'
+        yield Problem(f"{at}.auth_plain_without_tls", True, allowed)
+    for other in settings.imap:
+        if upstream.port == other.listen.port and _same(upstream.host, other.listen):
+            allowed = f'another server: this is our own listener "{other.name}"'
+            yield Problem(f"{at}.upstream", str(upstream), allowed)
+            return
 
 
 def _too_wide(network: Network) -> bool:
@@ -269,19 +298,25 @@ def _loop(key: str, hop: HopTarget, settings: "Settings") -> Iterator[Problem]:
 
 
 def _reaches(hop: HopTarget, own: ListenAddress) -> bool:
+    return _same(hop.host, own)
+
+
+def _same(host: str, own: ListenAddress) -> bool:
     everywhere = ipaddress.ip_address(own.host).is_unspecified
     here = everywhere or ipaddress.ip_address(own.host).is_loopback
     return (
-        hop.host == own.host
-        or (here and hop.host == "localhost")
-        or (everywhere and _loopback(hop))
+        host == own.host or (here and host == "localhost") or (everywhere and _loopback_host(host))
     )
 
 
 def _loopback(hop: HopTarget) -> bool:
-    if hop.unix_path or hop.host == "localhost":
+    return bool(hop.unix_path) or _loopback_host(hop.host)
+
+
+def _loopback_host(host: str) -> bool:
+    if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(hop.host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -35,12 +35,13 @@ from config.targets import (
     HopTarget,
     ListenAddress,
     Network,
+    Upstream,
 )
 
 __all__ = [
     "AddressPattern", "BlobPlace", "Bounce", "Capture", "Database", "Drop", "Endpoint", "Hold",
     "HopTarget", "Http", "ImapListener", "Journal", "Limits", "ListenAddress", "Network", "Node",
-    "Outbound", "Secret", "Settings", "SmtpListener", "Store",
+    "Outbound", "Secret", "Settings", "SmtpListener", "Store", "Upstream",
 ]  # fmt: skip
 
 
@@ -71,6 +72,7 @@ Bytes = Annotated[int, BeforeValidator(targets.parse_size)]
 Listen = Annotated[ListenAddress, PlainValidator(targets.parse_listen)]
 Hop = Annotated[HopTarget, PlainValidator(targets.parse_hop)]
 DatabaseUrl = Annotated[Database, PlainValidator(parse_database)]
+ImapServer = Annotated[Upstream, PlainValidator(targets.parse_upstream)]
 Blobs = Annotated[BlobPlace, PlainValidator(targets.parse_blobs)]
 BlobEndpoint = Annotated[Endpoint | None, PlainValidator(targets.parse_endpoint)]
 Region = Annotated[StrictStr, Field(pattern=r"^[a-z0-9-]{0,64}$")]
@@ -153,10 +155,24 @@ class SmtpListener(Table):
 class ImapListener(Table):
     name: ListenerName
     listen: Listen
-    upstream: StrictStr
+    upstream: ImapServer
+    upstream_tls: HopTls = "may"
+    upstream_ca: FilePath | None = None
+    upstream_client: Literal["none", "id", "proxy"] = "none"
     tls: DoorTls = "none"
     cert: FilePath | None = None
     key: FilePath | None = None
+    auth_plain_without_tls: StrictBool = False
+    proxy_protocol: StrictBool = False
+    proxy_from: tuple[Cidr, ...] = ()
+    doors: Annotated[StrictInt, Field(ge=1, le=64)] = Field(default_factory=_cores)
+    max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] = 256 * MIB
+    max_connections: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 20_000
+    max_connections_per_client: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1000
+    max_connections_per_user: Annotated[StrictInt, Field(ge=1, le=100_000)] = 100
+    login_timeout: Annotated[Seconds, Field(ge=1, le=HOUR)] = 180.0
+    # RFC 3501 section 5.4: at least 30 minutes.
+    idle_timeout: Annotated[Seconds, Field(ge=30 * MINUTE, le=DAY)] = 35 * MINUTE
 
 
 class Outbound(Table):
@@ -291,3 +307,19 @@ class Settings(Table):
             if listener.name == name:
                 return listener
         raise KeyError(name)
+
+    def imap_listener(self, name: str) -> ImapListener:
+        """The [[imap]] table of this name; KeyError if there is none."""
+        for listener in self.imap:
+            if listener.name == name:
+                return listener
+        raise KeyError(name)
+
+    @property
+    def listeners(self) -> "tuple[SmtpListener | ImapListener, ...]":
+        """All of them."""
+        return (*self.smtp, *self.imap)
+
+    def doors(self, kind: str) -> "tuple[SmtpListener | ImapListener, ...]":
+        """The listeners of a kind, "smtp" or "imap"."""
+        return self.smtp if kind == "smtp" else self.imap

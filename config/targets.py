@@ -26,6 +26,7 @@ LISTEN_ALLOWED = 'an IP address and a port from 1 to 65535, like "0.0.0.0:25" or
 HOP_ALLOWED = (
     '"smtp://host:port", "smtps://host:port", "lmtp://host:port", "lmtp:///path/of/socket" or "mx"'
 )
+UPSTREAM_ALLOWED = '"imap://host:port" or "imaps://host:port"'
 NETWORK_ALLOWED = 'a network like "192.0.2.0/24" or "2001:db8::/32", or one address'
 HOSTNAME_ALLOWED = 'a full host name like "mail.example.com"'
 DOMAIN_ALLOWED = 'a mail domain like "example.com"'
@@ -78,6 +79,18 @@ class HopTarget:
             return "mx"
         if self.unix_path is not None:
             return f"{self.kind}://{self.unix_path}"
+        return f"{self.kind}://{ListenAddress(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An IMAP server; "imaps" speaks TLS from the first octet."""
+
+    kind: Literal["imap", "imaps"]
+    host: str
+    port: int
+
+    def __str__(self) -> str:
         return f"{self.kind}://{ListenAddress(self.host, self.port)}"
 
 
@@ -205,6 +218,30 @@ def parse_hop(value: object) -> HopTarget:
     if kind == "smtps":
         return HopTarget("smtps", _hop_host(host), port or 465)
     return HopTarget("lmtp", _hop_host(host), port or 24)
+
+
+def parse_upstream(value: object) -> Upstream:
+    """An IMAP server. A user or password in the address is refused: each user brings their own."""
+    if isinstance(value, Upstream):
+        return value
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(UPSTREAM_ALLOWED)
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(UPSTREAM_ALLOWED) from None
+    if "@" in parts.netloc:
+        raise ValueError(f"{UPSTREAM_ALLOWED}, without user or password")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
+        raise ValueError(UPSTREAM_ALLOWED)
+    if not _is_host(host):
+        raise ValueError(UPSTREAM_ALLOWED)
+    if parts.scheme == "imap":
+        return Upstream("imap", host, port or 143)
+    if parts.scheme == "imaps":
+        return Upstream("imaps", host, port or 993)
+    raise ValueError(UPSTREAM_ALLOWED)
 
 
 def parse_network(value: object) -> Network:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from config.settings import ListenAddress, Settings
@@ -95,14 +95,19 @@ def prepare_keys(settings: Settings) -> None:
         ) from error
 
 
-def check_ports(settings: Settings) -> None:
+def check_ports(settings: Settings, kinds: Collection[str] = ("smtp", "imap")) -> None:
     """Doors share their port (SO_REUSEPORT), so only this sees that somebody else has it."""
-    for number, listener in enumerate(settings.smtp):
+    listeners = [
+        (f"{kind}[{number}]", listener)
+        for kind in kinds
+        for number, listener in enumerate(settings.doors(kind))
+    ]
+    for at, listener in listeners:
         patience = time.monotonic() + 3  # of a killed predecessor the kernel is just clearing up
         while (error := _bind_error(listener.listen)) is not None:
             if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
                 raise CannotStart(
-                    f"smtp[{number}].listen = {listener.listen}: allowed is an address that is"
+                    f"{at}.listen = {listener.listen}: allowed is an address that is"
                     f" free here ({error.strerror})"
                 )
             time.sleep(0.1)

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,30 +46,38 @@ class RoleFailed(Exception):
 # The supervisor
 
 
-def run_all(settings: Settings, config: Path, *, doors: bool = True, worker: bool = True) -> None:
-    """Run until SIGTERM or SIGINT; raises CannotStart."""
-    roles = list(_roles(settings, config, doors=doors, worker=worker))
+def run_all(
+    settings: Settings,
+    config: Path,
+    doors: Collection[str] = ("smtp", "imap"),
+    *,
+    worker: bool = True,
+) -> None:
+    """Run until SIGTERM or SIGINT; raises CannotStart. `doors`: which kinds of them."""
+    roles = list(_roles(settings, config, doors, worker=worker))
     make_folders(settings)
     with Lock(settings.run_dir / "supervisor.lock", "mailweir run"):
-        if doors:
-            check_ports(settings)
+        check_ports(settings, doors)
         prepare_store(settings)
         prepare_keys(settings)
         numbers = metrics_dir(settings)
-        clear_run(settings, None if doors and worker else [role.name for role in roles])
+        whole = len(doors) == 2 and worker
+        clear_run(settings, None if whole else [role.name for role in roles])
         maillog.started(__version__, settings.node.hostname, [role.name for role in roles])
         asyncio.run(_supervise(settings, roles, numbers))
 
 
-def _roles(settings: Settings, config: Path, *, doors: bool, worker: bool) -> Sequence[Role]:
+def _roles(
+    settings: Settings, config: Path, doors: Collection[str], *, worker: bool
+) -> Sequence[Role]:
     run = (sys.executable, "-m", "proxy", "--config", str(config.absolute()), "run", "--role")
     roles = []
     if worker:
         roles.append(Role(WORKER, (*run, "worker"), door=False))
-    if doors:
-        for listener in settings.smtp:
+    for kind in doors:
+        for listener in settings.doors(kind):
             for slot in range(listener.doors):
-                place = ("smtp", "--listener", listener.name, "--slot", str(slot))
+                place = (kind, "--listener", listener.name, "--slot", str(slot))
                 roles.append(Role(f"{listener.name}-{slot}", (*run, *place), door=True))
     return roles
 
@@ -166,6 +174,19 @@ def run_door(settings: Settings, listener: str, slot: int) -> None:
 
     heartbeat = Heartbeat(settings.run_dir, role)
     uvloop.run(_role(heartbeat, lambda: run_door(settings, listener, slot, heartbeat)))
+
+
+def run_imap_door(settings: Settings, listener: str, slot: int) -> None:
+    """One IMAP door process, until SIGTERM."""
+    role = f"{listener}-{slot}"
+    _enter(settings, role)
+    import uvloop
+
+    from proxy.heartbeat import Heartbeat
+    from proxy.imap.door import run_imap_door
+
+    heartbeat = Heartbeat(settings.run_dir, role)
+    uvloop.run(_role(heartbeat, lambda: run_imap_door(settings, listener, slot, heartbeat)))
 
 
 def run_one_worker(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Every metric of the SMTP path, with its help text and its closed set of label values.
+"""Every metric, with its help text and its closed set of label values.
 
 Promises: labels come from closed sets (threats.md, "metric cardinality"): what is not in a set is
 counted as "other", never named; no address, domain or id. Base units, `_total`, no `_created`.
@@ -25,7 +25,7 @@ ENV_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 ENV_NAME = "MAILWEIR_PROCESS"
 
 FILE_BYTES = 65536  # three times what all series of this module take
-FILES = ("counter", "histogram", "gauge_mostrecent")
+FILES = ("counter", "histogram", "gauge_mostrecent", "gauge_sum")
 
 
 def _have_room(folder: str, name: str) -> bool:
@@ -62,6 +62,10 @@ CONNECTION_RESULTS = frozenset({"accepted", "refused", "tls_failed", "proxy_fail
 VERBS = frozenset(
     {"connect", "helo", "ehlo", "lhlo", "mail", "rcpt", "data", "bdat", "eod", "auth", "starttls"}
     | {"rset", "noop", "quit", "vrfy", "help"}
+)
+BLIND_REASONS = frozenset(
+    "overlong grammar partial binary catenate no_mailbox too_many too_big desync journal_full"
+    " journal_broken disk_behind".split()
 )
 DELIVERY_RESULTS = frozenset({"delivered", "deferred", "failed", "expired"})
 BOUNCE_CLASSES = frozenset({"hard", "soft"})
@@ -105,6 +109,22 @@ _replies = Counter(
     "mailweir_smtp_replies_total",
     "Replies sent to clients, by listener, verb and class of the code.",
     ["listener", "verb", "code_class"],
+)
+_imap_connections = Counter(
+    "mailweir_imap_connections_total",
+    "IMAP connections, by listener and how they began.",
+    ["listener", "result"],
+)
+_imap_sessions = Gauge(
+    "mailweir_imap_sessions",
+    "IMAP sessions that are logged in now, by listener.",
+    ["listener"],
+    multiprocess_mode="sum",
+)
+_imap_blind = Counter(
+    "mailweir_imap_blind_total",
+    "Messages and responses that passed without being captured, by reason.",
+    ["reason"],
 )
 _deliveries = Counter(
     "mailweir_delivery_attempts_total",
@@ -217,6 +237,53 @@ class SmtpCounters:
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self.flush()
         self.start(loop)
+
+    def stop(self) -> None:
+        """The last flush."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.flush()
+
+
+class ImapCounters:
+    """What one IMAP door process counts, flushed as `SmtpCounters` is."""
+
+    def __init__(self, listener: str) -> None:
+        self._listener = listener
+        self._sessions = 0
+        self._connections: dict[str, int] = {}
+        self._blind: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection(self, result: str) -> None:
+        """A connection began: accepted, refused, ..."""
+        self._connections[result] = self._connections.get(result, 0) + 1
+
+    def logged_in(self, change: int) -> None:
+        """A session has got its user (1), or such a one is over (-1)."""
+        self._sessions += change
+
+    def blind(self, reason: str) -> None:
+        """Something passed and was not captured."""
+        label = reason if reason in BLIND_REASONS else "other"
+        self._blind[label] = self._blind.get(label, 0) + 1
+
+    def flush(self) -> None:
+        """Hand the gathered numbers to prometheus."""
+        connections, self._connections = self._connections, {}
+        for result, count in connections.items():
+            label = result if result in CONNECTION_RESULTS else "other"
+            _imap_connections.labels(self._listener, label).inc(count)
+        blind, self._blind = self._blind, {}
+        for reason, count in blind.items():
+            _imap_blind.labels(reason).inc(count)
+        _imap_sessions.labels(self._listener).set(self._sessions)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Flush now and every second."""
+        self.flush()
+        self._timer = loop.call_later(FLUSH_SECONDS, self.start, loop)
 
     def stop(self) -> None:
         """The last flush."""

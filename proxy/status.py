@@ -108,7 +108,7 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
 
 def _roles(settings: Settings, now: datetime, wrong: list[str]) -> list[RoleState]:
     beats = read_beats(settings.run_dir, now.timestamp())
-    names = [f"{one.name}-{slot}" for one in settings.smtp for slot in range(one.doors)]
+    names = [f"{one.name}-{slot}" for one in settings.listeners for slot in range(one.doors)]
     states = [_role(name, beats.get(name), now) for name in [*names, WORKER]]
     down = [state.role for state in states if not state.up]
     if len(down) == len(states):

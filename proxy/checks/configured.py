@@ -20,10 +20,11 @@ WARN_DAYS = 14
 
 def settings_notes(settings: Settings) -> Iterator[Note]:
     """Values that are allowed, and still worth a word."""
-    if not settings.smtp:
+    listeners = settings.listeners
+    if not listeners:
         yield fail("config.no_listener")
     else:
-        yield ok("config.loaded", count=len(settings.smtp))
+        yield ok("config.loaded", count=len(listeners))
     for listener in settings.smtp:
         yield from _listener(listener)
     if settings.outbound.route.kind == "mx":
@@ -32,7 +33,13 @@ def settings_notes(settings: Settings) -> Iterator[Note]:
                 yield warn("config.route_mx", listener.name, hop=str(listener.next_hop))
     if not _local(settings.http.listen):
         yield warn("config.http_open", str(settings.http.listen))
-    keys = [listener.key for listener in settings.smtp]
+    for imap in settings.imap:
+        if not _local(imap.listen):
+            if imap.auth_plain_without_tls:
+                yield warn("config.clear_passwords", imap.name)
+            elif imap.tls == "none":
+                yield warn("config.no_tls", imap.name)
+    keys = [listener.key for listener in listeners]
     secrets = (settings.outbound.password_file, settings.store.blobs_credentials_file)
     for path in dict.fromkeys([*keys, *secrets]):
         if path:
@@ -52,7 +59,7 @@ def _listener(listener: SmtpListener) -> Iterator[Note]:
 def certificate_notes(settings: Settings, now: datetime) -> Iterator[Note]:
     """Each certificate once: dates, names, chain."""
     seen: set[Path] = set()
-    for listener in settings.smtp:
+    for listener in settings.listeners:
         if listener.cert and listener.cert not in seen:
             seen.add(listener.cert)
             yield from _certificate(listener.cert, settings.node.hostname, now)
@@ -88,7 +95,8 @@ def _certificate(path: Path, hostname: str, now: datetime) -> Iterator[Note]:
 
 def limit_notes(settings: Settings) -> Iterator[Note]:
     """Each connection takes a descriptor, and another one to the next hop."""
-    wanted = 2 * settings.limits.connections + 100
+    most_imap = max((listener.max_connections for listener in settings.imap), default=0)
+    wanted = 2 * max(settings.limits.connections, most_imap) + 100
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < wanted:
         yield warn("limits.files", most=most, wanted=wanted)

@@ -19,7 +19,7 @@ _LISTENING = "0A"
 def port_notes(settings: Settings) -> Iterator[Note]:
     beats = read_beats(settings.run_dir)
     ours = {beat.pid for beat in beats.values() if beat.alive}
-    wanted = [listener.listen for listener in settings.smtp]
+    wanted = [listener.listen for listener in settings.listeners]
     for listen in (*wanted, settings.http.listen):
         yield _port(listen, ours)
 

@@ -30,11 +30,12 @@ def add_to(app: typer.Typer) -> None:
 def run(
     ctx: typer.Context,
     role: Annotated[
-        Literal["all", "smtp", "worker"],
+        Literal["all", "smtp", "imap", "worker"],
         typer.Option(help="all, or one role for a unit of its own."),
     ] = "all",
     listener: Annotated[
-        str, typer.Option(metavar="NAME", help="With --role smtp: one door of this listener only.")
+        str,
+        typer.Option(metavar="NAME", help="With --role smtp or imap: one door of this listener."),
     ] = "",
     slot: Annotated[
         int, typer.Option(metavar="N", min=0, max=63, help="With --listener: the door's number.")
@@ -43,25 +44,30 @@ def run(
     """Run the appliance; the log goes to standard error."""
     path = config_path(ctx)
     found = settings(ctx)
-    names = [one.name for one in found.smtp]
-    if listener and role != "smtp":
-        raise Refusal(f"--listener: allowed with --role smtp only, not with --role {role}")
-    if listener and listener not in names:
-        raise Refusal(f"--listener {listener}: allowed is one of: {', '.join(names)}")
-    if not names and role != "worker":
-        raise Refusal(f"{path}: smtp: at least one [[smtp]] table is needed to run")
+    names = {"smtp": [one.name for one in found.smtp], "imap": [one.name for one in found.imap]}
+    if listener and role not in names:
+        raise Refusal(f"--listener: allowed with --role smtp or imap, not with --role {role}")
+    if listener and listener not in names[role]:
+        raise Refusal(f"--listener {listener}: allowed is one of: {', '.join(names[role])}")
+    wanted = names.get(role, [*names["smtp"], *names["imap"]])
+    if not wanted and role != "worker":
+        tables = f"[[{role}]]" if role in names else "[[smtp]] or [[imap]]"
+        raise Refusal(f"{path}: at least one {tables} table is needed to run")
     if call(ctx).json:
         os.environ["MAILWEIR_LOG"] = "json"  # before the log is imported, and for all roles
     from proxy import main
     from proxy.ground import CannotStart
 
     try:
-        if listener:
+        if listener and role == "imap":
+            main.run_imap_door(found, listener, slot)
+        elif listener:
             main.run_door(found, listener, slot)
         elif role == "worker":
             main.run_one_worker(found)
         else:
-            main.run_all(found, path, worker=role == "all")
+            kinds = ("smtp", "imap") if role == "all" else (role,)
+            main.run_all(found, path, kinds, worker=role == "all")
     except CannotStart as error:
         raise Refusal(str(error)) from None
     except main.RoleFailed as error:

@@ -24,16 +24,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import SystemRandom
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from proxy import maillog
 from proxy.captureid import CaptureIds
 from proxy.imap.known import Known
+from proxy.imap.message import Meta, Outcome
 from proxy.journal import BigBody, JournalBroken, JournalFull, JournalWriter
 from proxy.journalrecover import timestamp
 
-Source = Literal["imap_fetch", "imap_append", "companion"]
-Outcome = Literal["accepted", "refused", "unknown"]
+__all__ = ["Capture", "CaptureStats", "Captures", "Meta"]
 
 #: Octets of bodies in memory, over all sessions of a process; above it bodies go to files at once.
 HELD: Final = 32 << 20
@@ -43,26 +43,6 @@ BEHIND: Final = 8 << 20
 WAITING: Final = 2_000
 #: Open big files of a process.
 BIG_FILES: Final = 200
-
-
-@dataclass(slots=True)
-class Meta:
-    """What is known of a message besides its octets; may be filled in until `finish`.
-
-    `mailbox` is UTF-8 text, `special` one of sent, inbox, junk, trash, drafts or "".
-    """
-
-    source: Source
-    user: str
-    mailbox: str
-    special: str = ""
-    uidvalidity: int | None = None
-    uid: int | None = None
-    internaldate: str | None = None
-    keywords: tuple[str, ...] = ()
-    client_ip: str = ""
-    client_port: int = 0
-    client_tls: str | None = None
 
 
 @dataclass(slots=True)

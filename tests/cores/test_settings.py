@@ -18,6 +18,7 @@ SUB = (
 LMTP = (
     '[[smtp]]\nname="lmtp"\nlisten="127.0.0.1:24"\nrole="lmtp"\nnext_hop="lmtp:///run/lmtp.sock"\n'
 )
+IMAP = '[[imap]]\nname="imap"\nlisten="0.0.0.0:143"\nupstream="imap://127.0.0.1:10143"\n'
 BUCKET = '[store]\nblobs = "s3://mail-archive/crm/mail/"\n'
 
 
@@ -179,11 +180,17 @@ REFUSALS = [
     ),
     # in the contract, but not in this version
     (NODE + "[store]\ndurability = 'shared'", "store.durability", "not available"),
-    (
-        NODE + "[[imap]]\nname = 'i'\nlisten = '0.0.0.0:143'\nupstream = 'imap://h'",
-        "imap[0]",
-        "IMAP is not available",
-    ),
+    (swap(IMAP, "imap://", "pop3://"), "imap[0].upstream", "imaps://host:port"),
+    (swap(IMAP, "imap://127.0.0.1", "imap://me@h"), "imap[0].upstream", "without user"),
+    (swap(IMAP, "127.0.0.1", "192.0.2.1"), "imap[0].upstream_tls", '"verify"'),
+    (swap(IMAP, "10143", "143"), "imap[0].upstream", 'our own listener "imap"'),
+    (NODE + IMAP + "tls = 'starttls'", "imap[0].cert", "PEM"),
+    (NODE + IMAP + "upstream_ca = 'ca.pem'", "imap[0].upstream_tls", '"verify"'),
+    (NODE + IMAP + "auth_plain_without_tls = true", "imap[0].auth_plain_without_tls", "starttls"),
+    (NODE + IMAP + "proxy_protocol = true", "imap[0].proxy_from", "balancers"),
+    (NODE + IMAP + "idle_timeout = '10m'", "imap[0].idle_timeout", "at least 1800"),
+    (NODE + MX + IMAP.replace("143", "25", 1), "imap[0].listen", "smtp[0]"),
+    (NODE + MX + IMAP.replace('"imap"', '"mx"'), "imap[0].name", "no other"),
     (swap(SUB, '"next_hop"\n', '"imap"\n'), "smtp[0].auth", "not available"),
     (NODE + "[drop]\ndomain = 'drop.example.com'", "drop.domain", "not available"),
     (NODE + "[hold]\ndomain = 'later.example.com'", "hold.domain", "not available"),

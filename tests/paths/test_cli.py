@@ -55,7 +55,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     ("line", "expected"),
     [
         ("foo", "allowed is one of: try, quickstart, check, run, status, user, record, emails"),
-        ("run --role imap", "--role"),
+        ("run --role console", "--role"),
         ("run --slot x", "--slot"),
         ("run --nope", "--nope"),
         ("run extra", "extra"),
@@ -96,7 +96,7 @@ def test_a_refused_configuration_names_the_key(call, config: str) -> None:
 def test_help_and_version(call) -> None:
     code, out, err = call()
     assert (code, err) == (0, "") and "quickstart" in out and "--config" in out
-    for later in ("suppression", "bounce", "search", "imap", "export"):
+    for later in ("suppression", "bounce", "search", "export"):
         assert later not in out
     assert call("--version")[1].startswith("mailweir 0.")
     assert call("run", "--help")[0] == 0

@@ -1,0 +1,179 @@
+"""One IMAP door process: its socket, its journal, its server; from start to an orderly end (edge).
+
+Several share one port (SO_REUSEPORT); each has a journal folder of its own, as the SMTP doors.
+
+Ends: SIGTERM or SIGINT. No new connection is taken, every client gets a BYE, what is being captured
+is kept if it is whole, then the journal is closed. IMAP clients connect again by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from config.settings import ImapListener, Settings
+from proxy import maillog
+from proxy.imap.capture import Captures
+from proxy.imap.known import FOLDER, Known
+from proxy.imap.session import Session
+from proxy.imap.state import ImapState
+from proxy.imap.upstream import UpstreamServer
+from proxy.journal import JournalWriter
+from proxy.metrics import ImapCounters
+
+if TYPE_CHECKING:
+    from proxy.heartbeat import Heartbeat
+
+BACKLOG: Final = 4096
+ACCEPTS: Final = 64
+TICK: Final = 1.0
+#: Seconds that captures may take to become durable at the end.
+GRACE: Final = 10.0
+
+
+class DoorFailed(Exception):
+    """The door cannot go on; the supervisor starts it anew."""
+
+
+async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Heartbeat) -> None:
+    """Serve one listener until SIGTERM. Raises DoorFailed when the journal is broken."""
+    loop = asyncio.get_running_loop()
+    listener = settings.imap_listener(name)
+    door = f"{name}-{slot}"
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    journal = JournalWriter(
+        settings.journal_dir / door,
+        door,
+        loop=loop,
+        segment_bytes=settings.journal.segment_bytes,
+        min_free=settings.journal.min_free,
+        spool_above=settings.journal.spool_above,
+    )
+    found = journal.recovery
+    if found is not None and (found.cut or found.verdicts or found.orphans):
+        maillog.journal_recovered(door, found.cut, len(found.verdicts), len(found.orphans))
+    counters = ImapCounters(name)
+    captures = Captures(
+        journal,
+        Known(settings.data_dir / FOLDER),
+        door=door,
+        listener=name,
+        on_broken=end.set,
+        on_skip=counters.blind,
+    )
+    server = UpstreamServer(listener)
+    state = ImapState(
+        settings,
+        listener,
+        loop=loop,
+        captures=captures,
+        server=server,
+        counters=counters,
+        tls_context=_tls_context(listener),
+    )
+    counters.start(loop)
+    looking = loop.create_task(server.keep_looking())
+    sock = _listen(listener)
+    loop.add_reader(sock.fileno(), _accept, state, sock)
+    ticker = loop.create_task(_tick(state, heartbeat))
+    heartbeat.ready = True
+    heartbeat.beat()
+    maillog.listening(name, str(listener.listen), os.getpid())
+    gc.freeze()  # what is there now stays: the collector need not walk it again
+    try:
+        await end.wait()
+    finally:
+        heartbeat.ready = False
+        loop.remove_reader(sock.fileno())
+        sock.close()
+        looking.cancel()
+        await _finish(state)
+        ticker.cancel()
+        await journal.close()
+        counters.stop()
+    if journal.broken is not None:
+        raise DoorFailed(f"the journal is broken: {journal.broken}")
+
+
+def _tls_context(listener: ImapListener) -> ssl.SSLContext | None:
+    if listener.tls == "none" or listener.cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(listener.cert, listener.key)
+    return context
+
+
+def _listen(listener: ImapListener) -> socket.socket:
+    host, port = listener.listen
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _accept(state: ImapState, sock: socket.socket) -> None:
+    """Clients wait at the door."""
+    for _ in range(ACCEPTS):
+        try:
+            client, address = sock.accept()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            # Out of descriptors, or gone again: what is still in the queue is taken later.
+            maillog.connection_refused(state.listener.name, "", f"accept: {error.strerror}")
+            return
+        Session(state, client, address[0], address[1]).start()
+
+
+async def _tick(state: ImapState, heartbeat: Heartbeat) -> None:
+    """Once a second: time-outs of all sessions, and the figures of `mailweir status`."""
+    while True:
+        await asyncio.sleep(TICK)
+        state.clock = state.loop.time()
+        for session in list(state.sessions):
+            session.tick()
+        captures = state.captures
+        stats = captures.journal.stats
+        heartbeat.figures = {
+            "connections": len(state.sessions),
+            "captured": captures.stats.taken,
+            "skipped": sum(captures.stats.skipped.values()),
+            "journal_full": captures.journal.full,
+            "journal_bytes": stats.bytes,
+        }
+
+
+async def _finish(state: ImapState) -> None:
+    """Send all clients away; what is being captured may become durable."""
+    state.stopping = True
+    for session in list(state.sessions):
+        session.stop()
+    give_up = state.loop.time() + GRACE
+    captures = state.captures
+    # Looked at rather than told: this is the end, and both have many causes.
+    while (  # noqa: ASYNC110
+        (state.sessions or captures.waiting)
+        and state.loop.time() < give_up
+        and captures.journal.broken is None
+    ):
+        await asyncio.sleep(0.05)
+    for session in list(state.sessions):
+        session.close()

@@ -1,0 +1,228 @@
+"""One socket of an IMAP session, with or without TLS, straight on the loop's `add_reader` (edge).
+
+No transport and no stream lies between: octets are received into the process's one buffer, sent at
+once, and kept only where the other side does not take them (imap.md section 2 has what that makes
+out). TLS is an `SSLSocket` on the same descriptor: 16 KB a connection, where asyncio's TLS takes
+67 KB and more.
+
+Promises: nothing blocks; what `send` could not get rid of is bounded by the one read that it came
+from, if its caller stops reading while `pending`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+#: Room that a TLS record may need (RFC 8446 section 5.1).
+RECORD: Final = 16_384
+#: Seconds until keepalive asks, between two questions, and how many stay unanswered.
+KEEPALIVE: Final = (
+    (socket.TCP_KEEPIDLE, 300),
+    (socket.TCP_KEEPINTVL, 60),
+    (socket.TCP_KEEPCNT, 5),
+)
+
+_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def prepare(sock: socket.socket) -> None:
+    """Not blocking, small answers at once, dead peers noticed."""
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class Leg:
+    """`on_read` is called when there may be something to `receive`, `on_drained` when all that was
+    kept has left. After an OSError of any method the leg is to be closed."""
+
+    __slots__ = (
+        "_fd", "_handshaking", "_loop", "_out", "_reading", "_shaken", "_writing", "on_drained",
+        "on_read", "sock", "tls",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        on_read: Callable[[], None],
+        on_drained: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self.sock = sock
+        self._fd = sock.fileno()
+        self.on_read = on_read
+        self.on_drained = on_drained
+        self.tls = False
+        self._out: deque[bytes] | None = None
+        self._reading = False
+        self._writing = False
+        self._handshaking = False
+        self._shaken: Callable[[OSError | None], None] | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Something could not be sent yet."""
+        return bool(self._out)
+
+    @property
+    def closed(self) -> bool:
+        return self._fd < 0
+
+    @property
+    def tls_version(self) -> str | None:
+        return self.sock.version() if isinstance(self.sock, ssl.SSLSocket) else None
+
+    def resume(self) -> None:
+        """Call `on_read` from now on."""
+        if not self._reading and self._fd >= 0 and not self._handshaking:
+            self._reading = True
+            self._loop.add_reader(self._fd, self.on_read)
+
+    def pause(self) -> None:
+        """Do not: the peer has to wait."""
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._fd)
+
+    def receive(self, view: memoryview) -> int:
+        """Octets received into `view`; 0 at the end of the stream, -1 if there is nothing now."""
+        if not self.tls:
+            try:
+                return self.sock.recv_into(view)
+            except (BlockingIOError, InterruptedError):
+                return -1
+        # A call gives one record: take all that have come, for one send to the other side.
+        got, room = 0, len(view)
+        try:
+            while room - got >= RECORD:
+                count = self.sock.recv_into(view[got:])
+                if not count:
+                    return got
+                got += count
+        except _NOT_NOW:
+            return got or -1
+        except OSError:
+            if not got:
+                raise
+        return got
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Send now what goes; keep the rest."""
+        if self._out:
+            self._out.append(bytes(data))
+            return
+        sent = self._send(memoryview(data))
+        if sent < len(data):
+            if self._out is None:
+                self._out = deque()
+            self._out.append(bytes(data[sent:]))
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._fd, self._flush)
+
+    def _send(self, data: memoryview) -> int:
+        send = self.sock.send
+        if not self.tls:
+            try:
+                return send(data)
+            except (BlockingIOError, InterruptedError):
+                return 0
+        sent, size = 0, len(data)
+        try:
+            while sent < size:
+                sent += send(data[sent:] if sent else data)
+        except _NOT_NOW:
+            pass
+        return sent
+
+    def _flush(self) -> None:
+        out = self._out
+        try:
+            while out:
+                sent = self._send(memoryview(out[0]))
+                if sent < len(out[0]):
+                    out[0] = out[0][sent:]
+                    return
+                out.popleft()
+        except OSError:
+            if out is not None:
+                out.clear()
+            # whoever reads next hears of it as well
+        self._writing = False
+        self._loop.remove_writer(self._fd)
+        self.on_drained()
+
+    def start_tls(
+        self,
+        context: ssl.SSLContext,
+        done: Callable[[OSError | None], None],
+        *,
+        server_name: str | None = None,
+    ) -> None:
+        """Shake hands, as the server unless `server_name` is given; then `done`."""
+        self.pause()
+        self._shaken = done
+        self._handshaking = True
+        try:
+            self.sock = context.wrap_socket(
+                self.sock,
+                server_side=server_name is None,
+                do_handshake_on_connect=False,
+                server_hostname=server_name,
+            )
+        except (OSError, ValueError) as error:
+            self._hands(error if isinstance(error, OSError) else OSError(str(error)))
+            return
+        self.tls = True
+        self._handshake()
+
+    def _handshake(self) -> None:
+        loop, fd = self._loop, self._fd
+        if fd < 0:
+            return
+        loop.remove_reader(fd)
+        loop.remove_writer(fd)
+        try:
+            assert isinstance(self.sock, ssl.SSLSocket)
+            self.sock.do_handshake()
+        except ssl.SSLWantReadError:
+            loop.add_reader(fd, self._handshake)
+        except ssl.SSLWantWriteError:
+            loop.add_writer(fd, self._handshake)
+        except OSError as error:
+            self._hands(error)
+        except ValueError as error:  # the certificate's name cannot be one
+            self._hands(OSError(str(error)))
+        else:
+            self._hands(None)
+
+    def _hands(self, error: OSError | None) -> None:
+        done, self._shaken = self._shaken, None
+        self._handshaking = False
+        if done is not None:
+            done(error)
+
+    def close(self) -> None:
+        """At once; in TLS with a last word, so that the peer knows that nothing was cut off."""
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        self._loop.remove_reader(fd)
+        self._loop.remove_writer(fd)
+        self._reading = self._writing = False
+        self._out = None
+        self._shaken = None
+        if isinstance(self.sock, ssl.SSLSocket) and not self._handshaking:
+            try:
+                self.sock.unwrap()
+            except (OSError, ValueError):
+                pass  # sent or not: the peer's answer is not waited for
+        self.sock.close()

@@ -1,0 +1,454 @@
+"""One client's session: two legs and the dialogue between them (edge).
+
+    client ── leg ── dialogue ── leg ── server
+                        └── observer ── captures
+
+Octets go on in the same turn of the loop in which they came; what is captured of them is copied
+after that. Reading stops on a leg while the other one has something unsent, so that memory stays
+bounded by one read a direction, whatever the two do. Faults of ours end this session and no other.
+
+Order of a session: limits, PROXY header, TLS if implicit, the server's greeting (greeter.py), then
+the dialogue until one side leaves.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from proxy import maillog
+from proxy.imap.capabilities import OurLeg, rewrite
+from proxy.imap.dialogue import Dialogue, Edit
+from proxy.imap.leg import Leg, prepare
+from proxy.imap.login import Found, account
+from proxy.imap.observer import Observer
+from proxy.imap.peek import HeaderPeek
+from proxy.imap.state import READ, ImapState
+from proxy.imap.upstream import Dialing
+from proxy.imap.watcher import Watcher
+from proxy.smtp.limits import client_key
+
+#: Seconds that a closing connection may take to read our last words.
+LINGER: Final = 15.0
+
+AWAY: Final = b"* BYE [UNAVAILABLE] The mail server cannot be reached, try again later\r\n"
+FAULT: Final = b"* BYE [UNAVAILABLE] Temporary local problem, try again later\r\n"
+STOPPING: Final = b"* BYE [UNAVAILABLE] Service shutting down, connect again\r\n"
+TOO_MANY: Final = b"* BYE [UNAVAILABLE] Too many connections\r\n"
+IDLE: Final = b"* BYE Nothing was said for too long\r\n"
+
+
+class Session:
+    """Made for each connection that is accepted."""
+
+    __slots__ = (
+        "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
+        "_peek", "_starting_tls", "client", "ip", "logged_in", "port", "seen", "server", "state",
+        "user",
+    )  # fmt: skip
+
+    def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
+        self.state = state
+        self.ip, self.port = ip, port
+        self.user = ""
+        self.logged_in = False
+        self.seen = state.clock
+        self.client = Leg(state.loop, sock, self._client_readable, self._client_drained)
+        self.server: Leg | None = None
+        self._dialogue: Dialogue | None = None
+        self._dialing: Dialing | None = None
+        self._peek: HeaderPeek | None = None
+        self._counted = ""
+        self._from_client_rest = b""
+        self._from_server_rest = b""
+        self._starting_tls = b""
+        self._closing = False
+
+    # ------------------------------------------------------------------ the beginning
+
+    def start(self) -> None:
+        """Take the client, or send it away."""
+        state = self.state
+        state.sessions.add(self)
+        try:
+            prepare(self.client.sock)
+        except OSError:
+            self.close()
+            return
+        if state.stopping:
+            self._turn_away(STOPPING, "shutting down")
+        elif len(state.sessions) > state.listener.max_connections:
+            self._turn_away(TOO_MANY, "connection limit")
+        elif state.listener.proxy_protocol:
+            if not state.may_proxy(self.ip):
+                state.counters.connection("proxy_failed")
+                maillog.connection_refused(state.listener.name, self.ip, "no PROXY peer")
+                self.close()
+                return
+            self._peek = HeaderPeek(state.loop, self.client.sock, self._proxied)
+        else:
+            self._admit()
+
+    def _proxied(self, peer: tuple[str, int] | None) -> None:
+        self._peek = None
+        if peer is None:
+            self.state.counters.connection("proxy_failed")
+            maillog.connection_refused(self.state.listener.name, self.ip, "bad PROXY header")
+            self.close()
+            return
+        if peer[0]:
+            self.ip, self.port = peer
+        self._admit()
+
+    def _admit(self) -> None:
+        state = self.state
+        key = client_key(self.ip)
+        if not state.clients.enter(key):
+            self._turn_away(TOO_MANY, "client limit")
+            return
+        self._counted = key
+        state.counters.connection("accepted")
+        if state.listener.tls == "implicit":
+            assert state.tls_context is not None
+            self.client.start_tls(state.tls_context, self._implicit)
+        else:
+            self._dial()
+
+    def _turn_away(self, words: bytes, reason: str) -> None:
+        state = self.state
+        state.counters.connection("refused")
+        maillog.connection_refused(state.listener.name, self.ip, reason)
+        if state.listener.tls != "implicit":
+            self._last_words(words)
+        else:
+            self.close()
+
+    def _implicit(self, error: OSError | None) -> None:
+        if error is not None:
+            self.state.counters.connection("tls_failed")
+            self.close()
+        else:
+            self._dial()
+
+    def _dial(self) -> None:
+        state = self.state
+        self._dialing = Dialing(
+            state.loop,
+            state.server,
+            (self.ip, self.port),
+            state.view[:READ],
+            self._ready,
+            self._away,
+        )
+        self._dialing.start()
+
+    def _away(self, stage: str, why: str) -> None:
+        self._dialing = None
+        maillog.hop_unavailable(self.state.listener.name, str(self.state.server.target), stage, why)
+        self._last_words(AWAY)
+
+    def _ready(self, leg: Leg, words: bytes, caps: bytes | None) -> None:
+        """The server has greeted us: so do we."""
+        self._dialing = None
+        self.server = leg
+        leg.on_read = self._server_readable
+        leg.on_drained = self._server_drained
+        listener = self.state.listener
+        starttls = listener.tls == "starttls"
+        ours = OurLeg(starttls, not starttls or listener.auth_plain_without_tls)
+        self._dialogue = Dialogue(self, ours)
+        code = b"[CAPABILITY " + rewrite(caps, ours, False) + b"] " if caps is not None else b""
+        try:
+            self.client.send(b"* OK " + code + words + b"\r\n")
+        except OSError:
+            self.close()
+            return
+        self.client.resume()
+        leg.resume()
+
+    # ------------------------------------------------------------------ octets
+
+    def _client_readable(self) -> None:
+        state = self.state
+        rest = self._from_client_rest
+        kept = len(rest)
+        try:
+            if self._dialogue is None or self._closing:
+                self._talks_too_early()
+                return
+            if kept:
+                state.buffer[:kept] = rest
+                count = self.client.receive(state.view[kept : kept + READ])
+            else:
+                count = self.client.receive(state.view)
+            if count > 0:
+                self.seen = state.clock
+                self._take_from_client(kept + count)
+            elif count == 0:
+                self.close()
+        except OSError:
+            self.close()
+        except Exception as error:
+            self._fault(error)
+
+    def _take_from_client(self, end: int) -> None:
+        dialogue, server, state = self._dialogue, self.server, self.state
+        if dialogue is None or server is None:
+            return
+        taken = dialogue.from_client(state.buffer, end)
+        self._from_client_rest = bytes(state.view[taken:end]) if taken < end else b""
+        if dialogue.ended:
+            self._last_words(dialogue.say + dialogue.ended)
+            return
+        edits = dialogue.edits
+        if not edits:
+            if taken:
+                server.send(state.view[:taken])
+        elif passing := _edited(state.view, taken, edits):
+            server.send(passing)
+        if dialogue.say and dialogue.server.between:
+            words, dialogue.say = dialogue.say, b""
+            self.client.send(words)
+        if dialogue.start_tls is not None:
+            self._start_tls(dialogue)
+        elif server.pending or (dialogue.client.hold and self._from_client_rest):
+            self.client.pause()
+
+    def _server_readable(self) -> None:
+        state, server = self.state, self.server
+        if server is None:
+            return
+        rest = self._from_server_rest
+        kept = len(rest)
+        try:
+            if kept:
+                state.buffer[:kept] = rest
+                count = server.receive(state.view[kept : kept + READ])
+            else:
+                count = server.receive(state.view)
+            if count > 0:
+                self.seen = state.clock
+                self._take_from_server(kept + count)
+            elif count == 0:
+                self._server_left()
+        except OSError:
+            self._server_left()
+        except Exception as error:
+            self._fault(error)
+
+    def _take_from_server(self, end: int) -> None:
+        dialogue, server, state = self._dialogue, self.server, self.state
+        if dialogue is None or server is None:
+            return
+        taken = dialogue.from_server(state.buffer, end)
+        self._from_server_rest = bytes(state.view[taken:end]) if taken < end else b""
+        edits = dialogue.edits
+        try:
+            if not edits:
+                if taken:
+                    self.client.send(state.view[:taken])
+            elif passing := _edited(state.view, taken, edits):
+                self.client.send(passing)
+        except OSError:
+            self.close()
+            return
+        if dialogue.ended:
+            self._last_words(dialogue.ended)
+        elif dialogue.start_tls is not None:
+            self._start_tls(dialogue)
+        else:
+            if self.client.pending:
+                server.pause()
+            if self._from_client_rest and not dialogue.client.hold:
+                self._go_on_with_client()
+
+    def _go_on_with_client(self) -> None:
+        """What the client said while it had to wait."""
+        dialogue = self._dialogue
+        if dialogue is None or self._closing:
+            return
+        rest = self._from_client_rest
+        if rest and not dialogue.client.hold:
+            self.state.buffer[: len(rest)] = rest
+            self._take_from_client(len(rest))
+        blocked = dialogue.client.hold and self._from_client_rest
+        if self.server is not None and not self.server.pending and not blocked:
+            self.client.resume()
+
+    def _client_drained(self) -> None:
+        """The client has taken everything."""
+        if self._closing:
+            self.close()
+        elif self._starting_tls:
+            self._shake_hands()
+        elif self.server is not None:
+            self.server.resume()
+
+    def _server_drained(self) -> None:
+        try:
+            self._go_on_with_client()
+        except OSError:
+            self.close()
+        except Exception as error:
+            self._fault(error)
+
+    def _talks_too_early(self) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ STARTTLS
+
+    def _start_tls(self, dialogue: Dialogue) -> None:
+        tag, dialogue.start_tls = dialogue.start_tls, None
+        assert tag is not None
+        self.client.pause()
+        self._from_client_rest = b""  # said in clear by whoever: nobody will answer it in TLS
+        self._starting_tls = tag
+        self.client.send(tag + b" OK Begin TLS negotiation now\r\n")
+        if not self.client.pending:
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        self._starting_tls = b""
+        assert self.state.tls_context is not None
+        self.client.start_tls(self.state.tls_context, self._shaken)
+
+    def _shaken(self, error: OSError | None) -> None:
+        dialogue = self._dialogue
+        if error is not None or dialogue is None:
+            self.state.counters.connection("tls_failed")
+            self.close()
+            return
+        dialogue.leg.starttls = False
+        dialogue.leg.clear = True
+        dialogue.client.hold = False
+        self.client.resume()
+
+    # ------------------------------------------------------------------ what the dialogue asks
+
+    @property
+    def largest(self) -> int:
+        return self.state.listener.max_size
+
+    def login_blocked(self) -> bool:
+        return self.state.login_blocked(self.ip)
+
+    def login(self, found: Found, mechanism: str, ok: bool, words: bytes) -> Observer | None:
+        """A login was answered."""
+        state = self.state
+        said = words.decode("utf-8", "replace")
+        maillog.auth(state.listener.name, self.ip, mechanism, ok, said)
+        if not ok:
+            if "[UNAVAILABLE]" not in said:  # that is the server's trouble: nobody has guessed
+                state.login_ended(self.ip, False)
+            return None
+        state.login_ended(self.ip, True)
+        user = account(found.user, state.domains)
+        if not state.users.enter(user):
+            maillog.connection_refused(state.listener.name, self.ip, "user limit")
+            return None
+        self.user = user
+        self.logged_in = True
+        state.counters.logged_in(1)
+        watcher = Watcher(
+            state.captures, user, self.ip, self.port, self.client.tls_version, self.largest
+        )
+        observer = Observer(watcher, user, state.purposes(user))
+        if found.credentials is not None:
+            state.on_login(self, found.credentials)
+        return observer
+
+    def blind(self, reason: str) -> None:
+        self.state.captures.skip(reason)
+
+    # ------------------------------------------------------------------ the end
+
+    def tick(self) -> None:
+        """Every few seconds: has it been too long?"""
+        listener = self.state.listener
+        silent = self.state.clock - self.seen
+        if self._closing:
+            if silent > LINGER:
+                self.close()
+        elif silent > (listener.idle_timeout if self.logged_in else listener.login_timeout):
+            self._last_words(IDLE)
+
+    def stop(self) -> None:
+        """The door process ends."""
+        self._last_words(STOPPING)
+
+    def _server_left(self) -> None:
+        """The client may still have to read what the server said last."""
+        dialogue = self._dialogue
+        rest, self._from_server_rest = self._from_server_rest, b""
+        between = dialogue is not None and dialogue.server.between and not dialogue.raw
+        words = b"" if rest or not between or self._said_bye() else AWAY
+        self._last_words(rest + words, anyway=True)
+
+    def _said_bye(self) -> bool:
+        return self._dialogue is not None and self._dialogue.bye
+
+    def _last_words(self, words: bytes, anyway: bool = False) -> None:
+        """Say something if it can be understood here, and close as soon as it is read."""
+        if self._closing:
+            return
+        self._closing = True
+        self.seen = self.state.clock
+        dialogue = self._dialogue
+        if not anyway and dialogue is not None and not dialogue.server.between:
+            words = b""
+        self._end_server()
+        self.client.pause()
+        try:
+            if words:
+                self.client.send(words)
+        except OSError:
+            self.close()
+            return
+        if not self.client.pending:
+            self.close()
+
+    def _fault(self, error: BaseException) -> None:
+        maillog.session_fault(self.state.listener.name, self.ip, error)
+        self._last_words(FAULT)
+
+    def _end_server(self) -> None:
+        if self._dialing is not None:
+            self._dialing.close()
+            self._dialing = None
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+        if self._dialogue is not None:
+            self._dialogue.lost()
+
+    def close(self) -> None:
+        """Both legs, at once."""
+        state = self.state
+        if self not in state.sessions:
+            return
+        state.sessions.discard(self)
+        self._closing = True
+        if self._peek is not None:
+            self._peek.close()
+            self._peek = None
+        self._end_server()
+        self.client.close()
+        self._dialogue = None
+        if self._counted:
+            state.clients.leave(self._counted)
+        if self.logged_in:
+            state.users.leave(self.user)
+            state.counters.logged_in(-1)
+            state.on_leave(self)
+
+
+def _edited(view: memoryview, taken: int, edits: list[Edit]) -> bytes:
+    """What passes of the first `taken` octets."""
+    parts: list[bytes | memoryview] = []
+    at = 0
+    for start, stop, fresh in edits:
+        parts.append(view[at:start])
+        parts.append(fresh)
+        at = stop
+    parts.append(view[at:taken])
+    return b"".join(parts)

@@ -1,0 +1,195 @@
+"""Plays a written conversation through the dialogue, without a socket, cut at any place.
+
+    C: what the client says              and the server must get, octet for octet
+    S: what the server says              and the client must get
+    C! what the client says, and the server must not get
+    S! what the server says, and the client must not get so
+    c: what the client gets instead, or from us
+    # a comment
+
+Every line stands for itself and CRLF; a literal is just as many octets of the lines that follow. A
+line "C. " or "S. " has no CRLF behind it. At the end stand the expectations, in any order:
+
+    = captured imap_fetch INBOX 5/7 "Subject: x\\r\\n" \\Seen
+    = blind partial
+    = user alice@example.com
+    = ended BYE
+    = starttls
+
+Before the first line: `tls: starttls` (we offer it, passwords must not cross in clear).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.imap.capabilities import OurLeg
+from proxy.imap.dialogue import Dialogue
+from proxy.imap.login import Found, account
+from proxy.imap.message import Meta, Outcome
+from proxy.imap.observer import Observer
+
+FOLDER = Path(__file__).parent
+Cut = Callable[[bytes], Iterator[bytes]]
+
+
+@dataclass
+class Script:
+    """A file, read."""
+
+    steps: list[tuple[str, bytes]] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    starttls: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> Script:
+        script = cls()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            mark, text = line[:2], line[3:].encode("utf-8")
+            if not line.strip() or mark[0] == "#":
+                continue
+            if line == "tls: starttls":
+                script.starttls = True
+            elif mark[0] == "=":
+                script.expected.append(line[2:])
+            elif mark in ("C:", "S:", "C!", "S!", "c:"):
+                script.steps.append((mark, text + b"\r\n"))
+            elif mark in ("C.", "S."):
+                script.steps.append((mark[0] + ":", text))
+            else:
+                raise AssertionError(f"{path.name}:{number}: {line}")
+        return script
+
+    def said(self, *marks: str) -> bytes:
+        return b"".join(text for mark, text in self.steps if mark in marks)
+
+
+class Taken:
+    """A sink that remembers."""
+
+    def __init__(self, meta: Meta, play: Play) -> None:
+        self.meta, self.play = meta, play
+        self.chunks: list[bytes] = []
+        self.open = True
+        play.sinks.append(self)
+
+    def write(self, chunk: bytes) -> None:
+        assert self.open
+        self.chunks.append(chunk)
+
+    def finish(
+        self, outcome: Outcome, reply: str = "", *, learned: dict[str, int] | None = None
+    ) -> None:
+        assert self.open
+        self.open = False
+        meta = self.meta
+        at = learned or {"uidvalidity": meta.uidvalidity, "uid": meta.uid}
+        validity, uid = at["uidvalidity"], at["uid"]
+        body = ast.unparse(ast.Constant(b"".join(self.chunks).decode("utf-8", "replace")))
+        words = [meta.source, meta.mailbox, f"{validity or '-'}/{uid or '-'}", body]
+        if outcome != "accepted":
+            words.insert(0, outcome)
+        if meta.internaldate:
+            words.append(meta.internaldate)
+        self.play.results.append(" ".join(["captured", *words, *meta.keywords]))
+        if validity and uid:
+            self.play.learn(meta.mailbox, validity, uid)
+
+    def discard(self) -> None:
+        self.open = False
+
+
+class Play:
+    """Host and World of one dialogue, and what came of it."""
+
+    most = 10_000_000
+    largest = 1_000_000
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.to_client = b""
+        self.to_server = b""
+        self.results: list[str] = []
+        self.sinks: list[Taken] = []
+        self.known: set[tuple[str, int, int]] = set()
+        self.leg = OurLeg(script.starttls, not script.starttls)
+        self.dialogue = Dialogue(self, self.leg)
+        self._kept = {"client": b"", "server": b""}
+
+    # Host and World
+
+    def login_blocked(self) -> bool:
+        return False
+
+    def login(self, found: Found, mechanism: str, ok: bool, words: bytes) -> Observer | None:
+        if not ok:
+            return None
+        user = account(found.user, ["example.com"])
+        self.results.append(f"user {user}")
+        if found.credentials is not None:
+            self.results.append(f"credentials {found.credentials.secret.reveal()}")
+        return Observer(self, user)
+
+    def begin(self, meta: Meta) -> Taken:
+        return Taken(meta, self)
+
+    def is_known(self, mailbox: str, uidvalidity: int | None, uid: int | None) -> bool:
+        return (mailbox, uidvalidity, uid) in self.known
+
+    def learn(self, mailbox: str, uidvalidity: int, uid: int) -> None:
+        self.known.add((mailbox, uidvalidity, uid))
+
+    def selected(self, mailbox: str, uidvalidity: int) -> None:
+        pass
+
+    def blind(self, reason: str) -> None:
+        self.results.append(f"blind {reason}")
+
+    # The edge's part
+
+    def run(self, cut: Cut) -> None:
+        for mark, text in self.script.steps:
+            if mark[0] != "c":
+                for piece in cut(text):
+                    self.feed("client" if mark[0] == "C" else "server", piece)
+        self.dialogue.lost()
+
+    def feed(self, side: str, data: bytes) -> None:
+        if self.dialogue.ended:
+            return
+        buffer = bytearray(self._kept[side] + data)
+        take = self.dialogue.from_client if side == "client" else self.dialogue.from_server
+        taken = take(buffer, len(buffer))
+        self._kept[side] = bytes(buffer[taken:])
+        passing, at = b"", 0
+        for start, stop, fresh in self.dialogue.edits:
+            assert at <= start <= stop <= taken
+            passing += buffer[at:start] + fresh
+            at = stop
+        passing += buffer[at:taken]
+        if side == "server":
+            self.to_client += passing
+        elif not self.dialogue.ended:
+            self.to_server += passing
+        self._speak()
+        if side == "server" and self._kept["client"] and not self.dialogue.client.hold:
+            self.feed("client", b"")
+
+    def _speak(self) -> None:
+        dialogue = self.dialogue
+        if dialogue.say and dialogue.server.between:
+            self.to_client += dialogue.say
+            dialogue.say = b""
+        if dialogue.ended:
+            self.to_client += dialogue.ended
+            self.results.append("ended " + dialogue.ended.split()[1].decode())
+        if dialogue.start_tls is not None:
+            self.to_client += dialogue.start_tls + b" OK Begin TLS negotiation now\r\n"
+            dialogue.start_tls = None
+            self._kept["client"] = b""
+            self.leg.starttls, self.leg.clear = False, True
+            dialogue.client.hold = False
+            self.results.append("starttls")
