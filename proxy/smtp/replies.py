@@ -41,12 +41,13 @@ class ProtocolError(Exception):
 class Reply:
     """A complete reply: the code, and the text of each line without code and line end."""
 
-    __slots__ = ("_wire", "code", "lines")
+    __slots__ = ("_text", "_wire", "code", "lines")
 
     def __init__(self, code: int, lines: tuple[bytes, ...]) -> None:
         self.code = code
         self.lines = lines
         self._wire: bytes | None = None
+        self._text: str | None = None
 
     @classmethod
     def of(cls, code: int, enhanced: str, *texts: str) -> Reply:
@@ -81,8 +82,11 @@ class Reply:
     @property
     def text(self) -> str:
         """Code and words in one line, for logs, rows and people."""
-        words = " / ".join(line.decode("utf-8", "backslashreplace") for line in self.lines)
-        return f"{self.code} {words}"
+        text = self._text
+        if text is None:
+            words = " / ".join([line.decode("utf-8", "backslashreplace") for line in self.lines])
+            text = self._text = f"{self.code} {words}"
+        return text
 
     def wire(self) -> bytes:
         """The reply as it goes to a client, CRLF at the end."""
