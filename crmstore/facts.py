@@ -9,29 +9,27 @@ Cites: libraries.md "MIME", "charsets"; threats.md "MIME bomb", "header injectio
 traversal".
 """
 
-import binascii
-import html
+import base64
 import re
-from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from crmstore import addresses
-from crmstore.charsets import clean, decode
-from crmstore.headers import parameters, unfold
+from crmstore import addresses, bodytext, document
+from crmstore.charsets import clean
+from crmstore.content import disposition, size
+from crmstore.headers import unfold
 from crmstore.identity import content_key
-from crmstore.mimetree import Leaf, parse, transfer_encoding
+from crmstore.mimetree import Leaf, parse
 from crmstore.names import safe_name
+from crmstore.tokens import tokens
 from crmstore.words import decode_words
 
 __all__ = ["Attachment", "Facts", "Person", "date_of", "read"]
 
 MAX_SUBJECT = 2_000
 MAX_MESSAGE_ID = 32_768
-MAX_PREVIEW = 280
-MAX_TEXT = 65_536  # octets of a body that are decoded
 MAX_ATTACHMENTS = 500
 MAX_ENCODED_WORDS = 16_384  # octets of a header that are decoded for its text
 
@@ -61,11 +59,15 @@ class Facts:
     attachments: list[Attachment] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     key: str = ""  # identity.content_key(); "" for what was not read
+    # what search needs, made of all the above and the text (document.py, tokens.py)
+    document: bytes = field(default=b"", compare=False, repr=False)
+    tokens: str = field(default="", compare=False, repr=False)
 
     def pack(self) -> list[object]:
         """As plain lists, for JSON between processes."""
         packed = [getattr(self, name) for name in self.__slots__]
         packed[6] = [astuple(item) for item in self.attachments] if self.attachments else []
+        packed[9] = base64.b64encode(self.document).decode("ascii")
         return packed
 
     @classmethod
@@ -73,6 +75,7 @@ class Facts:
         """The other way. People may be lists instead of tuples."""
         facts = cls(*packed)
         facts.attachments = [Attachment(*item) for item in packed[6]]
+        facts.document = base64.b64decode(packed[9])
         return facts
 
 
@@ -87,18 +90,19 @@ def read(data: bytes) -> Facts:
     facts.date = date_of(facts.date_header)
     facts.people = _people(fields, facts)
     facts.key = content_key(data, tree, facts.subject, facts.people)
-    body = _body_leaf(data, tree.leaves)
-    if body is not None:
-        facts.preview = _preview(data, body)
+    text = bodytext.read(data, tree)
+    facts.preview = clean(bodytext.preview(text.body))
+    facts.flags += text.flags
     for position, leaf in enumerate(tree.leaves):
-        if leaf is body:
-            continue
         item = _attachment(data, leaf, position)
         if item is not None:
             facts.attachments.append(item)
             if len(facts.attachments) >= MAX_ATTACHMENTS:
                 facts.flags.append("attachment_limit")
                 break
+    names = [item.name for item in facts.attachments]
+    full = document.made(facts.subject, facts.people, [*names, *text.names], text.body)
+    facts.document, facts.tokens = document.packed(full), tokens(full)
     return facts
 
 
@@ -170,122 +174,15 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
     return people
 
 
-# The text
-
-
-def _body_leaf(data: bytes, leaves: list[Leaf]) -> Leaf | None:
-    """The first text that is not an attachment and not empty: plain if there is one, else HTML."""
-    markup: Leaf | None = None
-    for leaf in leaves[:50]:
-        if leaf.type not in ("text/plain", "text/html") or _is_attachment(leaf):
-            continue
-        if leaf.type == "text/html":
-            markup = markup or leaf
-        elif data[leaf.start : min(leaf.end, leaf.start + 500)].strip():
-            return leaf
-    return markup
-
-
-def _is_attachment(leaf: Leaf) -> bool:
-    raw = leaf.fields.get(b"content-disposition")
-    if raw is not None:
-        disposition, params = parameters(raw[0])
-        if disposition == "attachment" or "filename" in params:
-            return True
-    return "name" in leaf.parameters
-
-
-_MARKUP = re.compile(r"<[^<>]*>")
-_HIDDEN = (
-    ("<head", "</head>"), ("<style", "</style>"), ("<script", "</script>"), ("<!--", "-->"),
-)  # fmt: skip
-
-
-def _preview(data: bytes, leaf: Leaf) -> str:
-    """The first words of the text, on one line."""
-    is_html = leaf.type == "text/html"
-    # Plain text needs no more than its beginning; HTML begins with its style sheets.
-    limit = MAX_TEXT if is_html else 2_048
-    text = decode(_content(data, leaf, limit), leaf.parameters.get("charset", ""), guess=True)
-    if is_html:
-        text = _visible(text)
-    words = " ".join(text[: MAX_PREVIEW * 4].split())
-    return clean(words[:MAX_PREVIEW])
-
-
-def _content(data: bytes, leaf: Leaf, limit: int) -> bytes:
-    """The first `limit` octets or so of a part, decoded."""
-    encoding = transfer_encoding(leaf)
-    if encoding == "base64":
-        raw = data[leaf.start : min(leaf.end, leaf.start + limit * 3 // 2)]
-        return _base64(raw)[:limit]
-    raw = data[leaf.start : min(leaf.end, leaf.start + limit)]
-    if encoding == "quoted-printable":
-        if len(raw) == limit:  # not in the middle of "=E3"
-            raw = raw[: raw.rfind(b"=", -3)] if b"=" in raw[-2:] else raw
-        return binascii.a2b_qp(raw)
-    return raw
-
-
-def _base64(raw: bytes) -> bytes:
-    """Whatever of it is base64; broken padding costs the last octets only."""
-    try:
-        return binascii.a2b_base64(raw)
-    except binascii.Error:
-        plain = re.sub(rb"[^A-Za-z0-9+/]+", b"", raw)
-        return binascii.a2b_base64(plain[: len(plain) // 4 * 4])
-
-
-def _visible(markup: str) -> str:
-    """Roughly what a reader sees of HTML: enough for a preview, linear on any input."""
-    for begin, end in _HIDDEN:
-        markup = _without(markup, begin, end)
-    return html.unescape(_MARKUP.sub(" ", markup[:MAX_TEXT])[:MAX_TEXT])
-
-
-def _without(text: str, begin: str, end: str) -> str:
-    low = text.lower()
-    if len(low) != len(text):  # a few letters grow when lowered: offsets would not fit
-        low = text
-    out: list[str] = []
-    position = 0
-    while (start := low.find(begin, position)) >= 0:
-        out.append(text[position:start])
-        stop = low.find(end, start)
-        if stop < 0:
-            return "".join(out)
-        position = stop + len(end)
-    out.append(text[position:])
-    return "".join(out)
-
-
 # Attachments
 
 
 def _attachment(data: bytes, leaf: Leaf, position: int) -> Attachment | None:
     """A leaf as an attachment; None for the other rendering of the text."""
-    disposition = ""
-    params: Mapping[str, str] = {}
-    raw = leaf.fields.get(b"content-disposition")
-    if raw is not None:
-        disposition, params = parameters(raw[0])
+    kind, params = disposition(leaf)
     name = params.get("filename") or leaf.parameters.get("name") or ""
-    if leaf.type in ("text/plain", "text/html") and not name and disposition != "attachment":
+    if leaf.type in ("text/plain", "text/html") and not name and kind != "attachment":
         return None
-    inline = disposition == "inline" or (b"content-id" in leaf.fields and disposition == "")
-    return Attachment(
-        safe_name(name, leaf.type, position + 1), leaf.type, _size(data, leaf), inline
-    )
-
-
-def _size(data: bytes, leaf: Leaf) -> int:
-    """Octets after decoding, without decoding what may be large."""
-    length = leaf.end - leaf.start
-    encoding = transfer_encoding(leaf)
-    if encoding == "base64":
-        tail = data[max(leaf.start, leaf.end - 8) : leaf.end]
-        breaks = data.count(b"\n", leaf.start, leaf.end) + data.count(b"\r", leaf.start, leaf.end)
-        return max(0, (length - breaks) * 3 // 4 - tail.count(b"="))
-    if encoding == "quoted-printable" and length <= 1 << 20:
-        return len(binascii.a2b_qp(data[leaf.start : leaf.end]))
-    return length
+    inline = kind == "inline" or (b"content-id" in leaf.fields and kind == "")
+    label = safe_name(name, leaf.type, position + 1)
+    return Attachment(label, leaf.type, size(data, leaf), inline)

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import copies, linker, mailboxes, schema
+from crmstore import copies, linker, mailboxes, schema, searchindex
 from crmstore.bulk import insert_rows
 from crmstore.charsets import clean, storable
 from crmstore.facts import Facts
@@ -277,6 +277,7 @@ class _Writing:
             return
         rows_in: list[Row] = []
         attachments: list[Row] = []
+        texts: list[searchindex.Entry] = []
         for id_, known in zip(
             next_ids(self.connection, "messages", len(found.new)), found.new, strict=True
         ):
@@ -311,9 +312,12 @@ class _Writing:
                 (id_, position, a.name, a.type, a.bytes, int(a.inline))
                 for position, a in enumerate(facts.attachments)
             ]
+            if facts.document:
+                texts.append(searchindex.Entry(id_, when, facts.document, facts.tokens))
             self._participants(id_, when, item, envelope_only=False)
         self._insert(schema.messages, _MESSAGES, rows_in)
         self._insert(schema.attachments, _ATTACHMENTS, attachments)
+        searchindex.add(self.connection, texts)
         self.taken.new_messages = len(rows_in)
 
     def _participants(self, id_: int, when: int, item: Decided, *, envelope_only: bool) -> None:

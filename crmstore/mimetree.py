@@ -33,6 +33,7 @@ class Leaf(NamedTuple):
     start: int
     end: int
     parent: str  # the type of the multipart around it; "" for the message itself
+    alternative: int = 0  # which multipart/alternative it is of (the outermost); 0: of none
 
 
 class Tree(NamedTuple):
@@ -56,11 +57,17 @@ class _Stack:
 
     def __init__(self) -> None:
         self.types: list[str] = []
+        self.alternatives: list[int] = []  # at each level, as in Leaf
+        self._serial = 0
         self._delimiters: list[bytes] = []
         self._lines: dict[bytes, tuple[int, bool]] = {}  # line -> (level, is it the end)
 
     def push(self, boundary: bytes, kind: str) -> None:
         level = len(self.types)
+        self._serial += 1
+        around = self.alternatives[-1] if self.alternatives else 0
+        mine = self._serial if kind == "multipart/alternative" else 0
+        self.alternatives.append(around or mine)
         self.types.append(kind)
         self._delimiters.append(boundary)
         self._lines[boundary] = (level, False)
@@ -71,6 +78,8 @@ class _Stack:
         if length == len(self.types):
             return
         del self.types[length:]
+        alternatives = self.alternatives[:length]
+        self.alternatives.clear()
         rest = self._delimiters[:length]
         self._delimiters.clear()
         kinds = self.types[:]
@@ -78,6 +87,7 @@ class _Stack:
         self._lines.clear()
         for boundary, kind in zip(rest, kinds, strict=True):
             self.push(boundary, kind)
+        self.alternatives[:] = alternatives
 
     def match(self, data: bytes, start: int) -> tuple[int, bool, int]:
         """The line at `start` as a delimiter: (level or -1, is it the end, the next line)."""
@@ -148,7 +158,8 @@ def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]
             continue
         if boundary:
             flags.append("depth_limit")
-        leaf = Leaf(kind, params, block.fields, block.body, len(data), around)
+        alternative = stack.alternatives[-1]
+        leaf = Leaf(kind, params, block.fields, block.body, len(data), around, alternative)
     if leaf is not None:
         leaves.append(leaf)
     return leaves, flags

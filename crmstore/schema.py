@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -27,10 +28,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 
-__all__ = ["COUNTED", "metadata"]
+__all__ = ["COUNTED", "SEARCH_INDEX", "metadata"]
 
 metadata = MetaData(
     naming_convention={
@@ -237,6 +239,52 @@ links = Table(
     UniqueConstraint("message_id", "record_id", "role", "address"),
     Index(None, "record_id", "when_us", "message_id"),
 )
+
+# What mail says, to search in. The index itself is not a table like the others: SEARCH_INDEX.
+
+search_texts = Table(
+    "search_texts",
+    metadata,
+    Column(
+        "message_id",
+        Big,
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("document", LargeBinary, nullable=False),  # crmstore/document.py
+)
+
+search_windows = Table(
+    "search_windows",
+    metadata,
+    Column("number", Big, primary_key=True, autoincrement=False),
+    Column("first_us", Big, nullable=False),
+    Column("last_us", Big, nullable=False),
+)
+
+# Contentless, without positions and sizes: a token and the messages that have it, nothing else.
+SEARCH_INDEX = {
+    "sqlite": (
+        "CREATE VIRTUAL TABLE search_index USING fts5"
+        "(tokens, content='', columnsize=0, detail=none, tokenize='ascii')",
+        "INSERT INTO search_index (search_index, rank) VALUES ('automerge', 8)",
+    ),
+    "postgresql": (
+        "CREATE TABLE search_index (message_id BIGINT PRIMARY KEY"
+        " REFERENCES messages (id) ON DELETE CASCADE, tokens TSVECTOR NOT NULL)"
+        # a page of the table holds many ids, and the tokens lie beside it
+        " WITH (toast_tuple_target = 128)",
+        "CREATE INDEX ix_search_index_tokens ON search_index USING gin (tokens)",
+    ),
+}
+
+
+@event.listens_for(metadata, "after_create")
+def _make_search_index(_metadata: object, connection: Connection, **_: object) -> None:
+    for statement in SEARCH_INDEX[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
 
 # What the doors accepted, and what became of it.
 

@@ -35,7 +35,7 @@ from crmstore.charsets import storable
 from crmstore.store import Store
 from crmstore.times import moment
 
-__all__ = ["Page", "hide_bcc", "owner_of", "page", "rows_for"]
+__all__ = ["Page", "hide_bcc", "owner_of", "page", "rows_for", "shown_to"]
 
 MAX_PAGE = 1_000
 
@@ -141,7 +141,7 @@ def _wanted(
     if viewer is not None:
         for table, conditions in filters:
             if table is not sightings:
-                conditions.append(_shown_to(viewer, table))
+                conditions.append(shown_to(viewer, table))
     if not filters:
         wanted = select(messages.when_us, messages.id)
         key = tuple_(messages.when_us, messages.id)
@@ -158,7 +158,7 @@ def _wanted(
     return wanted.order_by(when.desc(), id_.desc())
 
 
-def _shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
+def shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
     """Whether a participant or link may be shown: not a Bcc, or the viewer is who sent it."""
     seen = schema.sightings.alias()
     open_ = and_(table.c.role != "bcc", table.c.capture_id.is_(None))

@@ -16,11 +16,11 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from proxy.commands import account, mail, people, records, service, setup
+from proxy.commands import account, mail, people, records, search, service, setup
 from proxy.commands.common import Call, Refusal, one_line
 
 # As contract.md lists them; typer would put groups last.
-ORDER = "try quickstart check run status user record emails email audit migrate"
+ORDER = "try quickstart check run status user record emails email search audit migrate"
 
 
 class _InOrder(TyperGroup):
@@ -42,6 +42,7 @@ service.add_to(app)
 people.add_to(app)
 records.add_to(app)
 mail.add_to(app)
+search.add_to(app)
 account.add_to(app)
 
 

@@ -21,7 +21,7 @@ from crmstore import facts
 
 MAX_MEMORY = 768 << 20
 MAX_READ = 96 << 20  # of one message; what is behind is not looked at
-encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
 READY = b'"ready"\n'  # the first line: from here on, a death is the fault of a message
 _PR_SET_PDEATHSIG = 1
 
@@ -91,7 +91,7 @@ def main() -> None:
         until = int(time.process_time()) + 2 + len(jobs)  # a second each, as the parent has it
         resource.setrlimit(resource.RLIMIT_CPU, (until, unlimited))
         for path, offset, length in jobs:
-            data = answer(files, path, offset, length).encode("ascii") + b"\n"
+            data = answer(files, path, offset, length).encode("utf-8", "replace") + b"\n"
             while data:
                 data = data[os.write(1, data) :]
         files.close()

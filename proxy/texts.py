@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from proxy.printable import printable
-from proxy.wording import Text, check, quickstart, recordio, trial
+from proxy.wording import Text, check, quickstart, recordio, search, trial
 
 Language = Literal["en", "ja"]
 
@@ -24,6 +24,7 @@ _CATALOGUE: dict[str, Text] = {
     **check.TEXTS,
     **quickstart.TEXTS,
     **recordio.TEXTS,
+    **search.TEXTS,
     **trial.TEXTS,
 }
 

@@ -17,8 +17,8 @@ from tests.sources import FLOORS, Module, modules
 # Standard library and packages without a socket, a disk, a clock or a random number in them (or, as
 # datetime, pathlib and random, with functions that `asks_the_world` finds).
 PURE = frozenset(
-    "__future__ array base64 binascii bisect codecs collections collections.abc dataclasses"
-    " csv datetime difflib email email.header email.message email.mime.application"
+    "__future__ array backports base64 binascii bisect codecs collections collections.abc"
+    " csv dataclasses datetime difflib email email.header email.message email.mime.application"
     " email.mime.multipart email.mime.text email.parser email.policy email.utils encodings enum"
     " functools hashlib heapq hmac html html.parser idna ipaddress itertools json math operator"
     " pathlib quopri random re charset_normalizer string struct textwrap types typing unicodedata"

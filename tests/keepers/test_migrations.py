@@ -57,10 +57,16 @@ def test_migrations_give_the_schema(store: Store, made: Store) -> None:
         assert described(migrated) == described(plain)
 
 
+def no_search_index(name: str | None, kind: str, _parents: object) -> bool:
+    """The index of search is no table of SQLAlchemy's; the test above compares it."""
+    return not (kind == "table" and str(name).startswith("search_index"))
+
+
 @pytest.mark.slow
 def test_alembic_sees_no_difference(store: Store) -> None:
     with store.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {"compare_type": True, "include_name": no_search_index}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, schema.metadata) == []
 
 

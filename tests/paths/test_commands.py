@@ -125,6 +125,23 @@ def test_the_timeline_and_its_pages(call, ask) -> None:
     assert ask("emails", "--source", "submission") == []
 
 
+def test_search_finds_and_shows_the_place(call, ask) -> None:
+    (row,) = ask("search", "SECOND")
+    assert row["subject"] == "日本" and row["highlights"] == [[0, 6]]
+    assert [r["subject"] for r in ask("search", "hanako@customer.example", "--limit", "1")] != []
+    code, out, _ = call("search", "first")
+    assert code == 0 and "«first»" in out and out.replace("\n", "").isprintable()
+    code, out, err = call("--lang", "ja", "search", "mail OR example", "--from", "2026-11-22")
+    assert code == 0 and "見つかりませんでした" in out
+    _, _, err = call("search", "example", "--limit", "1")
+    place = err.split("--before ")[1].strip()
+    assert len(ask("search", "example", "--before", place)) == 1
+    assert ask("search", "example", "--to", "2026-11-21") == []
+    for wrong in (["..."], ["x", "--from", "monday"], ["x" * 100_000], ["x", "--before", "x"]):
+        code, _, err = call("search", *wrong)
+        assert code == 2 and "allowed" in err and err.count("\n") == 1
+
+
 def test_one_message_with_everything_known_of_it(call, ask) -> None:
     first = ask("emails")[1]["id"]
     (found,) = ask("email", "show", str(first))

@@ -1,0 +1,39 @@
+"""What of a message is searched: its subject, people, names of files and body, as one text. A core.
+
+Never in it: Bcc, and whoever only an envelope knew. It is kept beside the index, since the index
+knows words and not where they stand: phrases are looked up here, and what is shown of a hit is
+cut from it. Cites: features.md A30; beyond.md 20 (a Bcc is found by nobody but its sender).
+"""
+
+from backports import zstd
+
+from crmstore.tokens import FIELD, ITEM
+
+__all__ = ["BODY", "NAMES", "PEOPLE", "SUBJECT", "made", "packed", "unpacked"]
+
+SUBJECT, PEOPLE, NAMES, BODY = range(4)  # the fields in their order
+MAX_PEOPLE = 65_536  # characters
+MAX_UNPACKED = 4 << 20
+_ITEMS = f" {ITEM} "
+_compressor = zstd.ZstdCompressor(level=3)
+
+
+def made(subject: str, people: list[tuple[str, str, str]], names: list[str], body: str) -> str:
+    """The document; `people` as in facts.Facts."""
+    shown = _ITEMS.join(
+        f"{name} {address}" if name else address for role, address, name in people if role != "bcc"
+    )[:MAX_PEOPLE]
+    fields = (subject, shown, _ITEMS.join(names), body)
+    return FIELD.join(field.replace(FIELD, " ") if FIELD in field else field for field in fields)
+
+
+def packed(document: str) -> bytes:
+    """As it is stored."""
+    return _compressor.compress(
+        document.encode("utf-8", "replace"), zstd.ZstdCompressor.FLUSH_FRAME
+    )
+
+
+def unpacked(stored: bytes) -> str:
+    """The other way."""
+    return zstd.ZstdDecompressor().decompress(stored, MAX_UNPACKED).decode("utf-8")

@@ -1,0 +1,350 @@
+"""Full-text search: the mail that has these words, newest first, a page at a time.
+
+A word matches a word; of Japanese (and other scripts without spaces) any part matches; "a phrase"
+matches words that stand side by side; several terms must all be there; -term must not. Which is
+the same on every engine: the engine only says which messages have the tokens (searchindex.py),
+and where that is not the whole question, the text itself is looked at (tokens.py).
+
+Newest is what entered the store last; ids say that, so a page is resumed after an id.
+Promises: a bounded amount of work for any question and any number of messages: windows of the
+index are asked one after the other, newest first, and after BUDGET seconds the page ends with what
+was found; `next` then goes on from there, and `whole` says that there may be more. A filter that
+leaves few messages is read instead of the index.
+Bcc is searched by nobody: it is not in the index, and the filter by address obeys timeline.py's
+rule. `viewer` is whom the answer is for; who may see which message at all is a later issue's: one
+more condition in _Filters.
+A keeper, read side. Cites: libraries.md "search"; features.md A28, A30; docs/decisions/0091.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    column,
+    exists,
+    select,
+    table,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from crmstore import addresses, document, schema
+from crmstore.searchindex import WINDOW, mark
+from crmstore.snippet import cut
+from crmstore.store import Store
+from crmstore.timeline import MAX_PAGE, owner_of, rows_for, shown_to
+from crmstore.tokens import FIELD, Query, Refused, Term, canonical, holds, parse, term
+
+__all__ = ["BUDGET", "Found", "Refused", "Wanted", "search"]
+
+BUDGET = 0.35  # seconds
+FEW = 500  # messages that are read rather than searched
+FIRST_LOOK, LAST_LOOK = 64, 4_096  # candidates asked for at once; they grow while little fits
+MOST_READ = 256  # of them, if their texts must be read
+MAX_WINDOWS = 8  # asked at once, where nothing is found
+
+messages = schema.messages.c
+_sqlite = table("search_index", column("rowid"), column("search_index"))
+_postgresql = table("search_index", column("message_id"), column("tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Filters; all that are given must fit. Times in microseconds: first_us <= seen < until_us."""
+
+    address: str | None = None
+    record: int | None = None
+    user: str | None = None
+    source: str | None = None
+    direction: str | None = None  # "sent" or "received"
+    first_us: int | None = None
+    until_us: int | None = None
+    files: bool = False  # has an attachment
+    file: str | None = None  # has one with these words in its name
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of timeline.py with "snippet" and "highlights" ([start, end] in it). `next` is what
+    to give as `before`; `whole`: the page is not short because time was up."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+    whole: bool = True
+
+
+def search(
+    store: Store,
+    text: str,
+    wanted: Wanted | None = None,
+    *,
+    limit: int = 20,
+    before: str | None = None,
+    viewer: str | None = None,
+    budget: float = BUDGET,
+    clock: Callable[[], float] = time.monotonic,
+) -> Found:
+    """A page of what fits. Refused (a ValueError) for a text that is no question, ValueError for
+    a `before` that was not a `next`."""
+    query = parse(text)
+    limit = max(1, min(limit, MAX_PAGE))
+    below = _cursor(before)
+    wanted = wanted or Wanted()
+    until = clock() + budget
+    with store.reading() as connection:
+        viewer = owner_of(connection, viewer)
+        owner = owner_of(connection, wanted.user)
+        filters = _Filters(connection, wanted, owner, viewer)
+        reading = _Reading(connection, query, filters)
+        hits: dict[int, str] = {}
+        place = 0
+        whole = True
+        for ids, place in reading.looks(below):
+            for id_, text_of in reading.fitting(ids):
+                hits[id_] = text_of
+                if len(hits) > limit:
+                    break
+            if len(hits) > limit:
+                break
+            if clock() > until and place > 0:
+                whole = False
+                break
+        shown = list(hits)[:limit]
+        rows = rows_for(connection, shown, owner, viewer)
+        texts = {id_: hits[id_] for id_ in shown if hits[id_]}
+        texts |= reading.texts([id_ for id_ in shown if id_ not in texts])
+        for row in rows:
+            _add_snippet(row, texts.get(row["id"], ""), query.terms)
+    if len(hits) > limit:
+        return Found(rows, str(shown[-1]))
+    return Found(rows, None if whole else str(place), whole)
+
+
+def _cursor(before: str | None) -> int | None:
+    if not before:
+        return None
+    if not (before.isascii() and before.isdigit() and len(before) < 19):
+        raise ValueError("before: allowed is what the page before gave as next")
+    return int(before)
+
+
+def _add_snippet(row: dict[str, Any], text: str, terms: Sequence[Term]) -> None:
+    fields = text.split(FIELD)
+    fields += [""] * (document.BODY + 1 - len(fields))
+    order = (document.BODY, document.NAMES, document.PEOPLE)
+    found = cut([fields[number] for number in order], terms)
+    row["snippet"] = found.text if found.marks else row["preview"][:160]
+    row["highlights"] = [list(span) for span in found.marks]
+
+
+class _Filters:
+    """Conditions on a message besides its text."""
+
+    def __init__(
+        self, connection: Connection, wanted: Wanted, owner: str | None, viewer: str | None
+    ) -> None:
+        self._connection = connection
+        self.first_us, self.until_us = wanted.first_us, wanted.until_us
+        self.file = term(wanted.file) if wanted.file is not None else None
+        if wanted.file is not None and self.file is None:
+            raise Refused("nothing")
+        self._narrow: list[tuple[FromClause, ColumnElement[bool]]] = []
+        self._conditions: list[ColumnElement[bool]] = []
+        if wanted.record is not None:
+            links = schema.links
+            self._add(links, links.c.record_id == wanted.record, viewer)
+        if wanted.address is not None:
+            people = schema.participants
+            key = addresses.key(wanted.address) or wanted.address.strip().lower()
+            self._add(people, people.c.address == key, viewer)
+        sightings = schema.sightings
+        seen = [
+            column == value
+            for column, value in (
+                (sightings.c.owner, owner),
+                (sightings.c.source, wanted.source),
+                (sightings.c.direction, wanted.direction),
+            )
+            if value is not None
+        ]
+        if owner is not None:
+            self._narrow.append((sightings, and_(*seen)))
+        if seen:
+            self._conditions.append(
+                exists().where(sightings.c.message_id == messages.id, and_(*seen))
+            )
+        if wanted.files or self.file is not None:
+            self._conditions.append(messages.attachments > 0)
+        if self.first_us is not None:
+            self._conditions.append(messages.when_us >= self.first_us)
+        if self.until_us is not None:
+            self._conditions.append(messages.when_us < self.until_us)
+
+    def _add(self, source: Any, condition: ColumnElement[bool], viewer: str | None) -> None:
+        if viewer is not None:
+            condition = and_(condition, shown_to(viewer, source))
+        self._narrow.append((source, condition))
+        self._conditions.append(exists().where(source.c.message_id == messages.id, condition))
+
+    def few(self) -> list[int] | None:
+        """The messages of a filter that leaves few, newest first; None if there is none such."""
+        for source, condition in self._narrow:
+            ids = source.c.message_id
+            found = self._connection.execute(select(ids).where(condition).limit(FEW + 1))
+            some = set(found.scalars())
+            if len(some) <= FEW:
+                return sorted(some, reverse=True)
+        return None
+
+    def passed(self, ids: Sequence[int]) -> list[int]:
+        """Those that fit, in the same order."""
+        if not self._conditions:
+            return list(ids)
+        wanted = select(messages.id).where(messages.id.in_(ids), *self._conditions)
+        good = set(self._connection.execute(wanted).scalars())
+        return [id_ for id_ in ids if id_ in good]
+
+
+class _Reading:
+    """One question on its way through the windows."""
+
+    def __init__(self, connection: Connection, query: Query, filters: _Filters) -> None:
+        self._connection = connection
+        self._query = query
+        self._filters = filters
+        self._few = filters.few()
+        engine_decides = (
+            self._few is None
+            and filters.file is None
+            and all(one.exact for one in (*query.terms, *query.without))
+        )
+        self._must_read = not engine_decides
+        self._look = FIRST_LOOK
+
+    def looks(self, below: int | None) -> Iterator[tuple[list[int], int]]:
+        """(candidates in descending order, the id down to which all were named), and on."""
+        if self._few is not None:
+            ids = [id_ for id_ in self._few if below is None or id_ < below]
+            for start in range(0, len(ids), 50):
+                some = ids[start : start + 50]
+                yield some, some[-1] if start + 50 < len(ids) else 0
+            return
+        windows = self._windows(below)
+        at_once = 1
+        while windows:
+            some, windows = windows[:at_once], windows[at_once:]
+            low, high = some[-1] * WINDOW, (some[0] + 1) * WINDOW
+            place = high if below is None else min(high, below)
+            found_any = False
+            while place > low:
+                ids = list(self._candidates(some, low, place))
+                found_any = found_any or bool(ids)
+                end = len(ids) < self._look
+                place = low if end else ids[-1]
+                yield ids, place if windows or not end else 0
+                if end:
+                    break
+            at_once = 1 if found_any else min(at_once * 2, MAX_WINDOWS)
+
+    def _windows(self, below: int | None) -> list[int]:
+        """The windows that may have something, newest first."""
+        columns = schema.search_windows.c
+        wanted = select(columns.number).order_by(columns.number.desc())
+        if below is not None:
+            wanted = wanted.where(columns.number <= below // WINDOW)
+        if self._filters.first_us is not None:
+            wanted = wanted.where(columns.last_us >= self._filters.first_us)
+        if self._filters.until_us is not None:
+            wanted = wanted.where(columns.first_us < self._filters.until_us)
+        return list(self._connection.execute(wanted).scalars())
+
+    def _candidates(self, windows: Sequence[int], low: int, high: int) -> Sequence[int]:
+        """Ids in low <= id < high that the index names, the newest self._look of them."""
+        if self._connection.dialect.name == "sqlite":
+            ids: Any = _sqlite.c.rowid
+            expression = " OR ".join(_fts5(self._question(), mark(number)) for number in windows)
+            matches: Any = _sqlite.c.search_index.op("MATCH")(bindparam("q", expression))
+        else:
+            ids = _postgresql.c.message_id
+            expression = " | ".join(_tsquery(self._question(), mark(number)) for number in windows)
+            matches = _postgresql.c.tokens.op("@@")(cast(bindparam("q", expression), TSQUERY))
+        wanted: Select[Any] = (
+            select(ids)
+            .where(matches, ids >= low, ids < high)
+            .order_by(ids.desc())
+            .limit(self._look)
+        )
+        return self._connection.execute(wanted).scalars().all()
+
+    def _question(self) -> "_Question":
+        """What the engine is asked; what it cannot know is seen in the text."""
+        terms = [*self._query.terms, *([self._filters.file] if self._filters.file else [])]
+        return (
+            list(dict.fromkeys(token for one in terms for token in one.asked))[:64],
+            list(dict.fromkeys(one.prefix for one in terms if one.prefix)),
+            [one for one in self._query.without if one.exact],
+        )
+
+    def fitting(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """(id, its document if it was read) of the candidates that fit."""
+        good = self._filters.passed(ids)
+        self._look = min(self._look * 4, MOST_READ if self._must_read else LAST_LOOK)
+        if not self._must_read:
+            yield from ((id_, "") for id_ in good)
+            return
+        for start in range(0, len(good), 50):
+            texts = self.texts(good[start : start + 50])
+            for id_ in good[start : start + 50]:
+                text = texts.get(id_)
+                if text is not None and self._fits(text):
+                    yield id_, text
+
+    def _fits(self, text: str) -> bool:
+        canon = canonical(text)
+        query = self._query
+        if not holds(canon, query.terms) or any(one.needle in canon for one in query.without):
+            return False
+        file = self._filters.file
+        return file is None or file.needle in canon.split("\n")[document.NAMES]
+
+    def texts(self, ids: Sequence[int]) -> dict[int, str]:
+        """The documents of messages."""
+        texts = schema.search_texts.c
+        rows = self._connection.execute(
+            select(texts.message_id, texts.document).where(texts.message_id.in_(ids))
+        )
+        return {row.message_id: document.unpacked(bytes(row.document)) for row in rows}
+
+
+# Tokens that must be there, beginnings of tokens, terms that must not be there.
+_Question = tuple[list[str], list[str], list[Term]]
+
+
+def _fts5(question: _Question, before: str) -> str:
+    """The question in the language of FTS5 (sqlite.org/fts5.html, 3)."""
+    must, beginnings, without = question
+    parts = [f'"{before}{token}"' for token in must]
+    parts += [f'"{before}{beginning}" *' for beginning in beginnings]
+    asked = " AND ".join(parts)
+    for one in without:
+        token = f'"{before}{one.asked[0]}"' if one.asked else f'"{before}{one.prefix}" *'
+        asked = f"({asked}) NOT {token}"
+    return f"({asked})"
+
+
+def _tsquery(question: _Question, before: str) -> str:
+    """The question in the language of tsquery (PostgreSQL, 8.11.2)."""
+    must, beginnings, without = question
+    parts = [f"'{before}{token}'" for token in must]
+    parts += [f"'{before}{beginning}':*" for beginning in beginnings]
+    for one in without:
+        parts.append(f"!'{before}{one.asked[0]}'" if one.asked else f"!'{before}{one.prefix}':*")
+    return f"({' & '.join(parts)})"

@@ -1,0 +1,206 @@
+"""Words to search by: one reading of text for what is stored, what is asked and what is shown.
+A core.
+
+Text is folded (NFKC, so half-width kana and full-width letters become ordinary ones; case; a few
+glyphs that names are written with) and cut into runs. Scripts written without spaces between words
+(Han, kana, hangul, Thai...) make a run until another script begins; white space and "・" inside do
+not end it, since mail is wrapped in the middle of words and 山田 太郎 is 山田太郎. Everything else
+makes a run of letters and digits: a word.
+
+The index knows of each message which tokens it has: words, and of the others every pair of
+neighbours, and the last character of a run by itself. So a single character is asked for as the
+beginning of a token, two are one token, and more are tokens that all must be there; whether they
+stand side by side is then seen in the text itself (Term.needle in canonical()). The engine of a
+database only ever sees whole tokens, so two engines cannot read them differently.
+
+Promises: linear time; tokens consist of letters, digits and marks only; at most MAX_TOKENS
+different ones of MAX_TOKEN characters, and MAX_OCTETS together.
+Cites: libraries.md "search"; docs/decisions/0091.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from operator import add
+from typing import NamedTuple
+
+__all__ = ["FIELD", "ITEM", "MAX_QUERY", "Query", "Refused", "Term", "canonical", "parse", "tokens"]
+
+MAX_TOKEN = 64  # characters of a word that count
+MAX_TOKENS = 60_000  # different ones of a long text
+MAX_OCTETS = 900_000  # of them all: a tsvector holds 1 MiB (PostgreSQL, 12.11)
+PREFIX = 4  # octets that the index may put before each
+_SURELY_FITS = 150_000  # characters of tokens, whatever they are
+MAX_CHARACTERS = 262_144  # of a text, folded
+MAX_QUERY = 1_000  # characters of what is asked
+MAX_TERMS = 32
+MAX_ASKED = 32  # tokens of a query that the engine is asked for; the text decides the rest
+
+FIELD = "\0"  # between subject, people, names of files and body: nothing is found across it
+ITEM = "\x01"  # between the items of one: ends a run
+
+# Scripts without spaces between words, and hangul, where a word is found inside of another.
+_SPACELESS = (
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"  # 々〆〇 and other marks
+    "\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # kana, ー
+    "\u3105-\u312f\u31a0-\u31bf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+    "\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff"
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u103f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+)
+# Marks that are part of a word although \\w does not take them for one.
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u0670\u0900-\u0963\u0966-\u0dff"
+_RUNS = re.compile(rf"[{_SPACELESS}]+|(?:[^\W_{_SPACELESS}]+|[{_MARKS}]+)+")
+_ASCII_RUNS = re.compile(r"[0-9a-z]+")
+_JOIN = re.compile(rf"(?<=[{_SPACELESS}])[\s\u30fb]+(?=[{_SPACELESS}])")
+_IS_SPACELESS = re.compile(rf"[{_SPACELESS}]")
+# Glyphs of names that NFKC leaves apart from the ones people type.
+_VARIANTS = (("髙", "高"), ("﨑", "崎"), ("𠮷", "吉"), ("德", "徳"), ("濵", "濱"), ("閒", "間"))
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u300c\u300d\u300e\u300f\uff02", '"'))
+_PIECE = re.compile(r'(-?)"([^"]*)(?:"|\Z)|(\S+)')
+
+
+def fold(text: str) -> str:
+    """Text as it is compared."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", text.casefold())
+    for variant, usual in _VARIANTS:
+        text = text.replace(variant, usual)
+    return text
+
+
+def runs(text: str) -> list[str]:
+    """The runs of a text, folded."""
+    if text.isascii():
+        return _ASCII_RUNS.findall(text.lower()[:MAX_CHARACTERS])
+    folded = fold(text)[:MAX_CHARACTERS]
+    return _RUNS.findall(_JOIN.sub("", folded))
+
+
+def canonical(text: str) -> str:
+    """The text in which a needle is looked for: runs with a space around each."""
+    return "\n".join(f" {' '.join(runs(field))} " for field in text.split(FIELD))
+
+
+def spaceless(run: str) -> bool:
+    """Whether a run is of a script that is cut into pairs."""
+    return not run.isascii() and _IS_SPACELESS.match(run) is not None
+
+
+def tokens(text: str) -> str:
+    """The tokens of a text, a space between them; one may stand there several times."""
+    words: list[str] = []
+    spaceless_runs: list[str] = []
+    for field in text.split(FIELD):
+        for run in runs(field):
+            if run.isascii() or not _IS_SPACELESS.match(run):
+                words.append(run if len(run) <= MAX_TOKEN else run[:MAX_TOKEN])
+            else:
+                spaceless_runs.append(run)
+    if spaceless_runs:
+        words.append(_pairs("\n".join(spaceless_runs) + "\n"))
+    joined = " ".join(words)
+    return joined if len(joined) <= _SURELY_FITS else _bounded(joined)
+
+
+def _pairs(text: str) -> str:
+    """Every character with its right neighbour. The last of a run has the line feed, which
+    becomes a space: so it stands alone, and the first of the next run once more."""
+    slots = [" "] * (3 * len(text) - 3)
+    slots[0::3] = text[:-1]
+    slots[1::3] = text[1:]
+    return "".join(slots).replace("\n", " ")
+
+
+def _bounded(joined: str) -> str:
+    """The different ones, as many as an engine takes."""
+    kept: list[str] = []
+    left = MAX_OCTETS
+    for token in dict.fromkeys(joined.split()):
+        left -= len(token.encode()) + PREFIX
+        if left < 0 or len(kept) == MAX_TOKENS:
+            break
+        kept.append(token)
+    return " ".join(kept)
+
+
+# What is asked.
+
+
+class Refused(ValueError):
+    """The query cannot be answered; `code` is one of "long", "terms", "nothing"."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(
+            {
+                "long": f"allowed are at most {MAX_QUERY} characters",
+                "terms": f"allowed are at most {MAX_TERMS} words",
+                "nothing": "allowed is text with at least one word to look for",
+            }[code]
+        )
+        self.code = code
+
+
+class Term(NamedTuple):
+    """A word or phrase. `asked` are tokens that a message must have for it, `prefix` one that
+    some token must begin with. `exact`: having them is enough, the text need not be looked at."""
+
+    needle: str
+    asked: tuple[str, ...]
+    prefix: str
+    exact: bool
+
+
+class Query(NamedTuple):
+    """All of `terms` and none of `without`."""
+
+    terms: tuple[Term, ...]
+    without: tuple[Term, ...]
+
+
+def parse(text: str) -> Query:
+    """Words that must all be there, "phrases", -words that must not. Refused if there is nothing
+    to look for or too much; whatever else stands in it is taken as text."""
+    if len(text) > MAX_QUERY:
+        raise Refused("long")
+    terms: dict[str, Term] = {}
+    without: dict[str, Term] = {}
+    for minus, phrase, word in _PIECE.findall(text.translate(_QUOTES)):
+        if word.startswith("-"):
+            minus = "-"
+        made = term(phrase or word)
+        if made is not None:
+            (without if minus else terms)[made.needle] = made
+    if not terms:
+        raise Refused("nothing")
+    if len(terms) + len(without) > MAX_TERMS:
+        raise Refused("terms")
+    return Query(tuple(terms.values()), tuple(without.values()))
+
+
+def term(text: str) -> Term | None:
+    """A term; None if there is no letter and no digit in it."""
+    found = runs(text.replace(FIELD, " "))
+    if not found:
+        return None
+    asked: list[str] = []
+    prefix = ""
+    for run in found:
+        if not spaceless(run):
+            asked.append(run[:MAX_TOKEN])
+        elif len(run) > 1:
+            asked += map(add, run, run[1:])
+        else:
+            prefix = run
+    needle = " ".join(found)
+    needle = needle if spaceless(found[0]) else f" {needle}"
+    needle = needle if spaceless(found[-1]) else f"{needle} "
+    exact = len(found) == 1 and len(asked) + bool(prefix) == 1 and len(found[0]) < MAX_TOKEN
+    different = list(dict.fromkeys(asked))
+    return Term(needle, tuple(different[:MAX_ASKED]), prefix, exact)
+
+
+def holds(canon: str, wanted: Iterable[Term]) -> bool:
+    """Whether every term is in a canonical text."""
+    return all(one.needle in canon for one in wanted)
