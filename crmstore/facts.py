@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from crmstore import addresses, bodytext, document
+from crmstore.answers import quoted, references
 from crmstore.charsets import clean
 from crmstore.content import disposition, size
 from crmstore.headers import unfold
@@ -30,6 +31,7 @@ __all__ = ["Attachment", "Facts", "Person", "date_of", "read"]
 
 MAX_SUBJECT = 2_000
 MAX_MESSAGE_ID = 32_768
+MAX_QUOTING = 16_384  # characters of the text, to find what it quotes
 MAX_ATTACHMENTS = 500
 MAX_ENCODED_WORDS = 16_384  # octets of a header that are decoded for its text
 
@@ -62,6 +64,8 @@ class Facts:
     # what search needs, made of all the above and the text (document.py, tokens.py)
     document: bytes = field(default=b"", compare=False, repr=False)
     tokens: str = field(default="", compare=False, repr=False)
+    refs: list[int] = field(default_factory=list)  # answers.references()
+    quoted: str = ""  # answers.quoted(), if there are no references
 
     def pack(self) -> list[object]:
         """As plain lists, for JSON between processes."""
@@ -90,9 +94,12 @@ def read(data: bytes) -> Facts:
     facts.date = date_of(facts.date_header)
     facts.people = _people(fields, facts)
     facts.key = content_key(data, tree, facts.subject, facts.people)
+    facts.refs = references(fields)
     text = bodytext.read(data, tree)
     facts.preview = clean(bodytext.preview(text.body))
     facts.flags += text.flags
+    if not facts.refs:
+        facts.quoted = quoted(text.body[:MAX_QUOTING])
     for position, leaf in enumerate(tree.leaves):
         item = _attachment(data, leaf, position)
         if item is not None:

@@ -18,7 +18,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import copies, linker, mailboxes, schema, searchindex
+from crmstore import copies, linker, mailboxes, schema, searchindex, threads
+from crmstore.answers import base_subject
 from crmstore.bulk import insert_rows
 from crmstore.charsets import clean, storable
 from crmstore.facts import Facts
@@ -34,7 +35,7 @@ _LEDGER = ("door", "journal", "seq", "kind", "capture_id", "header", "hash")
 _MESSAGES = (
     "id", "sha256", "bytes", "when_us", "date_us", "message_id", "subject", "from_address",
     "from_name", "date_header", "attachments", "preview", "flags", "identity", "hint",
-    "print",
+    "print", "thread", "thread_why",
 )  # fmt: skip
 _ATTACHMENTS = ("message_id", "position", "name", "type", "bytes", "inline")
 _PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
@@ -201,7 +202,8 @@ class Intake:
             known = _places(connection)
             if any(known.get(door) != place for door, place in batch.starts.items()):
                 raise Behind
-            return _Writing(connection, batch, self._retry_us).run()
+            assert self._people is not None
+            return _Writing(connection, batch, self._retry_us, self._people).run()
 
 
 def _places(connection: Connection) -> dict[str, Place]:
@@ -215,10 +217,11 @@ def _places(connection: Connection) -> dict[str, Place]:
 class _Writing:
     """One batch inside its transaction."""
 
-    def __init__(self, connection: Connection, batch: Batch, retry_us: int) -> None:
+    def __init__(self, connection: Connection, batch: Batch, retry_us: int, ours: People) -> None:
         self.connection = connection
         self.batch = batch
         self.retry_us = retry_us
+        self.ours = ours
         self.taken = Taken()
         self.now_us = micros()
         self.participants: list[Row] = []
@@ -275,15 +278,22 @@ class _Writing:
             self.of[item.message.capture_id] = of
         if not found.new:
             return
+        ids = next_ids(self.connection, "messages", len(found.new))
+        for id_, known in zip(ids, found.new, strict=True):
+            known.id = id_
+        placed = threads.place(
+            self.connection,
+            [_in_thread(known, captured[known.first]) for known in found.new],
+            self.ours.internal,
+        )
         rows_in: list[Row] = []
         attachments: list[Row] = []
         texts: list[searchindex.Entry] = []
-        for id_, known in zip(
-            next_ids(self.connection, "messages", len(found.new)), found.new, strict=True
-        ):
-            known.id = id_
+        for known in found.new:
+            id_, placing = known.id, placed[known.id]
             item = captured[known.first]
             facts = item.facts or Facts(flags=["unread"])
+            flags = [*facts.flags, threads.FOREIGN] if placing.foreign else facts.flags
             when = known.when_us
             header = item.message.header
             sha256 = str(header["sha256"])
@@ -302,10 +312,12 @@ class _Writing:
                     known.learned.get("date_header", facts.date_header),
                     len(facts.attachments),
                     facts.preview,
-                    " ".join(facts.flags),
+                    " ".join(flags),
                     known.key,
                     known.hint.place,
                     print_of(known.key, known.hint.place),
+                    placing.thread,
+                    placing.why,
                 )
             )
             attachments += [
@@ -478,6 +490,27 @@ class _Writing:
                 .where(queued.only_copy == 1, queued.sha256.in_(chunk))
                 .values(only_copy=0)
             )
+
+
+def _in_thread(known: copies.Known, item: Decided) -> threads.New:
+    """What a new message says about the conversation that it belongs to."""
+    facts = item.facts or Facts()
+    people = item.judgement.participants if item.judgement is not None else ()
+    named = {p.address for p in people if p.role in ("from", "to", "cc")}
+    subject, answer = base_subject(facts.subject)
+    return threads.New(
+        known.id,
+        known.when_us,
+        known.hint.id,
+        facts.refs,
+        frozenset(p.address for p in people if p.role == "from" or p.evidence == "envelope sender"),
+        frozenset(p.address for p in people),
+        (min(named), max(named)) if len(named) == 2 else None,
+        subject,
+        answer,
+        facts.quoted,
+        facts.preview,
+    )
 
 
 def _told(item: Decided) -> copies.Told:

@@ -50,6 +50,7 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
         own = [s["sha256"] for s in document["sightings"] if "sha256" in s]
         document["bytes"] = message.bytes
         document["sha256"] = message.sha256 if message.sha256 in own or not own else own[0]
+        document["thread_evidence"] = message.thread_why
         document["date_header"] = message.date_header
         return document
 

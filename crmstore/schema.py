@@ -158,8 +158,23 @@ messages = Table(
     Column("identity", String(32), nullable=False),
     Column("hint", Big, nullable=False),
     Column("print", Big, nullable=False),
+    # threads.py: the thread's name (the id of a message in it), and why this one is in it
+    Column("thread", Big, nullable=False, server_default="0"),
+    Column("thread_why", Text, nullable=False, server_default=""),
     Index(None, "when_us", "id"),
     Index(None, "print"),
+    Index(None, "thread", "when_us", "id"),
+)
+
+# What threads are found by: hashes of Message-IDs that messages have or wait for, and of who wrote
+# to whom in which week. No foreign key: what points to nothing is found by nobody.
+thread_keys = Table(
+    "thread_keys",
+    metadata,
+    Column("hash", Big, nullable=False),
+    Column("message_id", Big, nullable=False),
+    PrimaryKeyConstraint("hash", "message_id"),
+    sqlite_with_rowid=False,
 )
 
 participants = Table(

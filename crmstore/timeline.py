@@ -64,6 +64,7 @@ def page(
     record: int | None = None,
     user: str | None = None,
     source: str | None = None,
+    thread: int | None = None,
     limit: int = 50,
     before: str | None = None,
     viewer: str | None = None,
@@ -77,6 +78,7 @@ def page(
             record=record,
             owner=owner_of(connection, user),
             source=None if source is None else storable(source),
+            thread=thread,
             viewer=viewer,
             after=_cursor(before),
         )
@@ -121,6 +123,7 @@ def _wanted(
     record: int | None,
     owner: str | None,
     source: str | None,
+    thread: int | None,
     viewer: str | None,
     after: tuple[int, int] | None,
 ) -> Select[Any]:
@@ -142,8 +145,12 @@ def _wanted(
         for table, conditions in filters:
             if table is not sightings:
                 conditions.append(shown_to(viewer, table))
-    if not filters:
+    if not filters or thread is not None:
         wanted = select(messages.when_us, messages.id)
+        if thread is not None:
+            wanted = wanted.where(messages.thread == thread)
+        for other, more in filters:
+            wanted = wanted.where(exists().where(other.c.message_id == messages.id, *more))
         key = tuple_(messages.when_us, messages.id)
         if after is not None:
             wanted = wanted.where(key < after)
@@ -270,7 +277,7 @@ def _row(
         "owner": first.owner if first is not None else None,
         "source": sorted({sighting.source for sighting in seen}),
         "status": first.status if first is not None else None,
-        "thread": None,
+        "thread": message.thread,
         "records": _records(linked),
         "attachments": [{"name": f.name, "bytes": f.bytes, "type": f.type} for f in files],
         "owners": sorted({sighting.owner for sighting in seen}),

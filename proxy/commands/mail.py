@@ -42,6 +42,9 @@ def emails(
         str | None, typer.Option(metavar="U", help="Seen for this user of ours.")
     ] = None,
     source: Annotated[Source | None, typer.Option(help="How it came to us.")] = None,
+    thread: Annotated[
+        int | None, typer.Option(metavar="ID", min=1, help="Of this thread, as rows name it.")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000)] = 50,
     before: Annotated[
         str | None, typer.Option(metavar="PLACE", help="The next page, as this one names it.")
@@ -60,6 +63,7 @@ def emails(
                 record=record,
                 user=user,
                 source=source,
+                thread=thread,
                 limit=limit,
                 before=before,
             )
@@ -106,6 +110,7 @@ def show(ctx: typer.Context, id: Id) -> None:
                 "subject": found["subject"],
                 "date": work.local(found["date"]),
                 "message-id": found["message_id"],
+                "thread": found["thread"],
                 "size": size(found["bytes"]),
                 "flags": " ".join(found["flags"]),
                 **_people(found),
@@ -198,7 +203,9 @@ def explain(ctx: typer.Context, id: Id) -> None:
                 {key: seen[key] for key in ("capture_id", "owner", "source", "evidence")}
                 for seen in found["sightings"]
             ]
-            put_json({"id": id, "participants": people, "links": links, "sightings": sightings})
+            thread = {"id": found["thread"], "evidence": found["thread_evidence"]}
+            document = {"id": id, "participants": people, "links": links, "sightings": sightings}
+            put_json({**document, "thread": thread})
             return
         put(f"email {id}: {found['subject']}")
         for person in people:
@@ -213,3 +220,4 @@ def explain(ctx: typer.Context, id: Id) -> None:
             put(
                 f"  {seen['source']} for {seen['owner']} ({seen['capture_id']}): {seen['evidence']}"
             )
+        put(f"  thread {found['thread']}: {found['thread_evidence'] or 'begins it'}")

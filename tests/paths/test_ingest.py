@@ -56,7 +56,7 @@ def test_a_sent_message_is_on_the_timeline_of_its_contact(office: Office) -> Non
         "owner": "alice@ours.example",
         "source": ["submission"],
         "status": "delivered",
-        "thread": None,
+        "thread": 1,
         "records": [
             {
                 "id": bob.id,
