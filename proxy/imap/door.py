@@ -80,6 +80,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
     )
     counters.start(loop)
     looking = loop.create_task(server.keep_looking())
+    await asyncio.wait((server.found,), timeout=5)  # the first client should find somebody
     sock = _listen(listener)
     loop.add_reader(sock.fileno(), _accept, state, sock)
     ticker = loop.create_task(_tick(state, heartbeat))

@@ -36,6 +36,8 @@ class UpstreamServer:
         self.implicit = listener.upstream.kind == "imaps"
         self.context: ssl.SSLContext = client_context(listener.upstream_tls, listener.upstream_ca)
         self.addresses: list[Address] = []
+        self.found: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done as soon as there are addresses."""
 
     async def look_up(self) -> None:
         """Find the addresses; an OSError only if there never was one."""
@@ -49,6 +51,8 @@ class UpstreamServer:
                 raise OSError(f"{host} cannot be resolved") from error
             return
         self.addresses = list(dict.fromkeys((entry[0], entry[4]) for entry in found))
+        if not self.found.done():
+            self.found.set_result(None)
 
     async def keep_looking(self) -> None:
         """Look again, for ever."""

@@ -1,0 +1,218 @@
+"""An IMAP door process as it runs in earnest, and a small IMAP server that says what it is told.
+
+with FakeImap() as server, ImapDoor(tmp_path, server.url) as door, door.client() as c:
+    c.line()                     # the greeting
+    c.ask("a LOGIN alice@y.example secret")
+    assert server.lines == [...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from proxy.journalread import read_frames
+from tests.certs import certificate_for
+from tests.paths.doors import ROOT, Client, free_port, until
+
+
+class FakeImap:
+    """Every command gets OK, unless `answers` has something for its verb (upper case).
+
+    An answer may hold {tag}; None hangs up. `lines` is all that was said, in all connections.
+    """
+
+    def __init__(
+        self,
+        greeting: bytes = b"* OK [CAPABILITY IMAP4rev1 ID LITERAL+ COMPRESS=DEFLATE AUTH=PLAIN] hi",
+        *,
+        answers: dict[str, bytes | None] | None = None,
+        tls: str = "none",
+        on_connect: Callable[[socket.socket], None] | None = None,
+    ) -> None:
+        self.greeting = greeting
+        self.answers = answers or {}
+        self.tls = tls
+        self.on_connect = on_connect
+        self.lines: list[bytes] = []
+        self.in_tls: list[bytes] = []
+        self.connections = 0
+
+    def __enter__(self) -> Self:
+        self.sock = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port: int = self.sock.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+    @property
+    def url(self) -> str:
+        return f"imap{'s' if self.tls == 'implicit' else ''}://127.0.0.1:{self.port}"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self.sock.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._talk, args=(client,), daemon=True).start()
+
+    def _talk(self, client: socket.socket) -> None:
+        try:
+            with client:
+                self._conversation(client)
+        except (OSError, EOFError):
+            pass  # the door has left
+
+    def _conversation(self, client: socket.socket) -> None:
+        if self.on_connect is not None:
+            self.on_connect(client)
+        secure = False
+        if self.tls == "implicit":
+            client, secure = self._wrap(client), True
+        client.sendall(self.greeting + b"\r\n")
+        file = client.makefile("rb")
+        while line := file.readline():
+            self.lines.append(line)
+            if secure:
+                self.in_tls.append(line)
+            words = line.split()
+            if len(words) < 2:
+                continue
+            tag, verb = words[0], words[1].decode().upper()
+            answer = self.answers.get(verb, b"{tag} OK done\r\n")
+            if answer is None:
+                return
+            client.sendall(answer.replace(b"{tag}", tag))
+            if verb == "STARTTLS":
+                client, secure = self._wrap(client), True
+                file = client.makefile("rb")
+
+    def _wrap(self, client: socket.socket) -> ssl.SSLSocket:
+        return certificate_for().server_context().wrap_socket(client, server_side=True)
+
+
+class ImapDoor:
+    """One listener named "imap", slot 0."""
+
+    def __init__(
+        self, folder: Path, upstream: str, *, tls: str = "none", listener: str = "", more: str = ""
+    ) -> None:
+        """`listener`, `more`: lines of TOML."""
+        self.folder, self.data, self.log = folder, folder / "data", folder / "log"
+        self.port = free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config = folder / "mailweir.toml"
+        if tls != "none":
+            certificate = certificate_for()
+            listener += f'\ncert = "{certificate.cert}"\nkey = "{certificate.key}"'
+        self.config.write_text(f"""
+[node]
+hostname = "mail.example.com"
+data_dir = "{self.data}"
+domains = ["y.example"]
+[[imap]]
+name = "imap"
+listen = "127.0.0.1:{self.port}"
+upstream = "{upstream}"
+tls = "{tls}"
+doors = 1
+{listener}
+[http]
+listen = "127.0.0.1:{free_port()}"
+{more or "[journal]" + chr(10) + "min_free = 0"}
+""")
+
+    def __enter__(self) -> Self:
+        words = [sys.executable, "-m", "proxy", "run", "--config", str(self.config)]
+        words += ["--role", "imap", "--listener", "imap", "--slot", "0"]
+        environment = {**os.environ, "MAILWEIR_LOG": "json"}
+        (self.data / "run" / "imap-0.json").unlink(missing_ok=True)  # of one that was killed
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        until(self._ready, "the door is up", 30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        return self._beat().get("ready") is True
+
+    def _beat(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.data / "run" / "imap-0.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(20)
+
+    def rss(self) -> int:
+        """Octets of memory that are its own."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no RssAnon")
+
+    def client(self, **more: Any) -> ImapClient:
+        return ImapClient(self.port, **more)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Everything in the journal, decoded."""
+        found: list[dict[str, Any]] = []
+        for segment in sorted((self.data / "journal" / "imap-0").glob("*.seg")):
+            found += [dict(frame.header) for frame in read_frames(segment, 0)]
+        return found
+
+    def captured(self) -> list[dict[str, Any]]:
+        return [record for record in self.records() if record["type"] == "message"]
+
+    def octets_everywhere(self) -> list[tuple[Path, bytes]]:
+        """Every file that it has written."""
+        paths = [self.log, *self.data.rglob("*")]
+        return [(path, path.read_bytes()) for path in paths if path.is_file()]
+
+
+class ImapClient(Client):
+    """A client's socket, line by line."""
+
+    def ask(self, command: str) -> str:
+        """A command, and the line with its tag; what comes before it is thrown away."""
+        tag = command.split()[0]
+        self.send(command.encode() + b"\r\n")
+        while True:
+            line = self.line()
+            if line.startswith(tag + " ") or line.startswith("* BYE"):
+                return line
+
+    def login(self, user: str = "alice@y.example") -> Self:
+        self.line()
+        said = self.ask(f"in LOGIN {user} secret-of-alice")
+        assert said.startswith("in OK"), said
+        return self
+
+    def starttls(self) -> str:
+        said = self.ask("tls STARTTLS")
+        assert said.startswith("tls OK"), said
+        return self.handshake()
