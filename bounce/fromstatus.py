@@ -1,5 +1,7 @@
 """A report from its delivery-status part (RFC 3464) and the notice beside it. A core."""
 
+import re
+
 from bounce import dsn
 from bounce.dsn import Entry, Status
 from bounce.fromtext import alone_in, people_in
@@ -13,6 +15,7 @@ from bounce.view import View
 
 __all__ = ["from_entries", "from_status"]
 
+_WORD = re.compile(r"[\w.+%-]{1,64}\Z")
 MAX_STATUS = 256 << 10  # octets of a delivery-status part
 
 
@@ -116,10 +119,12 @@ def _named(entry: Entry, signs: Signs, said: Notice, about: dict[str, str], only
     for address in about:
         if local and address.startswith(local + "@"):
             return address
+    word = local if _WORD.match(local) else ""  # a user of that host; better than nobody
     if not only:
-        return ""
+        return word
     return (
         next(iter(about), "")
         or alone_in(signs.failed_recipients)
+        or word
         or alone_in(said.returned.get("to", ""))
     )

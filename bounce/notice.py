@@ -44,10 +44,17 @@ _CUT = re.compile(
 # A returned header without such a line.
 _HEADER = re.compile(
     r"^[ \t>|]{0,8}(?:received: ?(?:from|by|\()|return-path: ?<|dkim-signature: ?[vad]="
-    r"|message-id: ?<|x-[a-z-]{2,40}received:)",
+    r"|x-[a-z-]{2,40}received:)",
     re.IGNORECASE | re.MULTILINE,
 )
 _INDENT = re.compile(r"^(?:[ \t>|]{1,8})(?=[A-Z][A-Za-z-]{1,40}:)", re.MULTILINE)
+
+
+# A notice that only names the message it is about.
+_MESSAGE_ID = re.compile(
+    r"^[ \t>|]{0,12}(?:original[- ])?message[- ]id(?:entifier)?:[ \t]{0,20}(<[^<>\s]{3,500}>)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class Notice(NamedTuple):
@@ -79,6 +86,10 @@ def notice(view: View) -> Notice:
     text, behind = cut(text)
     if not returned and behind:
         returned = returned_fields(_INDENT.sub("", behind[:32_768]).encode("utf-8", "replace"))
+    if "message-id" not in returned:
+        told = _MESSAGE_ID.search(text)
+        if told:
+            returned = {**returned, "message-id": told[1]}
     return Notice(text, returned, behind)
 
 

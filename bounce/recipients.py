@@ -21,7 +21,9 @@ from crmstore.addresses import key
 
 __all__ = ["ADDRESS", "Found", "by_patterns", "loosely"]
 
-ADDRESS = r"[^\s<>()\[\]\"',;:|=]{1,128}@[^\s<>()\[\]\"',;:|=]{1,255}"
+# Characters of an address as it stands in a sentence, of any script; not its punctuation.
+_CHAR = r"[^\s<>()\[\]\"',;:|=：，、。；（）「」『』【】《》“”]"
+ADDRESS = _CHAR + "{1,128}@" + _CHAR + "{1,255}"
 _LINE_START = re.compile(
     rf"^[ \t>*•-]{{0,12}}(?:<({ADDRESS})>|\"({ADDRESS})\"|({ADDRESS}))[ \t]*(?::|\.\.\.|\(|-|\[)",
     re.MULTILINE,
@@ -38,7 +40,7 @@ _LABELLED = re.compile(
     rf"[ \t]*[:：][ \t]*(?:rfc822;)?[ \t]*(?:[^\n<@]{{0,60}}<)?[\"']?({ADDRESS})",
     re.MULTILINE | re.IGNORECASE,
 )
-_ANYWHERE = re.compile(rf"(?<![^\s<>()\[\]\"',;:|=]){ADDRESS}")
+_ANYWHERE = re.compile(rf"(?<!{_CHAR}){ADDRESS}")
 # Before an address: it is not the recipient.
 _NOT_MEANT = re.compile(
     r"(?<![^\W\d_])(?:mail from|from|sender|reply[- ]to|contact|write to"
@@ -50,6 +52,8 @@ _NOT_MEANT = re.compile(
 _GENERATED = re.compile(
     rf"\((?:ultimately )?(?:generated|expanded) from:?[ \t]{{0,8}}<?({ADDRESS})>?", re.IGNORECASE
 )
+# "----- Transcript of session follows -----": what follows is not about one recipient.
+_SECTION = re.compile(r"^[ \t]{0,8}-{3,10} ?[A-Za-z]", re.MULTILINE)
 _NEVER = re.compile(r"^(?:post(?:master|man)|mailer-daemon|abuse|hostmaster|support|help)@")
 
 
@@ -122,7 +126,7 @@ def _people(text: str, places: list[tuple[int, str]], spared: frozenset[str]) ->
     originals: dict[str, str] = {}
     for number, (start, address) in enumerate(kept):
         end = kept[number + 1][0] if number + 1 < len(kept) else len(text)
-        part = text[start : min(end, start + 2_000)]
+        part = _SECTION.split(text[start : min(end, start + 2_000)], maxsplit=1)[0]
         words[address] = (words[address] + " " + part if address in words else part)[:4_000]
         generated = _GENERATED.search(part)
         if generated:

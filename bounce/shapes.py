@@ -55,6 +55,12 @@ SHAPES: tuple[Shape, ...] = (
         recipients=_lines(_BRACKETS),
     ),
     Shape(
+        "zoho",
+        ("error_code :", "responsecode "),
+        ((b"x-mailer", "zoho mail"),),
+        _lines(r"[ \t]{0,8}<?ADDRESS>? error", r"\[Status: Error, Address: <ADDRESS>"),
+    ),
+    Shape(
         "exim",
         (
             "this message was created automatically by mail delivery software",
@@ -274,12 +280,6 @@ SHAPES: tuple[Shape, ...] = (
             "delivery failed for the following reason:",
         ),
         recipients=_lines(r"Unable to deliver message to: ?<?ADDRESS>?"),
-    ),
-    Shape(
-        "zoho",
-        ("error_code :", "responsecode "),
-        ((b"x-mailer", "zoho mail"),),
-        _lines(r"[ \t]{0,8}<?ADDRESS>? error", r"\[Status: Error, Address: <ADDRESS>"),
     ),
     Shape(
         "netscape",

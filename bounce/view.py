@@ -8,6 +8,7 @@ headers.py).
 """
 
 import binascii
+import html as entities
 import re
 from collections.abc import Mapping
 
@@ -25,10 +26,8 @@ MAX_VALUE = 2_000
 
 Fields = Mapping[bytes, list[bytes]]
 
-_TAG = re.compile(
-    r"<(?:(style|script|head)\b[^>]{0,500}>.{0,20000}?</\1|!--.{0,5000}?--|(/?[a-z][a-z0-9]{0,9})\b[^<>]{0,2000}+)>",
-    re.I | re.S,
-)
+_TAG = re.compile(r"<(?:(!--)|/?([a-zA-Z][a-zA-Z0-9]{0,9})\b[^<>]{0,2000}+>)")
+_UNSEEN = {"style": "</style", "script": "</script", "head": "</head", "": "-->"}
 _BREAKING = frozenset("br p div tr table li ul ol h1 h2 h3 h4 blockquote pre hr td".split())
 
 
@@ -93,7 +92,9 @@ class View:
         return text.replace("\0", " ")
 
 
-_DELIMITER = re.compile(rb"^--([^\r\n]{4,200}?)[ \t]*\r?\n(?=[A-Za-z-]{3,60}:|\r?\n)", re.MULTILINE)
+_DELIMITER = re.compile(
+    rb"^--([!-~][^\r\n]{0,200}?)[ \t]{0,20}\r?\n(?=[A-Za-z-]{3,60}:|\r?\n)", re.MULTILINE
+)
 
 
 def _mended(raw: bytes, tree: Tree, oddities: list[str]) -> Tree:
@@ -123,14 +124,26 @@ def first(fields: Fields, name: bytes) -> str:
 
 def plain(html: str) -> str:
     """The words of HTML, a line for each block: enough to find a reason in."""
-    import html as entities
-
-    text = _TAG.sub(_instead, html)
-    return entities.unescape(text).replace("\xa0", " ")
-
-
-def _instead(tag: re.Match[str]) -> str:
-    return "\n" if (tag[2] or "").lower().lstrip("/") in _BREAKING else " "
+    lower = html.lower()
+    never_closed: set[str] = set()  # looked for once: looking again and again would be quadratic
+    out: list[str] = []
+    position = 0
+    for tag in _TAG.finditer(html):
+        if tag.start() < position:
+            continue
+        out.append(html[position : tag.start()])
+        name = "" if tag[1] else tag[2].lower()
+        position = tag.end()
+        if name in _UNSEEN and name not in never_closed and html[tag.start() + 1] != "/":
+            end = lower.find(_UNSEEN[name], position)
+            if end < 0:
+                never_closed.add(name)
+            else:
+                position = end + len(_UNSEEN[name]) if name == "" else html.find(">", end) + 1
+                position = position or len(html)
+        out.append("\n" if name in _BREAKING else " ")
+    out.append(html[position:])
+    return entities.unescape("".join(out)).replace("\xa0", " ")
 
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")

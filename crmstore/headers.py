@@ -26,7 +26,6 @@ SHORT = 120  # octets of a value that is worth remembering
 
 # A name, then its value with the folded lines. Names are printable ASCII without the colon.
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*+:((?:[^\n]*\n[ \t])*[^\n]*)(?:\n|\Z)")
-_END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 
 
@@ -47,8 +46,8 @@ def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool 
     if data.startswith((b"\n", b"\r\n"), start):
         return Block({}, start + (1 if data[start] == 10 else 2), ())
     limit = min(stop, start + MAX_BLOCK)
-    blank = _END.search(data, start, limit)
-    edge = blank.start() if blank else limit
+    blank = _blank(data, start, limit)
+    edge = blank[0] if blank else limit
     fields: dict[bytes, list[bytes]] = {}
     flags: list[str] = []
     count = 0
@@ -79,13 +78,24 @@ def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool 
             break
         position = field.end()
     if blank is not None:
-        return Block(fields, blank.end(), tuple(flags))
+        return Block(fields, blank[1], tuple(flags))
     if limit < stop:
         # The block goes on behind what we look at: find its end, read no more of it.
         flags.append("header_limit")
-        far = _END.search(data, max(start, limit - 3), stop)
-        return Block(fields, far.end() if far else stop, tuple(dict.fromkeys(flags)))
+        far = _blank(data, max(start, limit - 3), stop)
+        return Block(fields, far[1] if far else stop, tuple(dict.fromkeys(flags)))
     return Block(fields, stop, (*flags, "header_unended"))
+
+
+def _blank(data: bytes, start: int, stop: int) -> tuple[int, int] | None:
+    """Where the first blank line of data[start:stop] begins (with the end of the line above it)
+    and ends. Two searches for octets cost a hundredth of one for a pattern."""
+    bare = data.find(b"\n\n", start, stop)
+    crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare + 2)
+    at, end = (crlf, crlf + 3) if crlf >= 0 else (bare, bare + 2)
+    if at < 0:
+        return None
+    return (at - 1 if at > start and data[at - 1] == 13 else at), end
 
 
 def unfold(raw: bytes, limit: int = MAX_VALUE) -> str:

@@ -143,7 +143,9 @@ def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]
             if not stack.types:
                 break
             continue
-        block = split(data, after)
+        # nothing between two delimiters: no header to look for
+        empty = data.startswith(b"--", after) and stack.match(data, after)[0] >= 0
+        block = split(data, after, after if empty else None)
         inner = _delimiter_inside(data, after, block.body, stack)
         if inner >= 0:  # no blank line: the header block ran into the next delimiter
             block = split(data, after, inner)

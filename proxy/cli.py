@@ -16,11 +16,11 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from proxy.commands import account, mail, people, records, search, service, setup
+from proxy.commands import account, bounces, mail, people, records, search, service, setup
 from proxy.commands.common import Call, Refusal, one_line
 
 # As contract.md lists them; typer would put groups last.
-ORDER = "try quickstart check run status user record emails email search audit migrate"
+ORDER = "try quickstart check run status user record emails email bounce search audit migrate"
 
 
 class _InOrder(TyperGroup):
@@ -43,6 +43,7 @@ people.add_to(app)
 records.add_to(app)
 mail.add_to(app)
 search.add_to(app)
+bounces.add_to(app)
 account.add_to(app)
 
 

@@ -2,10 +2,11 @@
 
 STRONG: dict[str, str] = {
     "mailbox_full": """
-        due to a full mailbox; reached their quota; reached its quota; reached his quota;
-        reached the quota; reached storage quota; reached his storage; reached the storage;
-        mailbox full; mailbox is full; mail box full; mail box is full; inbox full;
-        inbox is full; folder is full; maildir full; mailfolder is full; over quota; overquota;
+        mailbox exceeded; number of messages in .. exceed; due to a full mailbox;
+        reached their quota; reached its quota; reached his quota; reached the quota;
+        reached storage quota; reached his storage; reached the storage; mailbox full;
+        mailbox is full; mail box full; mail box is full; inbox full; inbox is full;
+        folder is full; maildir full; mailfolder is full; over quota; overquota;
         over its quota; over his quota; over their quota; over the quota; quota exceed;
         exceeded .. quota; exceeds .. quota; exceeding .. quota; exceeded their storage;
         exceeded its storage; exceeded storage; storage limit; exceeded the storage;
@@ -106,22 +107,23 @@ STRONG: dict[str, str] = {
     "block_list": """
         invalid ip; blacklist; black list; blocklist; block list; blocked list; denylist;
         dnsbl; rbl|; dsbl; spamhaus; spamcop; barracudacentral; barracuda; sorbs|; senderscore;
-        sender score; cloudmark; proofpoint; trendmicro; reputation; listed in; listed at;
-        listed on; listed by; listed as; is listed; has been blocked; was blocked; is blocked;
-        been blocked; are blocked; blocked by; blocked for; blocked using; blocked due;
-        blocked because; blocked from; blocked since; blocked ip; banned sending ip; banned ip;
-        your ip; ip address .. blocked; your server is; your mail server; your host;
-        your network; client host; poor reputation; bad reputation; s3140; s3150; abuse from;
-        abusive; administrative prohibition; administrative block; bulk mail; unsolicited;
-        sbl|; sending ip; spamming; spam source; known spammer; spammer; open proxy;
-        excessive spam; black hole; temporarily blocked; blocked temporarily;
-        permanently blocked; block lifted; temporarily deferred due; user complaints;
-        not authorized to connect; ip blocked; connection refused by policy; mail from your;
-        messages from your; connections from; mail server .. blocked; connecting ip; firewall;
-        ip block; ips blocked; not accept .. from ips; denied access; is prohibited;
-        bad mail server
+        sender score; cloudmark; proofpoint; trendmicro; reputation; are listed in;
+        currently listed in; found in dnsbl; listed at; listed on; listed by; listed as;
+        is listed; has been blocked; was blocked; is blocked; been blocked; are blocked;
+        blocked by; blocked for; blocked using; blocked due; blocked because; blocked from;
+        blocked since; blocked ip; banned sending ip; banned ip; your ip;
+        ip address .. blocked; your server is; your mail server; your host; your network;
+        client host; poor reputation; bad reputation; s3140; s3150; abuse from; abusive;
+        administrative prohibition; administrative block; bulk mail; unsolicited; sbl|;
+        sending ip; spamming; spam source; known spammer; spammer; open proxy; excessive spam;
+        black hole; temporarily blocked; blocked temporarily; permanently blocked;
+        block lifted; temporarily deferred due; user complaints; not authorized to connect;
+        ip blocked; connection refused by policy; mail from your; messages from your;
+        connections from; mail server .. blocked; connecting ip; firewall; ip block;
+        ips blocked; not accept .. from ips; denied access; is prohibited; bad mail server
     """,
     "unknown_user": """
+        invalid receiver; unknown receiver; receiver unknown; receiver not found;
         recipient address rejected access denied; user is not found; user is not known;
         user is not listed; user is not registered; user is not local; user isnt known;
         account is not known; account is not valid; account is not registered;
