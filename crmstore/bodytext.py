@@ -12,8 +12,9 @@ Cites: RFC 3676 (format=flowed), RFC 5545, RFC 6350; beyond.md row 12; features.
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from crmstore import htmltext
+from crmstore import htmltext, tnef
 from crmstore.charsets import decode
 from crmstore.content import content, disposition
 from crmstore.headers import unfold
@@ -25,52 +26,60 @@ __all__ = ["Inside", "Text", "preview", "read"]
 MAX_TEXT = 262_144  # octets of text read of a message, and characters kept
 MAX_HTML = 524_288  # octets of a part; much of it is markup
 MAX_FILE_TEXT = 32_768  # of a text that is an attachment
+MAX_TNEF = 32 << 20
 MAX_NESTED = 4
 MAX_PARTS = 200  # whose text is read
 MAX_PREVIEW = 280
 
 
-@dataclass(slots=True)
-class Inside:
-    """A file that stands in no part of its own: what winmail.dat holds."""
+class Inside(NamedTuple):
+    """A file that is no part of the message: one that winmail.dat holds."""
 
     name: str
+    type: str
     bytes: int
 
 
 @dataclass(slots=True)
 class Text:
-    """What was read. `names`: of files that are no attachment of the message itself."""
+    """What was read. `names`: of files that are no attachment of the message itself. `opened`:
+    for each leaf that was a container of files and could be read, what it holds."""
 
     body: str = ""
     names: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
+    opened: dict[int, list[Inside]] = field(default_factory=dict)
 
 
 def read(data: bytes, tree: Tree) -> Text:
     """The text of a parsed message."""
     reading = _Reading()
     reading.message(data, tree, 0)
-    return Text("\n".join(reading.out).strip(), reading.names, list(dict.fromkeys(reading.flags)))
+    body = "\n".join(reading.out + reading.behind).strip()
+    return Text(body, reading.names, list(dict.fromkeys(reading.flags)), reading.opened)
 
 
 class _Reading:
     def __init__(self) -> None:
-        self.out: list[str] = []
+        self.out: list[str] = []  # the writer's text
+        self.behind: list[str] = []  # what was sent with it
+        self._nested = False
         self.names: list[str] = []
         self.flags: list[str] = []
+        self.opened: dict[int, list[Inside]] = {}
         self._left = MAX_TEXT
         self._parts = MAX_PARTS
 
     def message(self, data: bytes, tree: Tree, depth: int) -> None:
         """Every part that says something."""
+        self._nested = depth > 0
         told: set[int] = set()  # alternatives whose text was found
         stubs: dict[int, str] = {}
         markup: list[Leaf] = []
-        for leaf in tree.leaves:
+        for position, leaf in enumerate(tree.leaves):
             if self._parts <= 0 or self._left <= 0:
                 self.flags.append("text_cut")
-                return
+                break
             kind = leaf.type
             if kind == "text/html" and leaf.alternative:
                 markup.append(leaf)
@@ -81,6 +90,8 @@ class _Reading:
                 elif text:
                     told.add(leaf.alternative)
                     self._add(text)
+            elif kind in _TNEF or _name(leaf) == _WINMAIL:
+                self._winmail(data, leaf, position if depth == 0 else -1)
             else:
                 self._other(data, leaf, depth)
         for leaf in markup:
@@ -91,27 +102,27 @@ class _Reading:
             if alternative not in told:
                 self._add(text)
 
-    def _add(self, text: str) -> None:
+    def _add(self, text: str, *, file: bool = False) -> None:
         if text:
             self._parts -= 1
-            self.out.append(text)
+            (self.behind if file or self._nested else self.out).append(text)
 
     def _other(self, data: bytes, leaf: Leaf, depth: int) -> None:
         kind = leaf.type
         if kind == "text/html" and not _is_file(leaf):
             self._add(self._html(data, leaf))
         elif kind in ("message/rfc822", "message/global", "message/news"):
-            self._nested(data, leaf, depth)
+            self._message(data, leaf, depth)
         elif kind in ("message/delivery-status", "text/rfc822-headers", "message/rfc822-headers"):
-            self._add(self._decoded(data, leaf, MAX_FILE_TEXT))
+            self._add(self._decoded(data, leaf, MAX_FILE_TEXT), file=True)
         elif kind in ("text/calendar", "text/vcard", "text/x-vcard", "text/directory"):
-            self._add(_properties(self._decoded(data, leaf, MAX_TEXT)))
+            self._add(_properties(self._decoded(data, leaf, MAX_TEXT)), file=True)
         elif kind in _ENCRYPTED:
             self.flags.append("encrypted")
         elif kind.startswith("text/") and not leaf.parent.startswith("multipart/encrypted"):
-            self._add(self._decoded(data, leaf, MAX_FILE_TEXT))
-        elif _extension(leaf) in (".ics", ".vcf"):
-            self._add(_properties(self._decoded(data, leaf, MAX_TEXT)))
+            self._add(self._decoded(data, leaf, MAX_FILE_TEXT), file=True)
+        elif _name(leaf).endswith((".ics", ".vcf")):
+            self._add(_properties(self._decoded(data, leaf, MAX_TEXT)), file=True)
 
     # Kinds of text
 
@@ -130,7 +141,7 @@ class _Reading:
             self.flags.append("encrypted")
             text = text.partition("-----BEGIN PGP MESSAGE-----")[0]
         if "\nbegin " in text or text.startswith("begin "):
-            text = _UUENCODED.sub(r"\1", text)
+            text = _UUENCODED.sub(r"\1\n", text)
         return text.strip()
 
     def _html(self, data: bytes, leaf: Leaf) -> str:
@@ -145,7 +156,7 @@ class _Reading:
         self._left -= len(text)
         return text
 
-    def _nested(self, data: bytes, leaf: Leaf, depth: int) -> None:
+    def _message(self, data: bytes, leaf: Leaf, depth: int) -> None:
         if depth >= MAX_NESTED:
             self.flags.append("nested_limit")
             return
@@ -156,12 +167,33 @@ class _Reading:
             values = tree.header.fields.get(header)
             if values:
                 head.append(decode_words(unfold(values[0], 4_096))[:1_000])
-        self._add("\n".join(head))
+        self._add("\n".join(head), file=True)
         self.message(raw, tree, depth + 1)
+        self._nested = depth > 0
         for inner in tree.leaves[:MAX_PARTS]:
             name = disposition(inner)[1].get("filename") or inner.parameters.get("name")
             if name and len(self.names) < MAX_PARTS:
                 self.names.append(name[:200])
+
+    def _winmail(self, data: bytes, leaf: Leaf, position: int) -> None:
+        """What Outlook packed together; its body only if the message has no other."""
+        raw = content(data, leaf, MAX_TNEF)
+        self._parts -= 1
+        found = tnef.read(raw) if tnef.is_tnef(raw) else None
+        if found is None or found.damaged:
+            self.flags.append("tnef_unreadable")
+        if found is None:
+            return
+        if not self.out and found.text:
+            text = _kept(found.text)[: self._left]
+            self._left -= len(text)
+            self._add(text)
+        if position >= 0:
+            self.opened[position] = [
+                Inside(file.name, file.type, len(file.data)) for file in found.files
+            ]
+        else:
+            self.names += [file.name[:200] for file in found.files if file.name]
 
 
 def _is_file(leaf: Leaf) -> bool:
@@ -170,14 +202,15 @@ def _is_file(leaf: Leaf) -> bool:
     return kind == "attachment" or "filename" in params or "name" in leaf.parameters
 
 
-def _extension(leaf: Leaf) -> str:
-    name = disposition(leaf)[1].get("filename") or leaf.parameters.get("name") or ""
-    return name[-4:].lower()
+def _name(leaf: Leaf) -> str:
+    return (disposition(leaf)[1].get("filename") or leaf.parameters.get("name") or "").lower()
 
 
 _ENCRYPTED = frozenset(
     ["application/pgp-encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"]
 )
+_TNEF = frozenset(["application/ms-tnef", "application/vnd.ms-tnef"])
+_WINMAIL = "winmail.dat"
 _META = re.compile(rb"<meta[^<>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.I)
 # "Your reader does not show HTML": the plain part of a mail that has none.
 _STUB = re.compile(r"(?i)html|browser|ブラウザ")

@@ -101,12 +101,11 @@ def read(data: bytes) -> Facts:
     if not facts.refs:
         facts.quoted = quoted(text.body[:MAX_QUOTING])
     for position, leaf in enumerate(tree.leaves):
-        item = _attachment(data, leaf, position)
-        if item is not None:
-            facts.attachments.append(item)
-            if len(facts.attachments) >= MAX_ATTACHMENTS:
-                facts.flags.append("attachment_limit")
-                break
+        facts.attachments += _attachments(data, leaf, position, text.opened.get(position))
+        if len(facts.attachments) >= MAX_ATTACHMENTS:
+            del facts.attachments[MAX_ATTACHMENTS:]
+            facts.flags.append("attachment_limit")
+            break
     names = [item.name for item in facts.attachments]
     full = document.made(facts.subject, facts.people, [*names, *text.names], text.body)
     facts.document, facts.tokens = document.packed(full), tokens(full)
@@ -184,12 +183,24 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
 # Attachments
 
 
-def _attachment(data: bytes, leaf: Leaf, position: int) -> Attachment | None:
-    """A leaf as an attachment; None for the other rendering of the text."""
+def _attachments(
+    data: bytes, leaf: Leaf, position: int, inside: list[bodytext.Inside] | None
+) -> list[Attachment]:
+    """What a leaf is or holds: none for a rendering of the text."""
+    if inside is not None:
+        return [
+            Attachment(
+                safe_name(file.name, file.type, position + number),
+                file.type if "/" in file.type else "application/octet-stream",
+                file.bytes,
+                False,
+            )
+            for number, file in enumerate(inside, 1)
+        ]
     kind, params = disposition(leaf)
     name = params.get("filename") or leaf.parameters.get("name") or ""
     if leaf.type in ("text/plain", "text/html") and not name and kind != "attachment":
-        return None
+        return []
     inline = kind == "inline" or (b"content-id" in leaf.fields and kind == "")
     label = safe_name(name, leaf.type, position + 1)
-    return Attachment(label, leaf.type, size(data, leaf), inline)
+    return [Attachment(label, leaf.type, size(data, leaf), inline)]

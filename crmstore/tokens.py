@@ -13,8 +13,8 @@ beginning of a token, two are one token, and more are tokens that all must be th
 stand side by side is then seen in the text itself (Term.needle in canonical()). The engine of a
 database only ever sees whole tokens, so two engines cannot read them differently.
 
-Promises: linear time; tokens consist of letters, digits and marks only; at most MAX_TOKENS
-different ones of MAX_TOKEN characters, and MAX_OCTETS together.
+Promises: linear time; a token has no ASCII but letters and digits; at most MAX_TOKENS different
+ones of MAX_TOKEN characters, and MAX_OCTETS together.
 Cites: libraries.md "search"; docs/decisions/0091.
 """
 
@@ -63,7 +63,7 @@ def fold(text: str) -> str:
     """Text as it is compared."""
     if text.isascii():
         return text.lower()
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", text)[:MAX_CHARACTERS]  # one may become eighteen
     text = unicodedata.normalize("NFKC", text.casefold())
     for variant, usual in _VARIANTS:
         text = text.replace(variant, usual)

@@ -1,0 +1,79 @@
+"""Tokens and questions, against a naive reading: a term is found where its text stands."""
+
+import re
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crmstore import tokens
+from crmstore.snippet import cut
+
+WORDS = st.text(alphabet="ab1 .・-漢字々かなカナｶﾅｰー髙Ａ\n\u3000é", max_size=12)
+MAYBE = st.lists(WORDS, max_size=6).map(" ".join)
+
+
+def naive(text: str) -> str:
+    """Folded; a space between words and scripts and nothing within Japanese."""
+    text = unicodedata.normalize("NFKC", text).casefold().replace("髙", "高")
+    japanese = "[漢字々かなカナー高]"
+    text = re.sub(rf"(?<={japanese})[\s・]+(?={japanese})", "", text)
+    pieces = re.findall(rf"{japanese}+|[a-z0-9é]+", text)
+    return f" {' '.join(pieces)} "
+
+
+@given(MAYBE)
+def test_canonical_text_is_the_naive_one(text: str) -> None:
+    assert tokens.canonical(text) == naive(text)
+
+
+@given(MAYBE, WORDS)
+def test_the_index_never_misses_what_the_text_has(text: str, asked: str) -> None:
+    """And where tokens alone decide, they decide as the text does."""
+    term = tokens.term(asked)
+    if term is None:
+        return
+    have = tokens.tokens(text).split()
+    named = set(term.asked) <= set(have) and any(t.startswith(term.prefix) for t in [*have, ""])
+    stands = term.needle in tokens.canonical(text)
+    assert named or not stands
+    if term.exact:
+        assert named == stands
+
+
+SYNTAX = re.compile(r"[^0-9a-z\x80-\U0010ffff]|[\s\u200b-\u200f]")
+
+
+@given(st.text(max_size=200))
+def test_tokens_have_nothing_that_an_engine_could_take_for_syntax(text: str) -> None:
+    found = tokens.tokens(text)
+    assert [token for token in found.split(" ") if SYNTAX.search(token)] == []
+
+
+@given(st.text(max_size=200))
+def test_a_question_is_read_or_refused(text: str) -> None:
+    try:
+        query = tokens.parse(text)
+    except tokens.Refused as refused:
+        assert refused.code == "nothing"
+        return
+    for term in (*query.terms, *query.without):
+        assert [t for t in (*term.asked, term.prefix) if SYNTAX.search(t)] == []
+
+
+@given(MAYBE, WORDS)
+def test_a_snippet_highlights_a_term_that_stands_there(text: str, asked: str) -> None:
+    term = tokens.term(asked)
+    if term is None or term.needle not in tokens.canonical(text):
+        return
+    found = cut([text], [term])
+    assert found.marks
+    for start, end in found.marks:
+        assert term.needle.strip() in tokens.canonical(found.text[start:end])
+
+
+@given(st.text(max_size=300), st.text(min_size=1, max_size=5))
+def test_a_snippet_of_anything(text: str, asked: str) -> None:
+    term = tokens.term(asked)
+    found = cut([text], [term] if term else [])
+    assert all(0 <= start < end <= len(found.text) for start, end in found.marks)
