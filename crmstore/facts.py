@@ -66,6 +66,8 @@ class Facts:
     tokens: str = field(default="", compare=False, repr=False)
     refs: list[int] = field(default_factory=list)  # answers.references()
     quoted: str = ""  # answers.quoted(), if there are no references
+    # what bounce/ reads in a delivery report, as plain values; not looked at here
+    report: dict[str, Any] | None = None
 
     def pack(self) -> list[object]:
         """As plain lists, for JSON between processes."""

@@ -12,7 +12,7 @@ A keeper. Cites: architecture.md "Data path"; SCHEMA.md.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +111,8 @@ class Batch:
     decided: list[Decided] = field(default_factory=list)
     starts: dict[str, Place | None] = field(default_factory=dict)  # where the batch began
     ends: dict[str, Place] = field(default_factory=dict)
+    # more that is to be written of the decided ones, in the same transaction
+    after: Callable[[Connection, Sequence[Decided]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -129,12 +131,16 @@ class Taken:
 
 
 class Intake:
-    """The one batching writer. `retry_for` is how long queued mail is tried (seconds)."""
+    """The one batching writer. `retry_for` is how long queued mail is tried, `delay_notice` after
+    which time its sender is told that it waits (seconds; 0 = never)."""
 
-    def __init__(self, store: Store, domains: Sequence[str], *, retry_for: float) -> None:
+    def __init__(
+        self, store: Store, domains: Sequence[str], *, retry_for: float, delay_notice: float = 0.0
+    ) -> None:
         self._store = store
         self._domains = frozenset(domain.lower() for domain in domains)
         self._retry_us = micros(retry_for)
+        self._delay_us = micros(delay_notice)
         self._people: People | None = None
         self._version = -1
 
@@ -203,7 +209,8 @@ class Intake:
             if any(known.get(door) != place for door, place in batch.starts.items()):
                 raise Behind
             assert self._people is not None
-            return _Writing(connection, batch, self._retry_us, self._people).run()
+            times = (self._retry_us, self._delay_us)
+            return _Writing(connection, batch, times, self._people).run()
 
 
 def _places(connection: Connection) -> dict[str, Place]:
@@ -217,10 +224,12 @@ def _places(connection: Connection) -> dict[str, Place]:
 class _Writing:
     """One batch inside its transaction."""
 
-    def __init__(self, connection: Connection, batch: Batch, retry_us: int, ours: People) -> None:
+    def __init__(
+        self, connection: Connection, batch: Batch, times: tuple[int, int], ours: People
+    ) -> None:
         self.connection = connection
         self.batch = batch
-        self.retry_us = retry_us
+        self.retry_us, self.delay_us = times
         self.ours = ours
         self.taken = Taken()
         self.now_us = micros()
@@ -249,6 +258,8 @@ class _Writing:
         self._kept([str(item.message.header["sha256"]) for item in captured])
         for item in decided:
             self._queue(item)
+        if batch.after is not None:
+            batch.after(self.connection, decided)
         self._positions()
         return self.taken
 
@@ -437,13 +448,14 @@ class _Writing:
         excluded = item.judgement is not None and bool(item.judgement.excluded)
         only_copy = excluded and not self._stored_too(item)
         created = item.message.at_us
+        sender = storable(str(header.get("sender", "")))
         table = schema.queue_messages
         queue_id = self.connection.execute(
             insert(table)
             .values(
                 capture_id=item.message.capture_id,
                 listener=str(header.get("listener", "")),
-                sender=storable(str(header.get("sender", ""))),
+                sender=sender,
                 sender_params=json.dumps(header.get("sender_params", [])),
                 trace=storable(str(header.get("trace", ""))),
                 sha256=str(header["sha256"]),
@@ -455,6 +467,7 @@ class _Writing:
                 created_us=created,
                 expires_us=created + self.retry_us,
                 next_us=self.now_us,
+                report_us=created + self.delay_us if sender and self.delay_us else None,
             )
             .returning(table.c.id)
         ).scalar_one()

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from crmstore import schema
+from crmstore import delivery, schema
 from crmstore.archive import Archive
 from crmstore.store import Store
 from crmstore.timeline import hide_bcc, owner_of, rows_for
@@ -24,7 +24,8 @@ class NoSuchEmail(LookupError):
 
 
 def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any]:
-    """The timeline's row of a message, and "participants", "sightings", "links", "bytes"."""
+    """The timeline's row of a message, and "participants", "sightings", "links", "bytes", and
+    "delivery": what became of it (delivery.py)."""
     with store.reading() as connection:
         message = _message(connection, id_)
         viewer = owner_of(connection, viewer)
@@ -48,6 +49,8 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
         ]
         document["sightings"] = [_sighting(connection, sighting, viewer) for sighting in sightings]
         own = [s["sha256"] for s in document["sightings"] if "sha256" in s]
+        visible = {p.address for p in people if p.role in ("to", "cc")}
+        document["delivery"] = delivery.of_message(connection, sightings, visible, viewer)
         document["bytes"] = message.bytes
         document["sha256"] = message.sha256 if message.sha256 in own or not own else own[0]
         document["thread_evidence"] = message.thread_why

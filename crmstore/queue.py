@@ -12,6 +12,8 @@ hold the same message (the first was so slow that its lease ran out) only the se
 A message is delivered at least once: a crash between delivery and settle() repeats it.
 Runners hold rows, not the store (writing(alone=False)): on PostgreSQL several work side by side,
 beside ingest, and claim() skips what another has locked (libraries.md "queue on many nodes").
+What a refusal or the end of its time means for a recipient is written down in the same transaction:
+outcomes, suppressions, and that its sender is to be told (reporting.py).
 Ids never come back. Finished rows stay, with the remote's words, as the history.
 Limits: bodies are in the archive, by sha256. Clock: `now` is seconds since 1970, an argument.
 Cites: architecture.md "Store"; models.md F (invariants in SQL).
@@ -25,12 +27,15 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
-from crmstore import schema
+from crmstore import addresses, outcomes, schema, suppressions
+from crmstore.meaning import Meaning
+from crmstore.outcomes import Outcome
 from crmstore.store import Store, micros
 
 __all__ = ["FINAL", "Queue", "QueuedMessage", "QueuedRecipient", "Result", "Settled"]
 
 FINAL = ("delivered", "failed", "expired")
+PATIENCE = (5, 7 * 86_400.0)
 MAX_REPLY = 4000
 
 messages = schema.queue_messages
@@ -47,6 +52,11 @@ class QueuedRecipient:
     state: str
     attempts: int
     reply: str
+    category: str = ""  # what the reply meant; "" = nothing bad
+    remote: str = ""  # whose reply it was
+    passed_on: bool = False  # that server tells the sender by itself
+    told: str = ""  # what the sender was told last
+    changed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,10 @@ class QueuedMessage:
     state: str = "sending"
     lease: str = field(default="", repr=False)
     next: float = 0.0
+    report_us: int | None = None  # when its sender is to be told something
+
+
+_NOTHING = Meaning()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,7 @@ class Result:
     recipient_id: int
     outcome: Literal["delivered", "failed", "later"]
     reply: str
+    meaning: Meaning = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +110,18 @@ def _token() -> str:
 class Queue:
     """The queue tables. Blocking: call it from a thread."""
 
-    def __init__(self, store: Store, *, token: Callable[[], str] = _token) -> None:
-        """`token` makes a text that is never the same twice (a lease)."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        token: Callable[[], str] = _token,
+        patience: tuple[int, float] = PATIENCE,
+    ) -> None:
+        """`token` makes a text that is never the same twice (a lease). `patience`: so many soft
+        bounces in a row, over so many seconds, bring a recipient onto the suppression list."""
         self._store = store
         self._token = token
+        self._patience = patience
 
     # Taking and giving back
 
@@ -127,7 +150,7 @@ class Queue:
                 .where(messages.c.id.in_(ids))
                 .values(state="sending", lease=lease, next_us=at + micros(lease_seconds))
             )
-            return _load(connection, ids, waiting_only=True)
+            return load(connection, ids, waiting_only=True)
 
     def extend(self, message: QueuedMessage, now: float, lease_seconds: float) -> bool:
         """Keep the lease longer; False if it is not ours any more."""
@@ -167,8 +190,7 @@ class Queue:
         Recipients without a result, and those with "later", wait until `next_at` (default: now),
         unless the message's time is over: then they are expired with the words we have.
         """
-        with self._store.writing(alone=False) as connection:
-            return _settle(connection, message, results, micros(now), next_at)
+        return self.settle_many([(message, results, next_at)], now)[0]
 
     def settle_many(
         self,
@@ -178,7 +200,10 @@ class Queue:
         """The same for several messages in one transaction (one sync)."""
         at = micros(now)
         with self._store.writing(alone=False) as connection:
-            return [_settle(connection, m, results, at, next_at) for m, results, next_at in done]
+            ended = _Ended(connection, at, self._patience)
+            settled = [_settle(connection, m, r, at, next_at, ended) for m, r, next_at in done]
+            ended.write()
+            return settled
 
     def record(self, message: QueuedMessage, results: Sequence[Result], now: float) -> bool:
         """Write down what is final (delivered, failed) while other recipients are on their way.
@@ -190,7 +215,10 @@ class Queue:
         with self._store.writing(alone=False) as connection:
             if not _transition(connection, message, lease=message.lease):
                 return False
+            ended = _Ended(connection, micros(now), self._patience)
             _write(connection, message, final, micros(now))
+            ended.add(message, final)
+            ended.write()
             return True
 
     # For people
@@ -216,12 +244,12 @@ class Queue:
                 .order_by(messages.c.id)
                 .limit(limit)
             ).scalars()
-            return _load(connection, ids.all(), waiting_only=False)
+            return load(connection, ids.all(), waiting_only=False)
 
     def show(self, queue_id: int) -> QueuedMessage | None:
         """One message with all its recipients."""
         with self._store.reading() as connection:
-            found = _load(connection, [queue_id], waiting_only=False)
+            found = load(connection, [queue_id], waiting_only=False)
             return found[0] if found else None
 
     def figures(self, now: float, *, history: bool = True) -> dict[str, tuple[int, float]]:
@@ -251,6 +279,7 @@ class Queue:
                     .where(
                         messages.c.only_copy == 1,
                         messages.c.state.in_(FINAL),
+                        messages.c.report_us.is_(None),  # the report quotes it
                         ~select(other.c.id)
                         .where(other.c.sha256 == messages.c.sha256, other.c.state.not_in(FINAL))
                         .exists(),
@@ -294,6 +323,7 @@ def _settle(
     results: Sequence[Result],
     now_us: int,
     next_at: float | None,
+    ended: "_Ended",
 ) -> Settled | None:
     over = now_us >= micros(message.expires)
     next_us = now_us if next_at is None else micros(next_at)
@@ -308,14 +338,99 @@ def _settle(
     ):
         return None
     _write(connection, message, results, now_us)
+    ended.add(message, results)
     expired: tuple[int, ...] = ()
     waiting = and_(recipients.c.queue_id == message.id, recipients.c.state == "queued")
     if over:
-        expired = tuple(connection.execute(select(recipients.c.id).where(waiting)).scalars())
+        rows = connection.execute(select(recipients).where(waiting).order_by(recipients.c.id)).all()
+        expired = tuple(row.id for row in rows)
         connection.execute(
             update(recipients).where(waiting).values(state="expired", changed_us=now_us)
         )
-    return Settled(_finish(connection, message, now_us), expired)
+        ended.expired(message, rows)
+    state = _finish(connection, message, now_us)
+    if message.sender and (state != "queued" or expired):
+        tell = bool(expired) or _worth_telling(message, results)
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message.id)
+            .values(report_us=now_us if tell else None)
+        )
+    return Settled(state, expired)
+
+
+def _worth_telling(message: QueuedMessage, results: Sequence[Result]) -> bool:
+    """Something failed, or somebody asked to hear of success: reporting.py looks closer."""
+    asked = any("SUCCESS" in param.upper() for r in message.recipients for param in r.params)
+    return asked or any(result.outcome == "failed" for result in results)
+
+
+class _Ended:
+    """What recipients came to in one transaction: evidence, and who is refused or free again."""
+
+    def __init__(self, connection: Connection, now_us: int, patience: tuple[int, float]) -> None:
+        self._connection = connection
+        self._now_us = now_us
+        self._patience = patience
+        self._outcomes: list[tuple[Outcome, bool]] = []  # and whether it counts
+        self._good: dict[bool, set[str]] = {True: set(), False: set()}
+
+    def add(self, message: QueuedMessage, results: Sequence[Result]) -> None:
+        """Results of one message."""
+        if not message.sender:
+            return  # a report of ours: nobody waits for it
+        known = {recipient.id: recipient for recipient in message.recipients}
+        for result in results:
+            recipient = known.get(result.recipient_id)
+            if recipient is None or result.outcome == "later":
+                continue
+            address, meaning = addresses.key(recipient.address), result.meaning
+            if result.outcome == "delivered":
+                self._good[meaning.final_hop].add(address)
+                continue
+            hard = meaning.hard or not meaning.category
+            self._bounce(message, address, hard, meaning, result.reply, "live")
+
+    def expired(self, message: QueuedMessage, rows: Sequence[Any]) -> None:
+        """Recipients that were tried until the end."""
+        for row in rows if message.sender else ():
+            category = row.category or "server_unavailable"
+            meaning = Meaning(category=category, status="4.4.7", counts=True)
+            self._bounce(message, addresses.key(row.address), False, meaning, row.reply, "report")
+
+    def _bounce(
+        self,
+        message: QueuedMessage,
+        address: str,
+        hard: bool,
+        meaning: Meaning,
+        words: str,
+        source: str,
+    ) -> None:
+        outcome = Outcome(
+            message.capture_id,
+            address,
+            "hard" if hard else "soft",
+            meaning.category or "undetermined",
+            meaning.status,
+            words,
+            source,
+            source,
+            None,
+            self._now_us,
+        )
+        self._outcomes.append((outcome, meaning.counts))
+
+    def write(self) -> None:
+        """Once, at the end of the transaction."""
+        for everything, found in self._good.items():
+            suppressions.succeeded(self._connection, found, everything=everything)
+        if not self._outcomes:
+            return
+        counted = {outcome[:3] for outcome, counts in self._outcomes if counts}
+        for one in outcomes.record(self._connection, [outcome for outcome, _ in self._outcomes]):
+            if one[:3] in counted:
+                suppressions.bounced(self._connection, one, self._patience)
 
 
 def _write(
@@ -328,6 +443,9 @@ def _write(
             "r": result.recipient_id,
             "s": "queued" if result.outcome == "later" else result.outcome,
             "w": result.reply[:MAX_REPLY],
+            "c": result.meaning.category[:32],
+            "h": result.meaning.remote[:255],
+            "p": int(result.meaning.passed_on),
         }
         for result in results
         if result.recipient_id in known
@@ -343,6 +461,9 @@ def _write(
             .values(
                 state=bindparam("s"),
                 reply=bindparam("w"),
+                category=bindparam("c"),
+                remote=bindparam("h"),
+                passed_on=bindparam("p"),
                 attempts=recipients.c.attempts + 1,
                 changed_us=now_us,
             ),
@@ -376,10 +497,11 @@ def _finish(connection: Connection, message: QueuedMessage, now_us: int) -> str:
             )
         )
     )
+    outcomes.refresh(connection, [message.capture_id])
     return state
 
 
-def _load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> list[QueuedMessage]:
+def load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> list[QueuedMessage]:
     """Messages with their recipients, in the order of `ids`."""
     columns = recipients.c
     wanted = select(recipients).where(columns.queue_id.in_(ids)).order_by(columns.id)
@@ -395,6 +517,11 @@ def _load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> 
                 row.state,
                 row.attempts,
                 row.reply,
+                row.category,
+                row.remote,
+                bool(row.passed_on),
+                row.told,
+                row.changed_us / 1e6,
             )
         )
     rows = connection.execute(select(messages).where(messages.c.id.in_(ids)))
@@ -416,6 +543,7 @@ def _load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> 
             state=row.state,
             lease=row.lease or "",
             next=row.next_us / 1e6,
+            report_us=row.report_us,
         )
         for row in rows
     }

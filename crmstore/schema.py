@@ -57,7 +57,7 @@ counters = Table(
 )
 # "people" counts the changes of users and their addresses: what ingest keeps of them is good while
 # it stands still.
-COUNTED = ("messages", "people", "records", "users")
+COUNTED = ("messages", "people", "records", "suppressions", "users")
 
 # Our people.
 
@@ -406,6 +406,8 @@ queue_messages = Table(
     Column("next_us", Big, nullable=False),
     Column("lease", String(64)),
     Column("finished_us", Big),
+    # when its sender is to be told something; NULL: never, or all is told
+    Column("report_us", Big),
     CheckConstraint(
         "state IN ('queued', 'sending', 'delivered', 'failed', 'expired')", name="state"
     ),
@@ -425,6 +427,12 @@ queue_messages = Table(
         sqlite_where=text("only_copy = 1"),
         postgresql_where=text("only_copy = 1"),
     ),
+    Index(
+        "ix_queue_messages_report",
+        "report_us",
+        sqlite_where=text("report_us IS NOT NULL"),
+        postgresql_where=text("report_us IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -439,7 +447,69 @@ queue_recipients = Table(
     Column("attempts", Integer, nullable=False),
     Column("reply", Text, nullable=False),
     Column("changed_us", Big, nullable=False),
+    # what the last reply meant ("" = nothing bad), and whose it was
+    Column("category", String(32), nullable=False, server_default=""),
+    Column("remote", Text, nullable=False, server_default=""),
+    # 1: the server that took it reports to the sender itself (it offers DSN)
+    Column("passed_on", Integer, nullable=False, server_default="0"),
+    # what its sender was told last: "", delayed, failed, relayed, none
+    Column("told", String(16), nullable=False, server_default=""),
     CheckConstraint("state IN ('queued', 'delivered', 'failed', 'expired')", name="state"),
     Index(None, "queue_id"),
     sqlite_autoincrement=True,
+)
+
+# What became of what we sent.
+
+sent_ids = Table(
+    "sent_ids",
+    metadata,
+    Column("hash", Big, nullable=False),  # of the Message-ID (outcomes.id_hash)
+    Column("capture_id", CAPTURE_ID, nullable=False),
+    PrimaryKeyConstraint("hash", "capture_id"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("capture_id", CAPTURE_ID, nullable=False),  # of what was sent
+    Column("address", ADDRESS, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("category", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("evidence", String(16), nullable=False),
+    Column("report", CAPTURE_ID),  # the capture of the report, if one came in
+    Column("at_us", Big, nullable=False),
+    CheckConstraint("state IN ('hard', 'soft', 'delivered', 'delayed', 'relayed')", name="state"),
+    CheckConstraint("source IN ('live', 'dsn', 'report')", name="source"),
+    Index(None, "capture_id", "address"),
+    Index(None, "address", "at_us"),
+)
+
+soft_runs = Table(
+    "soft_runs",
+    metadata,
+    Column("address", ADDRESS, primary_key=True),
+    Column("bounces", Integer, nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("first_us", Big, nullable=False),
+    Column("last_us", Big, nullable=False),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address", ADDRESS, primary_key=True),
+    Column("category", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("source", String(8), nullable=False),  # live, dsn, report; manual
+    Column("evidence", String(16), nullable=False),
+    Column("capture_id", CAPTURE_ID),  # of the mail that bounced
+    Column("who", Text, nullable=False),  # the person who added it; "" = a bounce
+    Column("since_us", Big, nullable=False),
+    Index(None, "since_us"),
 )

@@ -276,7 +276,7 @@ def _row(
         "direction": first.direction if first is not None else None,
         "owner": first.owner if first is not None else None,
         "source": sorted({sighting.source for sighting in seen}),
-        "status": first.status if first is not None else None,
+        "status": _status(first, seen),
         "thread": message.thread,
         "records": _records(linked),
         "attachments": [{"name": f.name, "bytes": f.bytes, "type": f.type} for f in files],
@@ -286,6 +286,15 @@ def _row(
         "preview": message.preview,
         "flags": message.flags.split(),
     }
+
+
+def _status(first: Row[Any] | None, seen: Sequence[Row[Any]]) -> str | None:
+    """Sent again after it was refused: what became of it is what became of the last try. A copy in
+    a Sent folder knows nothing of that."""
+    if first is None or first.direction != "sent":
+        return first.status if first is not None else None
+    tries = [s for s in seen if s.owner == first.owner and s.source == "submission"]
+    return str((tries[-1] if tries else first).status)
 
 
 def _records(linked: Iterable[Row[Any]]) -> list[dict[str, Any]]:

@@ -16,11 +16,24 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from proxy.commands import account, bounces, mail, people, records, search, service, setup
+from proxy.commands import (
+    account,
+    bounces,
+    mail,
+    people,
+    records,
+    search,
+    service,
+    setup,
+    suppression,
+)
 from proxy.commands.common import Call, Refusal, one_line
 
 # As contract.md lists them; typer would put groups last.
-ORDER = "try quickstart check run status user record emails email bounce search audit migrate"
+ORDER = (
+    "try quickstart check run status user record emails email bounce suppression search audit"
+    " migrate"
+)
 
 
 class _InOrder(TyperGroup):
@@ -44,6 +57,7 @@ records.add_to(app)
 mail.add_to(app)
 search.add_to(app)
 bounces.add_to(app)
+suppression.add_to(app)
 account.add_to(app)
 
 

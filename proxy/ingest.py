@@ -20,20 +20,21 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bounce.process import Figures, is_report
 from config.settings import Settings
 from crmstore.archive import Archive, BlobDamaged
 from crmstore.facts import Facts
 from crmstore.intake import Batch, Behind, Decided, Intake, Pending, Taken
 from crmstore.store import Store, StoreError
 from crmstore.whose import People, Rules, judge
+from proxy.afterwards import is_queued, job, processor
 from proxy.enroll import enroll_writers
 from proxy.failpoint import failpoint
 from proxy.journalfmt import Damage
-from proxy.reader import Job, Reader, Unread
+from proxy.reader import Reader, Unread
 from proxy.tail import Item, Tail, doors
 
 __all__ = ["Ingest", "Step"]
@@ -56,6 +57,7 @@ class Step:
     failed: list[tuple[str, str]] = field(default_factory=list)
     damage: list[tuple[str, int, Damage]] = field(default_factory=list)
     doors: set[str] = field(default_factory=set)
+    bounces: Figures = field(default_factory=Figures)
     enrolled: list[str] = field(default_factory=list)  # users that first logins made
     more: bool = False  # the batch was full: there may be more
     removed: int = 0
@@ -88,7 +90,13 @@ class Ingest:
         self._store = store
         self._archive = archive
         self._reader = reader or Reader()
-        self._intake = Intake(store, settings.node.domains, retry_for=settings.outbound.retry_for)
+        self._intake = Intake(
+            store,
+            settings.node.domains,
+            retry_for=settings.outbound.retry_for,
+            delay_notice=settings.bounce.delay_notice,
+        )
+        self._bounces = processor(settings)
         self._rules = Rules(settings.capture.internal, settings.capture.matches_never)
         self._tails: dict[str, Tail] | None = None
         self._pending: dict[str, Pending] = {}
@@ -246,7 +254,8 @@ class Ingest:
         for start in range(0, len(works), READ_AT_ONCE):
             some = works[start : start + READ_AT_ONCE]
             reading = [work for work in some if work.keep]
-            under_way = self._reader.start([Job(*w.tail.where(w.item.message)) for w in reading])
+            jobs = [job(*w.tail.where(w.item.message), w.item.message.header) for w in reading]
+            under_way = self._reader.start(jobs)
             for work in reading:  # our part, while the child does its own
                 self._load(work)
             for work, found in zip(reading, under_way.finish(), strict=True):
@@ -286,7 +295,9 @@ class Ingest:
             item.facts.flags += [str(flag)[:32] for flag in flags[:20]]
         try:
             item.judgement = judge(message.header, item.verdict, facts, people, self._rules)
-            if item.judgement.excluded and not _is_queued(item.verdict):
+            if is_report(item.facts.report):  # it hangs on the mail that it is about
+                item.judgement = item.judgement._replace(outsiders=())
+            if item.judgement.excluded and not is_queued(item.verdict):
                 work.keep = False
         except Exception as error:  # a fault of ours in one message must not stop the others
             item.failed, item.judgement = f"fault: {type(error).__name__}", None
@@ -323,7 +334,7 @@ class Ingest:
         tails: Mapping[str, Tail],
     ) -> Batch:
         decided = {work.item.message.capture_id for work in works}
-        batch = Batch(decided=[work.item for work in works])
+        batch = Batch(decided=[work.item for work in works], after=self._bounces)
         last: dict[str, Item] = {}
         for tail, item in items:
             batch.ledger.append(item.row)
@@ -356,6 +367,7 @@ class Ingest:
                 step.failed.append((message.capture_id, work.item.failed))
             elif judgement is not None and not judgement.excluded:
                 step.at_us.append(message.at_us)
+        step.bounces = self._bounces.last
         step.messages = len(works)
         step.frames = len(items)
         if self._limit < BATCH:
@@ -384,9 +396,3 @@ class Ingest:
         if removed:
             failpoint("13.segment.deleted")
         return removed
-
-
-def _is_queued(verdict: Mapping[str, Any]) -> bool:
-    return any(
-        isinstance(r, dict) and r.get("outcome") == "queued" for r in verdict.get("recipients", ())
-    )

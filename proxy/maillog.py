@@ -309,7 +309,35 @@ def keys_unreadable(path: str, error: OSError | ValueError) -> None:
     _log.error("return_path.keys", path=path, error=words)
 
 
+# Worker: what became of mail
+
+
+def bounced(
+    id: str, address: str, klass: str, category: str, source: str, evidence: str, reply: str
+) -> None:
+    """A recipient of this sent mail was not reached, and who said so."""
+    _log.info(
+        "bounced", id=id, recipient=address, bounce=klass, category=category, source=source,
+        evidence=evidence, reply=reply,
+    )  # fmt: skip
+
+
+def report_forged(id: str) -> None:
+    """A delivery report about mail that we never sent, or not to that recipient."""
+    _log.warning("report.forged", id=id)
+
+
+def suppressed(address: str) -> None:
+    """Mail to this address is refused from now on."""
+    _log.info("suppressed", recipient=address)
+
+
 # Worker: queue
+
+
+def sender_told(id: str, sender: str, recipient: str, action: str) -> None:
+    """A report about this recipient is on its way to the sender."""
+    _log.info("reported", id=id, sender=sender, recipient=recipient, action=action)
 
 
 def delivered(id: str, recipient: str, target: str, reply: str, attempts: int) -> None:

@@ -35,11 +35,14 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 class Job(NamedTuple):
-    """Where a body lies."""
+    """Where a body lies; whether to look for a delivery report in it, and whom its envelope says
+    it is from (None: not known)."""
 
     path: str
     offset: int
     length: int
+    look: bool = False
+    sender: str | None = None
 
 
 class Unread(NamedTuple):

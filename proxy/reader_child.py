@@ -1,9 +1,9 @@
 """The process that reads strangers' mail: bytes in, facts out, nothing else.
 
 Run by proxy/reader.py as `python -m proxy.reader_child`. A line of JSON on standard input is a
-batch, [[path, offset, length], ...]; for each there is a line on standard output as soon as it is
-read: the packed facts, or {"error": why}. It answers in order, so the first that is missing when
-the process dies is the one that killed it.
+batch, [[path, offset, length, look, sender], ...]; for each there is a line on standard output as
+soon as it is read: the packed facts, or {"error": why}. It answers in order, so the first that is
+missing when the process dies is the one that killed it.
 Promises: bounded in memory (RLIMIT_AS) and time (RLIMIT_CPU, besides the parent's watch), can
 write no file, dies with its parent. Cites: architecture.md "Ingest"; setrlimit(2); prctl(2).
 """
@@ -12,16 +12,27 @@ import ctypes
 import gc
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import time
 
+from bounce import detect, matcher
 from crmstore import facts
 
 MAX_MEMORY = 768 << 20
 MAX_READ = 96 << 20  # of one message; what is behind is not looked at
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
+# Reports come from nobody, or have one of these in their first octets: other mail, nearly all there
+# is, is not looked at a second time.
+FIRST = 16_384
+REPORTS = re.compile(
+    rb"multipart/report|delivery-status|mailer-daemon|postmaster|mail delivery|x-failed-recipients"
+    rb"|undeliver|failure notice|returned mail|delivery (?:status|failure|failed|has failed)"
+    rb"|not delivered|non remis|feedback-report|delayed mail|auto-submitted: *auto-(?:gen|repl)",
+    re.IGNORECASE,
+)
 READY = b'"ready"\n'  # the first line: from here on, a death is the fault of a message
 _PR_SET_PDEATHSIG = 1
 
@@ -61,7 +72,9 @@ class Files:
         self._fd, self._path = -1, ""
 
 
-def answer(files: Files, path: str, offset: int, length: int) -> str:
+def answer(
+    files: Files, path: str, offset: int, length: int, look: bool, sender: str | None
+) -> str:
     try:
         data = files.read(path, offset, length)
         if len(data) < min(length, MAX_READ):
@@ -70,6 +83,10 @@ def answer(files: Files, path: str, offset: int, length: int) -> str:
         if length > MAX_READ:
             found.flags.append("read_in_part")
             found.key = ""  # what lies behind may differ
+        if look and (sender == "" or REPORTS.search(data, 0, FIRST)):
+            report = detect.read(data, sender=sender)
+            if report.kind in matcher.TOLD:
+                found.report = matcher.pack(report)
         return encode(found.pack())
     except MemoryError:
         return '{"error":"memory"}'
@@ -90,8 +107,10 @@ def main() -> None:
         jobs = json.loads(line)
         until = int(time.process_time()) + 2 + len(jobs)  # a second each, as the parent has it
         resource.setrlimit(resource.RLIMIT_CPU, (until, unlimited))
-        for path, offset, length in jobs:
-            data = answer(files, path, offset, length).encode("utf-8", "replace") + b"\n"
+        for path, offset, length, look, sender in jobs:
+            data = (
+                answer(files, path, offset, length, look, sender).encode("utf-8", "replace") + b"\n"
+            )
             while data:
                 data = data[os.write(1, data) :]
         files.close()

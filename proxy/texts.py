@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from proxy.printable import printable
-from proxy.wording import Text, check, quickstart, recordio, search, trial
+from proxy.wording import Text, bounces, check, quickstart, recordio, search, trial
 
 Language = Literal["en", "ja"]
 
@@ -21,6 +21,7 @@ VARIABLES = ("MAILWEIR_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 LONGEST_VALUE = 500
 
 _CATALOGUE: dict[str, Text] = {
+    **bounces.TEXTS,
     **check.TEXTS,
     **quickstart.TEXTS,
     **recordio.TEXTS,

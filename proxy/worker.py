@@ -8,23 +8,28 @@ Cites: architecture.md "Processes"; JOURNAL.md, steps 9 to 13.
 """
 
 import asyncio
+import contextlib
 import gc
 import itertools
+import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from bounce import keyfile, suppressfile
+from bounce.suppression import Suppressed
 from config.settings import Settings
-from crmstore import mailboxes
+from crmstore import mailboxes, suppressions
 from crmstore.archive import Archive, open_archive
 from crmstore.queue import FINAL, Queue
 from crmstore.store import Store, StoreError, open_store
-from proxy import maillog, metrics
+from proxy import maillog, metrics, reports
 from proxy.heartbeat import Heartbeat
 from proxy.imap.upkeep import ImapUpkeep
 from proxy.ingest import Ingest, Step
 from proxy.reader import ReaderFailed
+from proxy.reports import Reporter
 from proxy.rescue import Rescuer
 
 __all__ = ["IngestThread", "run_worker"]
@@ -34,6 +39,7 @@ MAX_PAUSE = 15.0
 FIGURES = 5.0
 HISTORY = 12  # of these rounds
 UPKEEP = 60.0
+LOOK = 1.0
 
 
 async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> None:
@@ -49,7 +55,8 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     store, archive = open_store(settings), open_archive(settings)
-    queue = Queue(store)
+    patience = (settings.bounce.soft_count, settings.bounce.soft_for)
+    queue = Queue(store, patience=patience)
     ingest = IngestThread(settings, store, archive, heartbeat)
     if heartbeat is not None:
         heartbeat.ready = True
@@ -57,12 +64,13 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
         under_way = loop.run_in_executor(pool, ingest.run)
         runner = asyncio.create_task(QueueRunner(settings, queue, archive).run(stop))
         figures = asyncio.create_task(_figures(queue, store, stop))
+        told = asyncio.create_task(_reports(Reporter(settings, store, archive), stop))
         try:
             await stop.wait()
         finally:
             ingest.stop.set()
             stop.set()
-            await asyncio.gather(under_way, runner, figures, return_exceptions=True)
+            await asyncio.gather(under_way, runner, figures, told, return_exceptions=True)
             store.close()
 
 
@@ -84,6 +92,14 @@ async def _figures(queue: Queue, store: Store, stop: asyncio.Event) -> None:
             return
         except TimeoutError:
             continue
+
+
+async def _reports(reporter: Reporter, stop: asyncio.Event) -> None:
+    """Senders of queued mail hear what became of it."""
+    while not stop.is_set():
+        made = await asyncio.to_thread(reporter.once)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.01 if made else reports.PAUSE)
 
 
 class IngestThread:
@@ -111,6 +127,9 @@ class IngestThread:
         self._pause = 0.0
         self._caught_up = time.time()
         self._next_upkeep = 0.0
+        self._settings = settings
+        self._published = -1
+        self._next_look = self._next_touch = 0.0
         self.totals = {"messages": 0, "unread": 0, "failed": 0, "steps": 0}
 
     def run(self) -> None:
@@ -139,6 +158,7 @@ class IngestThread:
             for login in self._imap.step():
                 maillog.enrolled(login)
             if not step.more:
+                self._publish()
                 self._upkeep()
             self._pause = 0.0
             return step.more
@@ -173,6 +193,15 @@ class IngestThread:
         for door, segment, damage in step.damage:
             seqs = f"{damage.first_seq or '?'} to {damage.last_seq or '?'}"
             maillog.capture_missing(door, f"segment {segment}: {damage.reason}, frames {seqs}")
+        for bounce in step.bounces.bounces:
+            maillog.bounced(*bounce)
+            metrics.bounce(bounce.klass, bounce.category, bounce.source)
+        for capture_id, result in step.bounces.reports:
+            metrics.bounce_report(result)
+            if result == "forged":
+                maillog.report_forged(capture_id)
+        for address in step.bounces.suppressed:
+            maillog.suppressed(address)
         if missing := len(step.failed) + len(step.damage):
             metrics.capture_missing(missing)
         if step.messages:
@@ -189,6 +218,24 @@ class IngestThread:
         if self._heartbeat is not None:
             self._heartbeat.figures = dict(self.totals)
 
+    def _publish(self) -> None:
+        """The suppression list for the doors: when it has changed, and touched so that they know
+        that somebody cares for it."""
+        now = time.monotonic()
+        if not self._settings.bounce.suppress or now < self._next_look:
+            return
+        self._next_look = now + LOOK
+        version = suppressions.version(self._store)
+        path = self._settings.suppression_file
+        if version != self._published or not path.exists():
+            found = suppressions.entries(self._store)
+            rows = ((e.address, Suppressed(e.category, e.status, e.words, e.since)) for e in found)
+            suppressfile.publish(path, rows)
+            self._published = version
+        elif now >= self._next_touch:
+            self._next_touch = now + UPKEEP
+            os.utime(path)
+
     def _upkeep(self) -> None:
         """What can wait: doors that are gone, blobs that nobody names any more."""
         for tail in self._ingest.tails.values():
@@ -198,6 +245,9 @@ class IngestThread:
             return
         self._next_upkeep = now + UPKEEP
         gc.collect()
+        bounce = self._settings.bounce
+        if bounce.return_path_domain and bounce.key_file is None:
+            keyfile.keep(self._settings.return_path_keys, time.time())
         while digests := self._queue.spent_blobs():
             self._archive.delete_many(digests)
             self._queue.blobs_removed(digests)

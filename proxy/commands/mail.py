@@ -18,6 +18,7 @@ from proxy.commands.common import (
     size,
     warn,
 )
+from proxy.commands.suppression import put_delivery
 
 Source = Literal["submission", "inbound", "imap_append", "imap_fetch", "companion"]
 Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
@@ -126,6 +127,7 @@ def show(ctx: typer.Context, id: Id) -> None:
                 put(
                     f"    {recipient['address']}: {recipient['outcome']} {recipient['reply'] or ''}"
                 )
+        put_delivery(ctx, work, found)
         if found["preview"]:
             put()
             put(found["preview"])
@@ -205,7 +207,7 @@ def explain(ctx: typer.Context, id: Id) -> None:
             ]
             thread = {"id": found["thread"], "evidence": found["thread_evidence"]}
             document = {"id": id, "participants": people, "links": links, "sightings": sightings}
-            put_json({**document, "thread": thread})
+            put_json({**document, "thread": thread, "delivery": found["delivery"]})
             return
         put(f"email {id}: {found['subject']}")
         for person in people:
@@ -221,3 +223,4 @@ def explain(ctx: typer.Context, id: Id) -> None:
                 f"  {seen['source']} for {seen['owner']} ({seen['capture_id']}): {seen['evidence']}"
             )
         put(f"  thread {found['thread']}: {found['thread_evidence'] or 'begins it'}")
+        put_delivery(ctx, work, found)

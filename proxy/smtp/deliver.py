@@ -41,6 +41,7 @@ from proxy.smtp.replies import Reply
 from proxy.smtp.retry import Unreachable, next_attempt
 from proxy.smtp.sasl import Account
 from proxy.smtp.settling import Claimed, Settler
+from proxy.smtp.wayback import WayBack
 
 MAX_MESSAGES: Final = 200
 MAX_DESTINATIONS: Final = 20
@@ -99,6 +100,7 @@ class QueueRunner:
             self._outbound.retry_first,
             longest if self._by_domain else min(longest, ROUTE_MAX_WAIT),
         )
+        self._way_back = WayBack.of_queue(settings)
         self._waiting: dict[str, deque[_Part]] = {}
         self._working: dict[str, int] = {}
         self._proven: set[str] = set()  # a connection stands: more of them may be tried
@@ -113,7 +115,8 @@ class QueueRunner:
             return
         self._hop = hop
         await self._take_back()
-        self._settler = Settler(self._queue, self._clock, LEASE, self._free.set)
+        final = self._outbound.route.kind in ("mx", "lmtp")
+        self._settler = Settler(self._queue, self._clock, LEASE, self._free.set, final_hop=final)
         helpers = [
             asyncio.create_task(self._settler.run()),
             asyncio.create_task(self._settler.keep_leases()),
@@ -231,7 +234,7 @@ class QueueRunner:
         hold = self._unreachable.held(part.destination, self._clock())
         if hold is None:
             return False
-        later = Outcome("later", hold.words)
+        later = Outcome("later", hold.words, "connect")
         self._through(part, {r.id: later for r in part.recipients}, hold.until)
         return True
 
@@ -302,6 +305,7 @@ class QueueRunner:
         """Fills `outcomes`; raises HopUnavailable or HopLost with those so far."""
         message = part.claimed.message
         for fresh in (False, True):
+            self._way_back.refresh()
             conn = await self._hop.connect(part.destination or None, fresh=fresh)
             self._unreachable.worked(part.destination)
             self._proven.add(part.destination)
@@ -311,6 +315,7 @@ class QueueRunner:
                 message,
                 part.recipients,
                 lambda size: self._archive.stream(message.sha256, size),
+                self._way_back.gate,
             )
             try:
                 await handover.run()
@@ -331,9 +336,11 @@ class QueueRunner:
         target = part.destination or str(self._outbound.route)
         maillog.hop_unavailable("outbound", target, error.stage, error.detail or words.text)
         if error.permanent:
-            return Outcome("failed", words), None
+            # The recipient's domain takes no mail, or there is none: not about us.
+            stage = "domain" if (words.enhanced or "").startswith("5.1.") else "connect"
+            return Outcome("failed", words, stage), None
         hold = self._unreachable.failed(part.destination, self._clock(), words)
-        return Outcome("later", words), hold.until
+        return Outcome("later", words, "connect"), hold.until
 
     def _next_attempt(self, part: _Part) -> float:
         attempts = 1 + max(recipient.attempts for recipient in part.recipients)

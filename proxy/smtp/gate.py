@@ -99,21 +99,36 @@ class Gate:
         """MAIL as the next hop gets it."""
         if not self._submission or not mail.mailbox.text:
             return mail
-        mailbox, params = mail.mailbox, mail.params
-        if self._envid and hop.has("DSN") and mail.param("ENVID") is None:
-            params = (*params, f"ENVID={capture_id}")
-        signed = self.paths.sign(mailbox.text, capture_id) if self.paths is not None else None
-        return PathArgument(mailbox if signed is None else parse_mailbox(signed), params)
+        text, params = self.queued_mail(mail.mailbox.text, mail.params, capture_id, hop)
+        return PathArgument(
+            mail.mailbox if text == mail.mailbox.text else parse_mailbox(text), params
+        )
 
     def onward_rcpt(self, rcpt: PathArgument, hop: Capabilities) -> PathArgument:
-        """RCPT as the next hop gets it: with the address that the client wrote, so that a report
+        """RCPT as the next hop gets it."""
+        return PathArgument(rcpt.mailbox, self.queued_rcpt(rcpt.mailbox.text, rcpt.params, hop))
+
+    def queued_mail(
+        self, sender: str, params: tuple[str, ...], capture_id: str, hop: Capabilities
+    ) -> tuple[str, tuple[str, ...]]:
+        """Sender and parameters, signed; for mail of the queue as well."""
+        if not sender:
+            return sender, params
+        if self._envid and hop.has("DSN") and not _has(params, "ENVID"):
+            params = (*params, f"ENVID={capture_id}")
+        signed = self.paths.sign(sender, capture_id) if self.paths is not None else None
+        return signed or sender, params
+
+    def queued_rcpt(
+        self, address: str, params: tuple[str, ...], hop: Capabilities
+    ) -> tuple[str, ...]:
+        """Parameters of a recipient, with the address that the client wrote, so that a report
         names it however often the mail is forwarded."""
-        if not self._envid or not hop.has("DSN") or rcpt.param("ORCPT") is not None:
-            return rcpt
-        text = rcpt.mailbox.text
-        if not text.isascii() or not rcpt.mailbox.domain:
-            return rcpt
-        return PathArgument(rcpt.mailbox, (*rcpt.params, f"ORCPT=rfc822;{xtext(text)}"))
+        if not self._envid or not hop.has("DSN") or _has(params, "ORCPT"):
+            return params
+        if not address.isascii() or "@" not in address:
+            return params
+        return (*params, f"ORCPT=rfc822;{xtext(address)}")
 
     # ------------------------------------------------------------------ what the hop says
 
@@ -124,6 +139,10 @@ class Gate:
         if self._submission and path is not None and len(transaction.turned_away) < MAX_TURNED_AWAY:
             row: dict[str, object] = {"address": path.mailbox.text, "reply": reply.text[:MAX_WORDS]}
             transaction.turned_away.append(row)
+
+
+def _has(params: tuple[str, ...], keyword: str) -> bool:
+    return any(param.partition("=")[0].upper() == keyword for param in params)
 
 
 def xtext(text: str) -> str:

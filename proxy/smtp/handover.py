@@ -16,6 +16,7 @@ are), 552 to RCPT (too many recipients, RFC 5321 section 4.5.3.1.10) and 421, 50
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -24,6 +25,7 @@ from crmstore.archive import BlobDamaged, BlobMissing
 from crmstore.queue import QueuedMessage, QueuedRecipient
 from proxy import maillog
 from proxy.smtp import onward
+from proxy.smtp.gate import Gate
 from proxy.smtp.hoptalk import Talk
 from proxy.smtp.nexthop import HopConnection
 from proxy.smtp.octets import Stuffer
@@ -34,6 +36,7 @@ PIECE: Final = 128 * 1024
 MAX_RECIPIENTS: Final = 100
 
 _ABOUT_US: Final = frozenset({503, 530, 534, 535, 538})
+_HOST: Final = re.compile(r"(?=.{3,255}\Z)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _UNREADABLE: Final = Reply.of(451, "4.3.0", "our copy of the message cannot be read")
 
 
@@ -43,12 +46,25 @@ class Outcome:
 
     kind: Literal["delivered", "failed", "later"]
     reply: Reply
+    #: Where it was said: connect, domain (of the recipient), mail, rcpt, data, final; "ours" for
+    #: what we said ourselves.
+    stage: str = "ours"
+    #: The name of who said it, and whether that server tells the sender what becomes of it.
+    remote: str = ""
+    passed_on: bool = False
 
 
-def judged(reply: Reply, *, rcpt: bool = False) -> Outcome:
+def judged(reply: Reply, stage: str, remote: str) -> Outcome:
     """A refusal: for good, or for now?"""
-    ours = reply.code in _ABOUT_US or (rcpt and reply.code == 552)
-    return Outcome("failed" if reply.permanent and not ours else "later", reply)
+    ours = reply.code in _ABOUT_US or (stage == "rcpt" and reply.code == 552)
+    return Outcome("failed" if reply.permanent and not ours else "later", reply, stage, remote)
+
+
+def _name(conn: HopConnection) -> str:
+    """The hop by the name in its greeting (RFC 5321 section 4.2), else by its address."""
+    words = conn.banner.lines[0].split() if conn.banner is not None else []
+    name = words[0].decode("ascii", "replace") if words else ""
+    return name if _HOST.fullmatch(name) else conn.peer[0]
 
 
 class Handover:
@@ -60,13 +76,16 @@ class Handover:
         message: QueuedMessage,
         recipients: Sequence[QueuedRecipient],
         pieces: Callable[[int], Iterator[bytes]],
+        gate: Gate | None = None,
     ) -> None:
-        """`pieces(size)` opens the body anew; it is read in a thread."""
+        """`pieces(size)` opens the body anew; it is read in a thread. `gate` signs the way back."""
         self._conn = conn
         self._talk = Talk(conn)
         self._message = message
         self._recipients = recipients
         self._pieces = pieces
+        self._gate = gate
+        self._remote = _name(conn)
         self.outcomes: dict[int, Outcome] = {}
         #: The hop has answered something: it was no dead connection from the pool.
         self.answered = False
@@ -105,7 +124,7 @@ class Handover:
             return
         go = (await self._talk.ask(b"DATA\r\n"))[0]
         if go.code != 354:
-            self._these(accepted, judged(go))
+            self._these(accepted, judged(go, "data", self._remote))
             await self._reset()
             return
         try:
@@ -122,32 +141,40 @@ class Handover:
         replies = await wait
         for number, recipient in enumerate(accepted):
             reply = replies[number if self._conn.lmtp else 0]
-            good = Outcome("delivered", reply)
-            self.outcomes[recipient.id] = good if reply.positive else judged(reply)
+            self.outcomes[recipient.id] = (
+                Outcome("delivered", reply, "final", self._remote, self._conn.caps.has("DSN"))
+                if reply.positive
+                else judged(reply, "final", self._remote)
+            )
 
     async def _envelope(self, recipients: Sequence[QueuedRecipient]) -> list[QueuedRecipient]:
         """MAIL and RCPT; the recipients that the hop takes."""
         message, caps = self._message, self._conn.caps
         size = message.bytes + len(message.trace.encode("utf-8"))
-        mail = onward.mail_line(caps, message.sender, message.sender_params, size)
-        lines = [onward.rcpt_line(caps, r.address, r.params) for r in recipients]
+        sender, params = message.sender, message.sender_params
+        each = [(r.address, r.params) for r in recipients]
+        if self._gate is not None:
+            sender, params = self._gate.queued_mail(sender, params, message.capture_id, caps)
+            each = [(to, self._gate.queued_rcpt(to, its, caps)) for to, its in each]
+        mail = onward.mail_line(caps, sender, params, size)
+        lines = [onward.rcpt_line(caps, to, its) for to, its in each]
         if caps.has("PIPELINING"):
-            sender, *replies = await self._talk.ask(mail + b"".join(lines), 1 + len(lines))
+            first, *replies = await self._talk.ask(mail + b"".join(lines), 1 + len(lines))
         else:
-            sender = (await self._talk.ask(mail))[0]
+            first = (await self._talk.ask(mail))[0]
             replies = []
-            for line in lines if sender.positive else []:
+            for line in lines if first.positive else []:
                 replies += await self._talk.ask(line)
         self.answered = True
-        if not sender.positive:
-            self._these(recipients, judged(sender))
+        if not first.positive:
+            self._these(recipients, judged(first, "mail", self._remote))
             return []
         accepted = []
         for recipient, reply in zip(recipients, replies, strict=True):
             if reply.positive:
                 accepted.append(recipient)
             else:
-                self.outcomes[recipient.id] = judged(reply, rcpt=True)
+                self.outcomes[recipient.id] = judged(reply, "rcpt", self._remote)
         return accepted
 
     async def _content(self) -> bytes:

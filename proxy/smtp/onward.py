@@ -7,7 +7,7 @@ before anybody knew its hop, so here the fitting comes after:
   (the trace line came on top).
 - DSN (RFC 3461): where it is not offered NOTIFY, ORCPT, RET and ENVID are dropped, which section
   5.2.2 allows a relay. What it asks for in return, a report "relayed" where NOTIFY=SUCCESS was
-  wished, belongs to the reports to senders, which this version does not write.
+  wished, is ours to write (proxy/reports.py).
 - An 8-bit message is never converted (a signature would break) and never sent to a hop without
   8BITMIME (RFC 6152 section 3): 5.6.3. What was declared does not count, only what is there.
 - An address or a header beyond ASCII needs SMTPUTF8 (RFC 6531 section 3.5): 5.6.7. A message

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from bounce.live import said
+from crmstore.meaning import Meaning
 from crmstore.queue import Queue, QueuedMessage, Result, Settled
 from proxy import maillog, metrics
 from proxy.failpoint import failpoint
@@ -45,11 +47,15 @@ class Settler:
         clock: Callable[[], float],
         lease: float,
         on_settled: Callable[[], None],
+        *,
+        final_hop: bool = False,
     ) -> None:
+        """`final_hop`: what answers is the recipients' own server, no relay of ours."""
         self._queue = queue
         self._clock = clock
         self._lease = lease
         self._on_settled = on_settled
+        self._final_hop = final_hop
         self._done: list[Claimed] = []
         self._early: list[tuple[Claimed, list[Result]]] = []
         self._something = asyncio.Event()
@@ -66,7 +72,7 @@ class Settler:
 
     def record(self, claimed: Claimed) -> None:
         """A part of it is through; others may take long, and a crash must not repeat this one."""
-        self._early.append((claimed, _results(claimed)))
+        self._early.append((claimed, self._results(claimed)))
         self._something.set()
 
     async def run(self) -> None:
@@ -117,13 +123,17 @@ class Settler:
             if not claimed.outcomes:
                 self._queue.release(claimed.message, claimed.next_at or now)
         settled = iter(
-            self._queue.settle_many(
-                [(claimed.message, _results(claimed), claimed.next_at) for claimed in tried], now
-            )
+            self._queue.settle_many([(c.message, self._results(c), c.next_at) for c in tried], now)
             if tried
             else ()
         )
         return [next(settled) if claimed.outcomes else None for claimed in batch]
+
+    def _results(self, claimed: Claimed) -> list[Result]:
+        return [
+            Result(ident, outcome.kind, outcome.reply.text, meaning_of(outcome, self._final_hop))
+            for ident, (outcome, _) in claimed.outcomes.items()
+        ]
 
     async def keep_leases(self) -> None:
         """Until cancelled: what is held stays ours."""
@@ -139,11 +149,11 @@ class Settler:
                     break
 
 
-def _results(claimed: Claimed) -> list[Result]:
-    return [
-        Result(ident, outcome.kind, outcome.reply.text)
-        for ident, (outcome, _) in claimed.outcomes.items()
-    ]
+def meaning_of(outcome: Outcome, final_hop: bool) -> Meaning:
+    """What an outcome says of its recipient."""
+    if outcome.kind == "delivered":
+        return Meaning(remote=outcome.remote, final_hop=final_hop, passed_on=outcome.passed_on)
+    return said(outcome.reply.text, outcome.stage, final_hop=final_hop, remote=outcome.remote)
 
 
 def _tell(claimed: Claimed, fact: Settled, now: float) -> None:
@@ -155,6 +165,9 @@ def _tell(claimed: Claimed, fact: Settled, now: float) -> None:
         if recipient.id in fact.expired:
             maillog.undeliverable(message.capture_id, recipient.address, "expired", words)
             metrics.delivery_attempt("expired")
+            if message.sender:
+                said = meaning_of(outcome, False).category if outcome else recipient.category
+                metrics.bounce("soft", said or "server_unavailable", "report")
         elif outcome is None:
             continue
         elif outcome.kind == "delivered":
@@ -164,6 +177,9 @@ def _tell(claimed: Claimed, fact: Settled, now: float) -> None:
         elif outcome.kind == "failed":
             maillog.undeliverable(message.capture_id, recipient.address, "failed", words)
             metrics.delivery_attempt("failed")
+            meaning = meaning_of(outcome, False)
+            if message.sender:
+                metrics.bounce("hard" if meaning.hard else "soft", meaning.category, "live")
         else:
             wait = max(0.0, (claimed.next_at or now) - now)
             maillog.deferred(message.capture_id, recipient.address, target, words, wait)

@@ -23,7 +23,14 @@ LOOK: Final = 5.0
 class WayBack:
     """One door's. `gate` is None where the configuration leaves it nothing to do."""
 
-    def __init__(self, settings: Settings, role: str, counters: SmtpCounters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        role: str,
+        counters: SmtpCounters | None,
+        *,
+        suppress: bool = True,
+    ) -> None:
         bounce = settings.bounce
         self._settings = settings
         self._signs = bool(bounce.return_path_domain)
@@ -32,7 +39,7 @@ class WayBack:
         self._next = 0.0
         self._told = False
         self.gate: Gate | None = None
-        if role == "submission" and bounce.suppress:
+        if role == "submission" and suppress and bounce.suppress:
             self._list = SuppressionFile(settings.suppression_file)
         if role == "submission" or self._signs:
             self.gate = Gate(
@@ -40,9 +47,14 @@ class WayBack:
                 suppressed=self._list.find if self._list is not None else None,
                 envid=bounce.envid or self._signs,
                 clock=time.time,
-                count=counters.recipient,
+                count=counters.recipient if counters is not None else lambda what: None,
             )
         self.refresh()
+
+    @classmethod
+    def of_queue(cls, settings: Settings) -> WayBack:
+        """For mail that the queue sends: it is signed as a door signs it."""
+        return cls(settings, "submission", None, suppress=False)
 
     def refresh(self) -> None:
         """Take in what the worker has written since. Never raises."""
