@@ -137,7 +137,7 @@ class Capture:
 
     def write(self, chunk: bytes) -> None:
         """More octets of the body."""
-        if self.lost or not chunk:
+        if self.lost or self._finished or not chunk:
             return
         owner = self._owner
         self.size += len(chunk)

@@ -102,8 +102,9 @@ class Observer:
     """One session; all methods are told in the order things happen."""
 
     __slots__ = (
-        "_appends", "_arg", "_copies", "_gather", "_literals", "_purposes", "_selects", "_sinks",
-        "_text", "_validity", "mailbox", "special", "uidvalidity", "user", "utf8", "world",
+        "_appends", "_arg", "_copies", "_gather", "_literals", "_plain", "_purposes", "_selects",
+        "_sinks", "_text", "_validity", "mailbox", "special", "uidvalidity", "user", "utf8",
+        "world",
     )  # fmt: skip
 
     def __init__(self, world: World, user: str, purposes: dict[str, str] | None = None) -> None:
@@ -119,6 +120,7 @@ class Observer:
         self._appends: dict[bytes, _Append] | None = None
         self._copies: dict[bytes, str] | None = None
         self._purposes: dict[str, str] = {} if purposes is None else purposes
+        self._plain = False
         self._text = b""  # the response at hand, its literals as they were announced
         self._literals: list[bytes | None] = []
         self._gather: list[bytes] | None = None
@@ -239,6 +241,7 @@ class Observer:
         """A response `* n FETCH` begins that has a literal or may have a body in quotes."""
         self._text, self._literals = text, []
         plain = _PLAIN.match(text)
+        self._plain = plain is not None
         if plain is not None:
             uid = int(plain[1]) if plain[1] else None
             flags = tuple(plain[2].decode("ascii", "replace").split()) if plain[2] else ()
@@ -248,9 +251,10 @@ class Observer:
 
     def fetch_more(self, text: bytes, size: int) -> Tee | None:
         """It goes on behind a literal."""
-        if size < 0 and text == b")":
+        if self._plain and size < 0 and text == b")":
             self._fetch_end()
             return None
+        self._plain = False
         self._text += text
         return self._fetch_part(size)
 
@@ -417,7 +421,7 @@ class Observer:
         return self._purposes.get(name) or special_by_name(name)
 
     def _appended(self, append: _Append, ok: bool, text: bytes) -> None:
-        if not ok:
+        if not ok or not append.whole:  # an OK to half a command is none
             _discard(append.sinks)
             return
         validity, uids = None, []

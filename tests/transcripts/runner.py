@@ -74,17 +74,18 @@ class Taken:
         self.meta, self.play = meta, play
         self.chunks: list[bytes] = []
         self.open = True
+        self.kept = False
         play.sinks.append(self)
 
     def write(self, chunk: bytes) -> None:
-        assert self.open
-        self.chunks.append(chunk)
+        if self.open:
+            self.chunks.append(chunk)
 
     def finish(
         self, outcome: Outcome, reply: str = "", *, learned: dict[str, int] | None = None
     ) -> None:
         assert self.open
-        self.open = False
+        self.open, self.kept = False, True
         meta = self.meta
         at = learned or {"uidvalidity": meta.uidvalidity, "uid": meta.uid}
         validity, uid = at["uidvalidity"], at["uid"]
@@ -115,9 +116,10 @@ class Play:
         self.results: list[str] = []
         self.sinks: list[Taken] = []
         self.known: set[tuple[str, int, int]] = set()
+        self.refused = False
         self.leg = OurLeg(script.starttls, not script.starttls)
         self.dialogue = Dialogue(self, self.leg)
-        self._kept = {"client": b"", "server": b""}
+        self.kept = {"client": b"", "server": b""}
 
     # Host and World
 
@@ -160,28 +162,30 @@ class Play:
     def feed(self, side: str, data: bytes) -> None:
         if self.dialogue.ended:
             return
-        buffer = bytearray(self._kept[side] + data)
+        buffer = bytearray(self.kept[side] + data)
         take = self.dialogue.from_client if side == "client" else self.dialogue.from_server
         taken = take(buffer, len(buffer))
-        self._kept[side] = bytes(buffer[taken:])
+        self.kept[side] = bytes(buffer[taken:])
         passing, at = b"", 0
         for start, stop, fresh in self.dialogue.edits:
             assert at <= start <= stop <= taken
             passing += buffer[at:start] + fresh
             at = stop
+            self.refused = self.refused or (side == "client" and not fresh)
         passing += buffer[at:taken]
         if side == "server":
             self.to_client += passing
         elif not self.dialogue.ended:
             self.to_server += passing
         self._speak()
-        if side == "server" and self._kept["client"] and not self.dialogue.client.hold:
+        if side == "server" and self.kept["client"] and not self.dialogue.client.hold:
             self.feed("client", b"")
 
     def _speak(self) -> None:
         dialogue = self.dialogue
         if dialogue.say and dialogue.server.between:
             self.to_client += dialogue.say
+            self.refused = True
             dialogue.say = b""
         if dialogue.ended:
             self.to_client += dialogue.ended
@@ -189,7 +193,7 @@ class Play:
         if dialogue.start_tls is not None:
             self.to_client += dialogue.start_tls + b" OK Begin TLS negotiation now\r\n"
             dialogue.start_tls = None
-            self._kept["client"] = b""
+            self.kept["client"] = b""
             self.leg.starttls, self.leg.clear = False, True
             dialogue.client.hold = False
             self.results.append("starttls")
