@@ -76,7 +76,7 @@ def _embedded(view: View, signs: Signs, said: Notice, text: str) -> Report | Non
 def _believed(view: View, signs: Signs, shape: Shape | None, rules: set[str], said: Notice) -> bool:
     if signs.failed_recipients:
         return True
-    machine = signs.null_sender or signs.daemon
+    machine = signs.null_sender or signs.daemon or signs.auto.startswith("auto-")
     telling = signs.subject or signs.delay_subject or signs.success_subject
     if shape is not None:
         if machine:

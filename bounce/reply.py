@@ -46,6 +46,7 @@ _VAGUE = frozenset(["words:system", "words:temporary", "words:expired"])
 ORDER: tuple[tuple[str, str, str], ...] = (
     ("mailbox_full", "mailbox_full", "mailbox_full"),
     ("message_too_large", "message_too_large", "message_too_large"),
+    ("held", "server_unavailable", "server_unavailable"),
     ("greylist", "deferred", "deferred"),
     ("throttled", "throttled", "throttled"),
     ("authentication", "policy_block", "deferred"),

@@ -45,6 +45,9 @@ STRONG: dict[str, str] = {
         size of the message; messages larger than; message header size exceeds;
         maximum allowed size; the message is larger
     """,
+    "held": """
+        delivery temporarily suspended
+    """,
     "greylist": """
         greylist; graylist; grey list; gray list; greytrap; try again in .. second;
         recipient address rejected policyd; first contact; please retry in .. minute
@@ -105,6 +108,7 @@ STRONG: dict[str, str] = {
         relay rejected; relaying; outside of our domains; third party relay
     """,
     "block_list": """
+        messages from .. werent sent; messages from .. were not sent; is not allowed to send;
         invalid ip; blacklist; black list; blocklist; block list; blocked list; denylist;
         dnsbl; rbl|; dsbl; spamhaus; spamcop; barracudacentral; barracuda; sorbs|; senderscore;
         sender score; cloudmark; proofpoint; trendmicro; reputation; are listed in;
@@ -209,6 +213,7 @@ STRONG: dict[str, str] = {
         no longer our customer; mailbox moved; relocated; has changed to
     """,
     "inactive": """
+        account .. has been closed; account .. is closed; mailbox .. has been closed;
         no longer being used; account on hold; disabled; suspended; suspend; inactive;
         deactivated; discontinued; frozen; locked; not active; not activated; dormant;
         expired account; account expired; account has expired; mailbox has expired;

@@ -2,6 +2,7 @@
 recipient's address because of our own."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from bounce.report import CATEGORIES, HARD, SOFT, class_of
 from bounce.status import enhanced_in, meaning
 from bounce.words import STRONG
 from bounce.words import WEAK as WEAK_WORDS
+
+FOLDER = Path(__file__).resolve().parents[1] / "bounces"
 
 
 def category(code: int, enhanced: str, text: str, stage: str = "rcpt") -> str:
@@ -89,6 +92,21 @@ def test_replies(code: int, enhanced: str, text: str, expected: str) -> None:
 )
 def test_replies_in_other_languages(text: str, expected: str) -> None:
     assert category(550, "5.0.0", text) == expected
+
+
+def replies_of(name: str) -> list[str]:
+    return (FOLDER / name).read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("klass", ["hard", "soft"])
+def test_how_servers_of_many_kinds_put_it(klass: str) -> None:
+    wrong = []
+    for text in replies_of(f"replies-{klass}.txt"):
+        code, enhanced = read_reply(text)
+        found = classify(code, enhanced, text, "")
+        if found.klass != klass:
+            wrong.append(f"{text}: {found.category} by {found.rule}")
+    assert wrong == []
 
 
 def test_a_block_is_hard_only_when_it_is_permanent() -> None:
