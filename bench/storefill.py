@@ -58,7 +58,7 @@ def _messages(store: Store, numbers: range, total: int, records: int) -> None:
             when = END_US - (total - number) * SPACING_US
             _one(tables, id_, number, when, records)
         for name, rows in tables.items():
-            _insert(connection, schema.metadata.tables[name], rows)
+            insert(connection, schema.metadata.tables[name], rows)
 
 
 def _one(tables: Mapping[str, list[Row]], id_: int, number: int, when: int, records: int) -> None:
@@ -96,7 +96,7 @@ def _one(tables: Mapping[str, list[Row]], id_: int, number: int, when: int, reco
         tables["ledger"].append({**frame, "seq": seq, "kind": kind, "header": text, "hash": digest})
 
 
-def _insert(connection: Any, table: Table, rows: Iterable[Row]) -> None:
+def insert(connection: Any, table: Table, rows: Iterable[Row]) -> None:
     """With nothing in the columns that need something and are not given."""
     rows = list(rows)
     nothing = {

@@ -15,7 +15,7 @@ SUBJECT, PEOPLE, NAMES, BODY = range(4)  # the fields in their order
 MAX_PEOPLE = 65_536  # characters
 MAX_UNPACKED = 4 << 20
 _ITEMS = f" {ITEM} "
-_compressor = zstd.ZstdCompressor(level=3)
+_compressor = zstd.ZstdCompressor(level=1)
 
 
 def made(subject: str, people: list[tuple[str, str, str]], names: list[str], body: str) -> str:

@@ -16,6 +16,7 @@ from proxy import reader_child
 from proxy.reader import Job, Reader, ReaderFailed, Unread
 from tests.cores.test_facts import HURTS
 from tests.cores.test_mimetree import BOMBS
+from tests.corpus import mails
 
 GOOD = b"Subject: good\r\n\r\nbody\r\n"
 SLOW = BOMBS["a million lines that look like delimiters"][0]  # half a second
@@ -185,3 +186,15 @@ def test_bombs_through_the_child(reader: Reader, spool: Spool) -> None:
     found = reader.read([*jobs, spool.put(GOOD)])
     unread = [name for name, f in zip(HURTS, found, strict=False) if isinstance(f, Unread)]
     assert unread == [] and subjects(found)[-1] == "good"
+
+
+@pytest.mark.slow
+def test_the_collection_through_the_child(reader: Reader, spool: Spool) -> None:
+    """No message of it kills the child, none takes a second."""
+    collection = mails()
+    found = reader.read([spool.put(data) for _, data in collection])
+    unread = [
+        (name, f) for (name, _), f in zip(collection, found, strict=True) if isinstance(f, Unread)
+    ]
+    assert unread == [] and reader.kills == 0
+    assert all(isinstance(f, Facts) and f.document for f in found)
