@@ -24,7 +24,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     Select,
     and_,
     bindparam,
@@ -64,6 +63,7 @@ class Wanted:
     address: str | None = None
     record: int | None = None
     user: str | None = None
+    thread: int | None = None
     source: str | None = None
     direction: str | None = None  # "sent" or "received"
     first_us: int | None = None
@@ -157,7 +157,7 @@ class _Filters:
         self.file = term(wanted.file) if wanted.file is not None else None
         if wanted.file is not None and self.file is None:
             raise Refused("nothing")
-        self._narrow: list[tuple[FromClause, ColumnElement[bool]]] = []
+        self._narrow: list[tuple[ColumnElement[int], ColumnElement[bool]]] = []
         self._conditions: list[ColumnElement[bool]] = []
         if wanted.record is not None:
             links = schema.links
@@ -177,11 +177,14 @@ class _Filters:
             if value is not None
         ]
         if owner is not None:
-            self._narrow.append((sightings, and_(*seen)))
+            self._narrow.append((sightings.c.message_id, and_(*seen)))
         if seen:
             self._conditions.append(
                 exists().where(sightings.c.message_id == messages.id, and_(*seen))
             )
+        if wanted.thread is not None:
+            self._narrow.append((messages.id, messages.thread == wanted.thread))
+            self._conditions.append(messages.thread == wanted.thread)
         if wanted.files or self.file is not None:
             self._conditions.append(messages.attachments > 0)
         if self.first_us is not None:
@@ -192,13 +195,12 @@ class _Filters:
     def _add(self, source: Any, condition: ColumnElement[bool], viewer: str | None) -> None:
         if viewer is not None:
             condition = and_(condition, shown_to(viewer, source))
-        self._narrow.append((source, condition))
+        self._narrow.append((source.c.message_id, condition))
         self._conditions.append(exists().where(source.c.message_id == messages.id, condition))
 
     def few(self) -> list[int] | None:
         """The messages of a filter that leaves few, newest first; None if there is none such."""
-        for source, condition in self._narrow:
-            ids = source.c.message_id
+        for ids, condition in self._narrow:
             found = self._connection.execute(select(ids).where(condition).limit(FEW + 1))
             some = set(found.scalars())
             if len(some) <= FEW:

@@ -32,6 +32,7 @@ def search(
     user: Annotated[
         str | None, typer.Option(metavar="U", help="Seen for this user of ours.")
     ] = None,
+    thread: Annotated[int | None, typer.Option(metavar="ID", help="In this thread.")] = None,
     direction: Annotated[
         Literal["sent", "received"] | None, typer.Option(help="By us, or to us.")
     ] = None,
@@ -65,6 +66,7 @@ def search(
             address=address,
             record=record,
             user=user,
+            thread=thread,
             direction=direction,
             first_us=_moment(work, "--from", since, lang),
             until_us=_moment(work, "--to", until, lang, days=1),

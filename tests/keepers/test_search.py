@@ -116,6 +116,9 @@ def test_people_and_files_but_no_bcc(shelf: Shelf) -> None:
     assert shelf.find("hello", Wanted(files=True)) == [1]
     assert shelf.find("hello", Wanted(address="Carol@X.example")) == [1]
     assert shelf.find("hello", Wanted(address="nobody@x.example")) == []
+    assert (
+        shelf.find("hello", Wanted(thread=0)) == [1] and shelf.find("hello", Wanted(thread=9)) == []
+    )
 
 
 def test_pages_newest_first_over_many_windows(shelf: Shelf) -> None:
