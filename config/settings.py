@@ -8,6 +8,7 @@ Design page: contract.md, "Configuration".
 """
 
 import os
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +20,7 @@ from pydantic import (
     Field,
     PlainValidator,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StrictStr,
     ValidationInfo,
@@ -63,6 +65,21 @@ def _timezone(value: object) -> str:
         raise ValueError(allowed) from None
 
 
+def _day(value: object) -> date | None:
+    """A day, written as TOML or ISO 8601 has it; "" is none."""
+    allowed = 'a day like 2026-04-01, or ""'
+    if isinstance(value, datetime):
+        raise ValueError(allowed)
+    if value is None or isinstance(value, date):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(allowed)
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise ValueError(allowed) from None
+
+
 def _cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
@@ -81,6 +98,7 @@ Hostname = Annotated[str, PlainValidator(targets.parse_hostname)]
 Domain = Annotated[str, PlainValidator(targets.parse_domain)]
 RecipientDomain = Annotated[str, PlainValidator(targets.parse_recipient_domain)]
 Pattern = Annotated[AddressPattern, PlainValidator(targets.parse_pattern)]
+Day = Annotated[date | None, PlainValidator(_day)]
 FilePath = Annotated[Path, PlainValidator(_path)]
 TimeZone = Annotated[str, PlainValidator(_timezone)]
 ListenerName = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -217,6 +235,14 @@ class Capture(Table):
     never: tuple[Pattern, ...] = ()
     address_change: Literal["keep", "hide"] = "keep"
     enroll: StrictBool = True
+    companion: StrictBool = True
+    companion_folders: tuple[Annotated[StrictStr, Field(min_length=1, max_length=200)], ...] = (
+        "inbox",
+        "sent",
+    )
+    companion_rate: Annotated[StrictFloat | StrictInt, Field(gt=0, le=1_000)] = 5
+    companion_max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] = 50 * MIB
+    backfill_since: Day = None
 
     def matches_never(self, address: str) -> AddressPattern | None:
         """The pattern that keeps this address out of the CRM: the evidence, not only the answer."""

@@ -33,7 +33,6 @@ LONG = {
 }
 # What is installed and never imported, and why.
 NOT_IMPORTED = {
-    "aioimaplib": "the owner's choice, for the companion that reads mailboxes",
     "dkimpy": "the owner's choice; the tests verify signatures with it",
     "psycopg": "SQLAlchemy speaks to PostgreSQL through it",
     "flanker": "the owner's choice, for addresses that people type",

@@ -14,12 +14,23 @@ import os
 import signal
 import socket
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from config.settings import ImapListener, Settings
+from crmstore.mailplace import Look
 from proxy import maillog
+from proxy.imap import notes, roster
 from proxy.imap.capture import Captures
+from proxy.imap.companion import Plan
+from proxy.imap.companions import Companions, Seat
+from proxy.imap.greeter import proxy_header
 from proxy.imap.known import FOLDER, Known
+from proxy.imap.login import Credentials
+from proxy.imap.mailclient import Server
+from proxy.imap.notes import Login
+from proxy.imap.roster import read_entry
 from proxy.imap.session import Session
 from proxy.imap.state import ImapState
 from proxy.imap.upstream import UpstreamServer
@@ -78,12 +89,13 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
         counters=counters,
         tls_context=_tls_context(listener),
     )
+    companions = _companions(settings, state)
     counters.start(loop)
     looking = loop.create_task(server.keep_looking())
     await asyncio.wait((server.found,), timeout=5)  # the first client should find somebody
     sock = _listen(listener)
     loop.add_reader(sock.fileno(), _accept, state, sock)
-    ticker = loop.create_task(_tick(state, heartbeat))
+    ticker = loop.create_task(_tick(state, companions, heartbeat))
     heartbeat.ready = True
     heartbeat.beat()
     maillog.listening(name, str(listener.listen), os.getpid())
@@ -95,12 +107,73 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
         loop.remove_reader(sock.fileno())
         sock.close()
         looking.cancel()
+        await companions.close()
         await _finish(state)
         ticker.cancel()
         await journal.close()
         counters.stop()
     if journal.broken is not None:
         raise DoorFailed(f"the journal is broken: {journal.broken}")
+
+
+def _companions(settings: Settings, state: ImapState) -> Companions:
+    """One beside the sessions of each user ([capture].companion); logins are noted in any case."""
+    loop, server, capture = state.loop, state.server, settings.capture
+    folder = settings.data_dir / notes.FOLDER
+    seats: dict[Session, Seat] = {}
+
+    def preamble(ip: str, port: int) -> bytes:
+        return proxy_header(ip, port, "0.0.0.0", 0) if server.tells == "proxy" else b""
+
+    def leave(note: Login | Look) -> asyncio.Future[None]:
+        return loop.run_in_executor(None, notes.leave, folder, note)
+
+    def tell(note: Login) -> None:
+        leave(note).add_done_callback(told)
+
+    def told(done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, Exception):
+            maillog.journal_trouble(state.captures.door, "a note was not kept", error)
+
+    plan = Plan(
+        Server(
+            server.target.host, server.target.port, server.implicit, server.policy, server.context
+        ),
+        begin=state.captures.begin,
+        known=state.captures.known,
+        roster=partial(read_entry, settings.data_dir / roster.FOLDER),
+        leave=leave,
+        claims=settings.run_dir / "companions",
+        preamble=preamble,
+        folders=capture.companion_folders,
+        rate=capture.companion_rate,
+        max_size=min(capture.companion_max_size, state.listener.max_size),
+        since=capture.backfill_since,
+        zone=ZoneInfo(settings.node.timezone),
+    )
+    companions = Companions(
+        plan if capture.companion else None, tell, excluded=capture.matches_never
+    )
+
+    def login(session: Session, credentials: Credentials | None) -> None:
+        seat = companions.join(
+            session.user,
+            credentials,
+            busy=session.waits,
+            active=lambda: session.seen,
+            client=(session.ip, session.port),
+        )
+        if seat is not None:
+            seats[session] = seat
+
+    def over(session: Session) -> None:
+        seat = seats.pop(session, None)
+        if seat is not None:
+            seat.leave()
+
+    state.on_login, state.on_leave = login, over
+    return companions
 
 
 def _tls_context(listener: ImapListener) -> ssl.SSLContext | None:
@@ -144,7 +217,7 @@ def _accept(state: ImapState, sock: socket.socket) -> None:
         Session(state, client, address[0], address[1]).start()
 
 
-async def _tick(state: ImapState, heartbeat: Heartbeat) -> None:
+async def _tick(state: ImapState, companions: Companions, heartbeat: Heartbeat) -> None:
     """Once a second: time-outs of all sessions, and the figures of `mailweir status`."""
     while True:
         await asyncio.sleep(TICK)
@@ -157,6 +230,8 @@ async def _tick(state: ImapState, heartbeat: Heartbeat) -> None:
             "connections": len(state.sessions),
             "captured": captures.stats.taken,
             "skipped": sum(captures.stats.skipped.values()),
+            "companions": companions.figures.running,
+            "fetched": companions.figures.fetched,
             "journal_full": captures.journal.full,
             "journal_bytes": stats.bytes,
         }

@@ -353,9 +353,13 @@ class Session:
             state.captures, user, self.ip, self.port, self.client.tls_version, self.largest
         )
         observer = Observer(watcher, user, state.purposes(user))
-        if found.credentials is not None:
-            state.on_login(self, found.credentials)
+        state.on_login(self, found.credentials)
         return observer
+
+    def waits(self) -> bool:
+        """Does the client wait for an answer? (IDLE is no question.)"""
+        dialogue = self._dialogue
+        return dialogue is not None and any(verb != b"IDLE" for verb in dialogue.pending.values())
 
     def blind(self, reason: str) -> None:
         self.state.captures.skip(reason)

@@ -57,8 +57,8 @@ class ImapState:
         # One for all: a read is passed on, or what is left of it is kept, before the next one.
         self.buffer = bytearray(READ + REST)
         self.view = memoryview(self.buffer)
-        self.on_login: Callable[[Session, Credentials], None] = lambda session, credentials: None
-        """A user is in, with what a second connection would need."""
+        self.on_login: Callable[[Session, Credentials | None], None] = lambda session, given: None
+        """A user is in, with what a second connection would need (if it could be seen)."""
         self.on_leave: Callable[[Session], None] = lambda session: None
         """A session that had a user is over."""
         self._failures = LoginFailures()

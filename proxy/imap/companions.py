@@ -1,0 +1,204 @@
+"""The companions of one door: who has one, from the first session of a user to the last (edge).
+
+    seat = companions.join("alice@example.com", credentials, busy=..., active=...)
+    seat.leave()      # the session is over
+
+One companion for each user however many sessions there are; it belongs to nobody's session. Users
+whom `capture.never` names have none. Every login leaves a note for the worker (who enrolls), with
+credentials or without, once a process or as long as the worker has not answered.
+Limits: COMPANIONS at a time in a process; later users go without one until somebody leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from crmstore.mailplace import login_name
+from proxy import maillog
+from proxy.imap.companion import LINGER, Companion, Figures, Plan
+from proxy.imap.login import Credentials
+from proxy.imap.notes import Login
+
+__all__ = ["Companions", "Seat"]
+
+COMPANIONS: Final = 2_000
+TOLD: Final = 20_000
+
+
+class Seat:
+    """A session's part in its user's companion."""
+
+    __slots__ = ("_owner", "active", "busy", "user")
+
+    def __init__(
+        self,
+        owner: Companions,
+        user: str,
+        busy: Callable[[], bool],
+        active: Callable[[], float],
+    ) -> None:
+        self._owner = owner
+        self.user = user
+        self.busy = busy
+        self.active = active
+
+    def leave(self) -> None:
+        """The session has ended."""
+        self._owner.leave(self)
+
+
+class _Desk:
+    """A user's sessions and their companion."""
+
+    __slots__ = ("companion", "ending", "seats", "task")
+
+    def __init__(self, companion: Companion, task: asyncio.Task[None]) -> None:
+        self.companion = companion
+        self.task = task
+        self.seats: set[Seat] = set()
+        self.ending: asyncio.TimerHandle | None = None
+
+
+class Companions:
+    """All of them. Lives in the loop."""
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        tell: Callable[[Login], object],
+        *,
+        excluded: Callable[[str], object | None] = lambda user: None,
+    ) -> None:
+        """`plan` is None where capture.companion is off; `tell` leaves a note in the background."""
+        self.figures = Figures()
+        self._plan = plan
+        self._tell = tell
+        self._excluded = excluded
+        self._desks: dict[str, _Desk] = {}
+        self._told: OrderedDict[str, bool] = OrderedDict()  # whether the worker has answered
+        self._looked: OrderedDict[str, float] = OrderedDict()  # when users were looked after last
+
+    def join(
+        self,
+        login: str,
+        credentials: Credentials | None,
+        *,
+        busy: Callable[[], bool] = lambda: False,
+        active: Callable[[], float] = lambda: 0.0,
+        client: tuple[str, int] = ("", 0),
+    ) -> Seat | None:
+        """A user has logged in from this address; None: there is no companion for them.
+
+        `busy` says whether this session waits for an answer, `active` when it has said or heard
+        something last.
+        """
+        user = login_name(login)
+        if not user:
+            return None
+        self._note(user)
+        plan = self._plan
+        if plan is None or credentials is None or self._excluded(user) is not None:
+            return None
+        desk = self._desks.get(user)
+        if desk is None or desk.task.done():
+            if desk is None and len(self._desks) >= COMPANIONS:
+                return None
+            seats = desk.seats if desk is not None else set()
+            companion = Companion(
+                plan,
+                user,
+                credentials,
+                lambda: self._busy(user),
+                self.figures,
+                lambda: self._active(user),
+                client,
+                self._looked.get(user, 0.0),
+            )
+            task = asyncio.get_running_loop().create_task(self._run(companion))
+            desk = self._desks[user] = _Desk(companion, task)
+            desk.seats = seats
+        else:
+            desk.companion.credentials = credentials  # the fresher, with a token that lives longer
+            desk.companion.nudged.set()
+        if desk.ending is not None:
+            desk.ending.cancel()
+            desk.ending = None
+        seat = Seat(self, user, busy, active)
+        desk.seats.add(seat)
+        return seat
+
+    def _note(self, user: str) -> None:
+        """The worker hears of a login once a process, and until it has answered."""
+        told = self._told.get(user)
+        if told or (told is False and self._answered(user)):
+            return
+        self._told[user] = False
+        if len(self._told) > TOLD:
+            self._told.popitem(last=False)
+        self._tell(Login(user, time.time_ns() // 1000))
+
+    def _answered(self, user: str) -> bool:
+        answered = self._plan is None or self._plan.roster(user) is not None
+        self._told[user] = answered
+        return answered
+
+    async def _run(self, companion: Companion) -> None:
+        try:
+            await companion.run()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a fault of ours must end no door
+            maillog.companion_fault(companion.user, error)
+        finally:
+            companion.credentials = None
+            if companion.last_look:
+                gap = companion.plan.min_gap
+                self._looked[companion.user] = companion.last_look + gap
+                self._looked.move_to_end(companion.user)
+                if len(self._looked) > TOLD:
+                    self._looked.popitem(last=False)
+
+    def _busy(self, user: str) -> bool:
+        desk = self._desks.get(user)
+        return desk is not None and any(seat.busy() for seat in desk.seats)
+
+    def _active(self, user: str) -> float:
+        desk = self._desks.get(user)
+        return max((seat.active() for seat in desk.seats), default=0.0) if desk is not None else 0.0
+
+    def leave(self, seat: Seat) -> None:
+        desk = self._desks.get(seat.user)
+        if desk is None or seat not in desk.seats:
+            return
+        desk.seats.discard(seat)
+        if desk.seats:
+            return
+        desk.companion.forget()
+        if desk.task.done() or not desk.companion.looking:
+            self._end(seat.user)
+        else:
+            loop = asyncio.get_running_loop()
+            desk.task.add_done_callback(lambda _: self._gone(seat.user, desk))
+            desk.ending = loop.call_later(LINGER, self._end, seat.user)
+
+    def _gone(self, user: str, desk: _Desk) -> None:
+        if self._desks.get(user) is desk and not desk.seats:
+            self._end(user)
+
+    def _end(self, user: str) -> None:
+        desk = self._desks.pop(user, None)
+        if desk is not None:
+            if desk.ending is not None:
+                desk.ending.cancel()
+            desk.task.cancel()
+
+    async def close(self) -> None:
+        """The door ends."""
+        tasks = [desk.task for desk in self._desks.values()]
+        for user in list(self._desks):
+            self._end(user)
+        await asyncio.gather(*tasks, return_exceptions=True)
