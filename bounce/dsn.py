@@ -82,7 +82,8 @@ def parse(text: str) -> Status:
                 return _status(whole, blocks, True)
             current = {}
             blocks.append(current)
-        elif fresh and current is not whole and name == "action" and "action" in current:
+        elif fresh and name == "action" and (whole if current is whole else "action" in current):
+            # Exim begins a recipient's group with its action
             current = {}
             blocks.append(current)
         fresh = False

@@ -20,8 +20,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
+from crmstore.whose import FORCE
+
 __all__ = [
-    "FORCE", "HARD", "Packed", "Patience", "Suppressed", "clears", "counts", "forced", "pack",
+    "HARD", "Packed", "Patience", "Suppressed", "clears", "counts", "forced", "pack",
     "refusal",
 ]  # fmt: skip
 
@@ -42,7 +44,6 @@ _CODES: Final = {
     "server_unavailable": "5.4.4",
     "manual": "5.7.1",
 }
-FORCE: Final = "force+"
 _MAX_WORDS: Final = 180
 
 

@@ -32,6 +32,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+FORCE = "force+"  # before a recipient: "although it is on the suppression list"
+
+
 class UserRef(NamedTuple):
     """A user, as far as ingest needs one."""
 
@@ -184,6 +187,8 @@ def _participants(
             from_header.add(address)
             both = address == sender
         else:
+            if sent and address.startswith(FORCE) and address[len(FORCE) :] in envelope:
+                address = address[len(FORCE) :]  # the word was for us (proxy/smtp/gate.py)
             in_header.add(address)
             both = address in envelope
         evidence = f"{role} header and envelope" if both else f"{role} header"

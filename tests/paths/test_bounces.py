@@ -226,6 +226,15 @@ def test_whom_the_next_hop_refused_while_others_were_taken(world: World) -> None
     assert world.refused() == {}
 
 
+def test_the_word_force_is_no_part_of_the_address(world: World) -> None:
+    record = world.office.contact("bob@x.example")
+    body = sent().replace(b"To: bob@", b"To: force+bob@")
+    world.out.mail(body, to=("bob@x.example",), notes={"bob@x.example": {"forced": True}})
+    world.office.take()
+    (row,) = world.office.rows(record=record.id)
+    assert row["to"] == ["bob@x.example"]
+
+
 def test_what_our_own_server_thinks_of_a_message_is_not_the_recipients_fault(world: World) -> None:
     ident = world.out.message(sent(7), to=("bob@x.example",))
     reply = "554 5.7.1 Message contains a virus"
