@@ -74,12 +74,14 @@ def _play(stage: Stage, store: Store, archive: Archive, screen: Screen) -> Outco
     talk = converse(stage, datetime.now(UTC), screen.step)
     late = _late(store, talk, domains)
     screen.step(late)
+    bounced = _bounced(store, talk)
+    screen.step(bounced)
     captured = _captured(store, archive, talk)
     screen.step(captured)
     report = reconcile(store, archive, stage.settings.journal_dir)
     screen.audit(report)
     rows = timeline.page(store, limit=100).rows
-    return Outcome((*talk.steps, late, captured), rows, report)
+    return Outcome((*talk.steps, late, bounced, captured), rows, report)
 
 
 def _late(store: Store, talk: Talk, domains: Iterable[str]) -> Step:
@@ -90,6 +92,17 @@ def _late(store: Store, talk: Talk, domains: Iterable[str]) -> Step:
         return Step("trial.late", True, "since an earlier trial in this folder")
     lead = records.add(store, "lead", "Jordan Lee", emails=[JORDAN], domains=domains)
     return Step("trial.late", lead.linked == 1, f"{lead.linked} linked")
+
+
+def _bounced(store: Store, talk: Talk) -> Step:
+    """The report hangs on the mail that it is about, and its status says so."""
+    about = talk.accepted[-1].message_id if talk.accepted else ""
+    give_up = time.monotonic() + CAPTURE_SECONDS
+    while (status := _rows(store).get(about, {}).get("status")) != "soft_bounce":
+        if time.monotonic() > give_up:
+            break
+        time.sleep(0.1)
+    return Step("trial.bounced", status == "soft_bounce", str(status))
 
 
 def _wait(store: Store, message_ids: list[str]) -> bool:

@@ -101,3 +101,36 @@ def reminder(when: datetime) -> Sample:
     mail = MIMEText("Dear Hanako,\r\n\r\na short reminder.\r\n\r\nAlice\r\n")
     message_id = _headers(mail, "reminder", when, From=ALICE, To=HANAKO, Subject="Reminder")
     return Sample(message_id, ALICE, (HANAKO,), _wire(mail))
+
+
+def full(when: datetime, about: Sample) -> Sample:
+    """The report of Hanako's mail server: her mailbox is full (RFC 3464)."""
+    message_id = f"report.{when:%Y%m%d%H%M%S}@customer.example"
+    text = f"""From: Mail Delivery System <MAILER-DAEMON@customer.example>
+To: {ALICE}
+Subject: Undelivered Mail Returned to Sender
+Date: {format_datetime(when)}
+Message-ID: <{message_id}>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="=_report"
+
+--=_report
+Content-Type: text/plain
+
+Your message could not be delivered to <{HANAKO}>.
+--=_report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.customer.example
+
+Final-Recipient: rfc822; {HANAKO}
+Action: failed
+Status: 5.2.2
+Diagnostic-Code: smtp; 552 5.2.2 Mailbox full
+--=_report
+Content-Type: text/rfc822-headers
+
+Message-ID: <{about.message_id}>
+--=_report--
+"""
+    return Sample(message_id, "", (ALICE,), text.replace("\n", "\r\n").encode())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.trialmail import ALICE, NOBODY, PASSWORD, Sample, answer, quote, reminder, welcome
+from proxy.trialmail import ALICE, NOBODY, PASSWORD, Sample, answer, full, quote, reminder, welcome
 from proxy.trialstage import HOST, Stage
 
 DELIVERY_SECONDS = 20.0
@@ -29,7 +29,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The steps, and the mails that were accepted and so must be captured."""
+    """The steps, and the mails that were accepted and so must be captured. The last of them is the
+    one that a report came back for."""
 
     steps: tuple[Step, ...]
     accepted: tuple[Sample, ...]
@@ -70,6 +71,10 @@ def converse(stage: Stage, now: datetime, say: Callable[[Step], None]) -> Talk:
         finally:
             stage.practice.start()
     done(_delivered(stage, late))
+    with _client(stage, "mx") as theirs:
+        done(_sent("trial.report", theirs, full(now, late)))
+    with _login(stage) as alice:
+        done(_refused_again(alice))
     return Talk(tuple(steps), tuple(accepted))
 
 
@@ -89,6 +94,18 @@ def _sent(name: str, client: smtplib.SMTP, mail: Sample, refused: str = "") -> S
         return Step(name, code == 250, last if code == 250 else _text(code, words))
     except (smtplib.SMTPException, OSError) as error:
         return Step(name, False, str(error))
+
+
+def _refused_again(client: smtplib.SMTP) -> Step:
+    """An address that does not exist is known a moment later, before a mail is written to it."""
+    give_up = time.monotonic() + DELIVERY_SECONDS
+    client.mail(ALICE)
+    while True:
+        code, words = client.rcpt(NOBODY)
+        told = _text(code, words)
+        if "is refused since" in told or time.monotonic() > give_up:
+            return Step("trial.suppressed", code == 550 and "force+" in told, told)
+        time.sleep(0.2)
 
 
 def _wrong_password(client: smtplib.SMTP) -> Step:
@@ -154,4 +171,4 @@ def _login(stage: Stage) -> Iterator[smtplib.SMTP]:
 
 def _text(code: int, words: bytes | str) -> str:
     text = words if isinstance(words, str) else words.decode("utf-8", "replace")
-    return f"{code} {text}"
+    return f"{code} {' / '.join(text.splitlines())}"

@@ -47,6 +47,18 @@ TEXTS: dict[str, Text] = {
         "The mail server is back, and the queue has delivered",
         "メールサーバーの復旧後、キューから配送完了",
     ),
+    "trial.report": Text(
+        "Hanako's mail server reports that her mailbox is full; the report goes on to Alice",
+        "花子さんのメールサーバーが「メールボックスがいっぱい」と通知し、アリスにも届いた",
+    ),
+    "trial.suppressed": Text(
+        "Alice writes to the address that does not exist again: refused at once, with the reason",
+        "存在しない宛先にもう一度書くと、理由付きで即座に拒否",
+    ),
+    "trial.bounced": Text(
+        "The reminder's timeline entry says that it bounced",
+        "リマインダーのタイムラインに不達と表示された",
+    ),
     "trial.late": Text(
         "Jordan becomes a lead only now, and the earlier mail is linked",
         "ジョーダンさんを今になってリードに登録すると、以前のメールも結び付いた",

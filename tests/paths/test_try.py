@@ -49,7 +49,7 @@ def test_once_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
     found = json.loads(out)
     assert [step for step in found["steps"] if not step["ok"]] == [], found["audit"]
     assert (process.returncode, found["ok"], err) == (0, True, "")
-    assert found["audit"]["accepted"] == found["audit"]["captured"] == 4
+    assert found["audit"]["accepted"] == found["audit"]["captured"] == 5
     subjects = {row["subject"]: row for row in found["timeline"]}
     quotation = subjects["お見積書の件（12月分）"]
     assert quotation["attachments"][0]["name"] == "御見積書.pdf"
