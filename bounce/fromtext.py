@@ -5,14 +5,14 @@ is of a known shape or speaks of a failure, and it names a recipient. A sign in 
 is not enough if a person may have written it.
 """
 
-from bounce import dsn
+from bounce import dsn, reply
 from bounce.notice import Notice
-from bounce.phrases import Phrases, prepare
-from bounce.reason import Reason, of_words
+from bounce.phrases import Phrases, Text, prepare
+from bounce.reason import Reason, of_words, says_reply
 from bounce.recipients import Found, by_patterns, loosely
 from bounce.reply import Classified
 from bounce.report import MAX_RECIPIENTS, Action, Kind, Recipient, Report, class_of
-from bounce.shapes import Shape, recognise
+from bounce.shapes import Shape, recognise, shows
 from bounce.signs import Signs
 from bounce.view import View
 from bounce.words import notices
@@ -29,8 +29,10 @@ def from_text(view: View, signs: Signs, said: Notice) -> Report | None:
     if embedded is not None:
         return embedded
     shape = recognise(view, said.text)
-    rules = _WORDS.rules(prepare(said.text[:4_096]))
-    if not _believed(view, signs, shape, rules, said):
+    words = prepare(said.text)
+    rules = _WORDS.rules(words)
+    known = shape if shape is not None and shows(shape, said.text, signs.lists) else None
+    if not _believed(view, signs, known, rules, said, words):
         return None
     people = people_in(view, said, shape)
     if signs.failed_recipients:
@@ -73,22 +75,29 @@ def _embedded(view: View, signs: Signs, said: Notice, text: str) -> Report | Non
     return from_entries(view, signs, said, status, entries)
 
 
-def _believed(view: View, signs: Signs, shape: Shape | None, rules: set[str], said: Notice) -> bool:
+def _believed(
+    view: View, signs: Signs, known: Shape | None, rules: set[str], said: Notice, words: Text
+) -> bool:
+    """Whether this is a report; `known` is the shape that its own words have shown."""
     if signs.failed_recipients:
         return True
-    machine = signs.null_sender or signs.daemon or signs.auto.startswith("auto-")
+    machine = signs.null_sender or signs.daemon
+    if machine and known is not None:
+        return True
+    speaks = "failure" in rules or "delay" in rules or bool(reply.clear_rules(words))
+    if not speaks:
+        return False
     telling = signs.subject or signs.delay_subject or signs.success_subject
-    if shape is not None:
-        if machine:
+    if machine:
+        return telling or (signs.null_sender and signs.daemon)
+    if known is not None:
+        if known.hint:
             return True
         # a person may have written the subject and quoted the notice
         return telling and not _conversation(view) and not said.text.lstrip().startswith(">")
-    if not machine:
-        return False
-    if signs.daemon and signs.subject:
-        return True
-    speaks = "failure" in rules or "delay" in rules
-    return speaks and (telling or (signs.null_sender and signs.daemon))
+    if signs.program or signs.lists or signs.auto.startswith("auto-"):
+        return telling and says_reply(said.text)  # no parcel that could not be delivered
+    return False
 
 
 def _conversation(view: View) -> bool:

@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from bounce.reply import Classified, classify, read_reply
+from bounce.status import enhanced_in
 from crmstore.charsets import clean
 
 __all__ = ["MAX_DIAGNOSTIC", "Reason", "of_status", "of_words"]
@@ -78,6 +79,11 @@ def of_words(words: str, notice: str, status: str = "") -> Reason:
         if _worth(best) == 3 or (_worth(best) == 2 and text is words):
             break
     return best
+
+
+def says_reply(text: str) -> bool:
+    """Whether a text quotes a server's reply: a code of 4xx or 5xx, an enhanced status."""
+    return _REPLY.search(text) is not None or enhanced_in(text) != ""
 
 
 def _worth(reason: Reason) -> int:

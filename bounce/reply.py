@@ -19,7 +19,7 @@ from bounce.phrases import Phrases, Text, prepared
 from bounce.report import Class, class_of
 from bounce.status import enhanced_in, meaning
 
-__all__ = ["Classified", "classify", "read_reply"]
+__all__ = ["Classified", "classify", "clear_rules", "read_reply"]
 
 
 class Classified(NamedTuple):
@@ -120,6 +120,11 @@ def classify(code: int, enhanced: str, text: str, stage: str) -> Classified:
     if told.category != "undetermined":
         return _found(told.category, f"general:{enhanced}")
     return _by_code(code, stage, temporary)
+
+
+def clear_rules(words: Text) -> set[str]:
+    """The rules that have clear words in a text."""
+    return _STRONG.rules(words)
 
 
 _REJECTED = " address rejected "

@@ -26,6 +26,7 @@ class Shape(NamedTuple):
     recipients: tuple[re.Pattern[str], ...] = ()  # the first group that matches is the address
     every: bool = False  # all patterns together, not the first that finds somebody
     before: bool = False  # the reason stands before the address
+    hint: bool = False  # its words stand in other mail, too
     telling: bool = False  # its notice says more than the delivery status beside it
     otherwise: str = ""  # the category if words and codes say nothing
     why: str = ""
@@ -176,6 +177,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "google_groups",
         ("google groups", "google グループ", "googlegroups"),
+        hint=True,
         otherwise="policy_block",
         why="the notice names no address but in X-Failed-Recipients, in every language",
     ),
@@ -203,8 +205,6 @@ SHAPES: tuple[Shape, ...] = (
         (
             "this is a delivery status notification from",
             "your message can't be delivered to the following",
-            "courier 0.",
-            "uq:",
         ),
         recipients=_lines(_BRACKETS, r"[ \t]{0,8}<ADDRESS>"),
     ),
@@ -216,7 +216,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "james",
-        ("error message below:", "this message bounced because", "message details:\n"),
+        ("error message below:", "this message bounced because"),
         recipients=_lines(r"[ \t]{0,8}RCPT TO: ?<?ADDRESS>?", r"[ \t]{0,8}<?ADDRESS>?[ \t]{0,8}$"),
     ),
     Shape(
@@ -253,7 +253,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "surfcontrol",
-        ("your message could not be sent", "addressed to:"),
+        ("a transcript of the attempts to send the message", "the number of attempts made:"),
         recipients=_lines(r"[ \t]{0,8}Addressed To:[ \t]{0,8}<?ADDRESS>?"),
     ),
     Shape(
@@ -296,10 +296,7 @@ SHAPES: tuple[Shape, ...] = (
             "could not be delivered to mobile",
             "no valid recipients for this mm",
             "each of the following recipients was rejected by a remote",
-            "each of the following",
-            "the user(s) ",
             "as their mailbox is full",
-            "due to the following reason(s):",
             "次のあて先へのメッセージはエラーのため送信できませんでした",
             "送信先メールアドレスが見つからないか",
         ),
@@ -314,6 +311,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "list_loop",
         ("duplicated message-id in", "loop alert", "mail loop detected"),
+        hint=True,
         recipients=_lines(r"[^\n<]{0,80}<ADDRESS>"),
         otherwise="server_unavailable",
         why="mailing lists that refuse a message they have seen (fml and its like)",
@@ -327,6 +325,7 @@ SHAPES: tuple[Shape, ...] = (
             "only members are allowed to post",
             "not allowed to post",
         ),
+        hint=True,
         recipients=_lines(r"[^\n<]{0,120}(?:list|ml)\b[^\n<]{0,60}<ADDRESS>"),
         otherwise="policy_block",
         why="mailing lists that refuse who is no member",
@@ -336,7 +335,7 @@ SHAPES: tuple[Shape, ...] = (
 
 def recognise(view: View, text: str) -> Shape | None:
     """Whose notice this is; None if no row knows it. The notice goes before the header."""
-    lower = text.lower().replace("\u2019", "'")
+    lower = _lower(text)
     for shape in SHAPES:
         for sign in shape.notice:
             if sign in lower:
@@ -346,3 +345,16 @@ def recognise(view: View, text: str) -> Shape | None:
             if name in view.fields and words in view.header(name).lower():
                 return shape
     return None
+
+
+def shows(shape: Shape, text: str, lists: bool) -> bool:
+    """Whether the words of a notice alone show its shape: a mailer's name in the header of a mail
+    does not make it a report, nor do words of a list (`hint`) that no list has sent."""
+    if shape.hint and not lists:
+        return False
+    lower = _lower(text)
+    return any(sign in lower for sign in shape.notice)
+
+
+def _lower(text: str) -> str:
+    return text.lower().replace("\u2019", "'")

@@ -15,10 +15,16 @@ __all__ = ["Signs", "look"]
 
 _DAEMON = re.compile(
     r"mailer.?daemon|post ?master|mail ?deliver|maildaemon|mdaemon|mail.?admin|mail system"
-    r"|system administrator|mail router|mail server|mailserver|bounce|\bdaemon|mmsc|returnmail"
-    r"|undeliver|non-?deliver|delivery (?:sub|sys|serv|stat)|interscan|mail.?gateway|exchange"
-    r"|\bndr\b|mail.?marshal|mail-?error|mailadm|smtp|internet mail|no-?reply|uucp@|-admin@"
-    r"|mail (?:error|control|service|transport|manager)|listserv|majordomo|mail\.delivery",
+    r"|system administrator|mail router|mail server|mailserver|\bdaemon|mmsc|returnmail"
+    r"|undeliver|non-?deliver|delivery (?:sub|sys|stat)|interscan|mail.?gateway"
+    r"|\bndr\b|mail.?marshal|mail-?error|mailadm|smtpd?@|internet mail|uucp@"
+    r"|mail (?:error|control|transport|manager)|mail\.delivery|microsoft exchange",
+    re.IGNORECASE,
+)
+# Programs that write about much else, too: parcels, orders, lists.
+_PROGRAM = re.compile(r"no-?reply|donotreply|bounce|exchange|smtp|notification", re.IGNORECASE)
+_LIST = re.compile(
+    r"[-_.](?:admin|request|owner|bounces?)@|\bowner-|listserv|majordomo|mailman|ezmlm",
     re.IGNORECASE,
 )
 _HANDED_ON = re.compile(
@@ -34,7 +40,9 @@ class Signs:
     """What a header says about being a report."""
 
     null_sender: bool = False  # the envelope or Return-Path is <>
-    daemon: bool = False  # From is a program
+    daemon: bool = False  # From is a program that delivers mail
+    program: bool = False  # From or Auto-Submitted is of some program
+    lists: bool = False  # From is that of a mailing list
     subject: bool = False  # the subject is one of a failure
     delay_subject: bool = False
     success_subject: bool = False
@@ -49,6 +57,8 @@ class Signs:
         return bool(
             self.null_sender
             or self.daemon
+            or self.program
+            or self.lists
             or self.subject
             or self.delay_subject
             or self.success_subject
@@ -76,6 +86,8 @@ def look(view: View, sender: str | None) -> Signs:
         )
     author = view.header(b"from")
     signs.daemon = not author.strip(" <>") or _DAEMON.search(author[:400]) is not None
+    signs.program = _PROGRAM.search(author[:400]) is not None
+    signs.lists = _LIST.search(author[:400]) is not None
     subject = view.header(b"subject")
     if subject:
         rules = _SUBJECTS.rules(prepare(subject[:300]))

@@ -22,14 +22,16 @@ AWAY: dict[str, str] = {
 # Nobody writes these but a program: they count wherever they stand in a subject.
 ANYWHERE: dict[str, str] = {
     "away": """
-        automatic reply; automatic response; autoreply; auto reply; auto response;
-        autoresponse; autoresponder; automated reply; automated response; out of office reply;
-        out of office autoreply; out of office notification; vacation reply;
-        automatische antwort; abwesenheitsnotiz; abwesenheitsmeldung; abwesenheitsnachricht;
-        reponse automatique; message dabsence; respuesta automatica; risposta automatica;
-        resposta automatica; automatisch antwoord; automatiskt svar; automatisk svar;
-        automatyczna odpowiedz; automatiska atbilde; автоответ; автоматический ответ; 自動返信;
-        自動応答; 不在通知; 自动回复; 自動回覆; 자동 회신; 자동 응답
+        is out of the office; is out of office; will be out of the office; ist nicht im buro;
+        ist abwesend; automatic reply; automatic response; autoreply; auto reply;
+        auto response; autoresponse; autoresponder; automated reply; automated response;
+        out of office reply; out of office autoreply; out of office notification;
+        vacation reply; automatische antwort; abwesenheitsnotiz; abwesenheitsmeldung;
+        abwesenheitsnachricht; reponse automatique; message dabsence; respuesta automatica;
+        risposta automatica; resposta automatica; automatisch antwoord; automatiskt svar;
+        automatisk svar; automatyczna odpowiedz; automatiska atbilde; автоответ;
+        автоматический ответ; 自動返信; 自動応答; 不在通知; 自动回复; 自動回覆; 자동 회신;
+        자동 응답
     """,
 }
 

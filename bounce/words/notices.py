@@ -25,6 +25,7 @@ TABLE: dict[str, str] = {
         delivery failed; delivery has failed; rejected
     """,
     "failure": """
+        duplicated message id; loop alert; mail loop; not a member; not member; has failed due;
         could not be delivered; could not deliver; cannot be delivered; can not be delivered;
         couldnt be delivered; unable to deliver; was not delivered; wasnt delivered;
         not been delivered; not be delivered; undeliver; delivery failed; delivery has failed;
