@@ -1,25 +1,28 @@
-"""Many rows in one statement: the fast way in, where SQLAlchemy's own costs as much as the engine.
+"""Many rows or values in one statement, where SQLAlchemy's own way costs as much as the engine.
 
 Rows are tuples in the order of the columns that are named once. On SQLite the compiled statement is
 kept and handed to the driver as it is. On PostgreSQL rows go in by COPY; where rows that are there
 already are left alone, which COPY cannot, all of them are one JSON parameter of one INSERT (a
 parameter for each value costs ten times as much; both measured, docs/decisions/0061).
-Errors are SQLAlchemy's on both engines.
+Values that are looked for are one JSON parameter there, too: IN with 500 parameters costs 8 ms of
+ours on psycopg, 1.4 ms on SQLite. Errors are SQLAlchemy's on both engines.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Connection,
     Dialect,
     LargeBinary,
     String,
     Table,
     Text,
+    any_,
     bindparam,
     cast,
     func,
@@ -27,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["insert_rows"]
+__all__ = ["among", "insert_rows"]
 
 Row = tuple[Any, ...]
 
@@ -54,6 +57,22 @@ def insert_rows(
         return max(connection.execute(_ignoring(table, columns), given).rowcount, 0)
     text = _compiled(dialect, table, columns, ignore)
     return max(connection.exec_driver_sql(text, list(rows)).rowcount, 0)
+
+
+def among(
+    connection: Connection, column: ColumnElement[Any], values: Collection[str] | Collection[int]
+) -> ColumnElement[bool]:
+    """The condition that the column has one of these values, as cheap as each engine takes it.
+
+    As many values as linker.several gives at once; an index on the column is used.
+    """
+    if connection.dialect.name != "postgresql":
+        return column.in_(values)
+    given = cast(bindparam(None, json.dumps(list(values)), type_=Text), JSON)
+    each: ColumnElement[Any] = func.json_array_elements_text(given)
+    if not isinstance(column.type, String):  # a text as it is: a cast to VARCHAR would cut it
+        each = cast(each, column.type)
+    return column == any_(func.array(select(each).scalar_subquery()))
 
 
 @cache

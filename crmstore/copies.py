@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Row, Select, select, update
 
 from crmstore import schema
+from crmstore.bulk import among
 from crmstore.facts import Facts, date_of
 from crmstore.identity import Hint, choose, id_hash, print_of, prints_of, raw_key
 from crmstore.linker import several
@@ -95,7 +96,7 @@ def _known(connection: Connection, batch: Iterable[Told]) -> dict[str, list[Know
     prints = {print_of(one.key, place) for one in batch for place in one.hint.places()}
     found: dict[str, list[Known]] = {}
     for chunk in several(sorted(prints)):
-        wanted = _select().where(messages.print.in_(chunk))
+        wanted = _select().where(among(connection, messages.print, chunk))
         for row in connection.execute(wanted):
             found.setdefault(row.identity, []).append(_of_row(row))
     for some in found.values():

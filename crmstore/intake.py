@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from crmstore import copies, linker, mailboxes, schema, searchindex, threads
 from crmstore.answers import base_subject
-from crmstore.bulk import insert_rows
+from crmstore.bulk import among, insert_rows
 from crmstore.charsets import clean, storable
 from crmstore.facts import Facts
 from crmstore.identity import print_of, prints_of
@@ -274,7 +274,9 @@ class _Writing:
         column = schema.captures.c.capture_id
         for chunk in linker.several(capture_ids):
             new.difference_update(
-                self.connection.execute(select(column).where(column.in_(chunk))).scalars()
+                self.connection.execute(
+                    select(column).where(among(self.connection, column, chunk))
+                ).scalars()
             )
         return new
 
@@ -500,7 +502,7 @@ class _Writing:
         for chunk in linker.several(digests):
             self.connection.execute(
                 update(schema.queue_messages)
-                .where(queued.only_copy == 1, queued.sha256.in_(chunk))
+                .where(queued.only_copy == 1, among(self.connection, queued.sha256, chunk))
                 .values(only_copy=0)
             )
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 
 from crmstore import schema
 from crmstore.archive import Archive
+from crmstore.bulk import among
 from crmstore.intake import Place
 from crmstore.store import Store
 from crmstore.times import at_us
@@ -303,7 +304,7 @@ def _header(row: Row[Any]) -> dict[str, Any]:
 
 def _captures(connection: Connection, ids: set[str]) -> dict[str, Row[Any]]:
     column = schema.captures.c.capture_id
-    rows = connection.execute(select(schema.captures).where(column.in_(sorted(ids))))
+    rows = connection.execute(select(schema.captures).where(among(connection, column, ids)))
     return {row.capture_id: row for row in rows}
 
 
@@ -315,7 +316,7 @@ def _complete(connection: Connection, captures: Iterable[Row[Any]]) -> set[str]:
         select(sightings.capture_id)
         .join(schema.captures, known.capture_id == sightings.capture_id)
         .join(schema.messages, messages.id == sightings.message_id)
-        .where(sightings.capture_id.in_(ids), messages.id == known.message_id)
+        .where(among(connection, sightings.capture_id, ids), messages.id == known.message_id)
         .distinct()
     )
     return set(rows.scalars())

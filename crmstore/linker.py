@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from crmstore import schema
+from crmstore.bulk import among
 from crmstore.whose import Participant
 
 __all__ = ["LINK_COLUMNS", "Links", "find", "late", "link_rows", "several"]
@@ -47,7 +48,10 @@ def find(connection: Connection, addresses: Iterable[str]) -> Links:
     for chunk in several(addresses):
         rows = connection.execute(
             select(record_addresses.address, record_addresses.record_id)
-            .where(record_addresses.address.in_(chunk), record_addresses.until_us.is_(None))
+            .where(
+                among(connection, record_addresses.address, chunk),
+                record_addresses.until_us.is_(None),
+            )
             .order_by(record_addresses.record_id)
         )
         for address, record in rows:
@@ -59,7 +63,7 @@ def find(connection: Connection, addresses: Iterable[str]) -> Links:
             select(deal_contacts.record_id, deal_contacts.deal_id)
             .join(schema.records, records.id == deal_contacts.deal_id)
             .where(
-                deal_contacts.record_id.in_(chunk),
+                among(connection, deal_contacts.record_id, chunk),
                 deal_contacts.main == 1,
                 records.state == "open",
             )
@@ -124,7 +128,7 @@ def late(connection: Connection, record: int, addresses: Iterable[str], contact:
     }
     made = 0
     for chunk in several(addresses):
-        rows = select(*chosen.values()).where(participants.address.in_(chunk))
+        rows = select(*chosen.values()).where(among(connection, participants.address, chunk))
         statement = _ignoring(connection, links).from_select(list(chosen), rows)
         made += max(connection.execute(statement).rowcount, 0)
     return made

@@ -28,6 +28,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
 from crmstore import addresses, outcomes, schema, suppressions
+from crmstore.bulk import among
 from crmstore.meaning import Meaning
 from crmstore.outcomes import Outcome
 from crmstore.store import Store, micros
@@ -147,7 +148,7 @@ class Queue:
             ids = connection.execute(mine).scalars().all()
             connection.execute(
                 update(messages)
-                .where(messages.c.id.in_(ids))
+                .where(among(connection, messages.c.id, ids))
                 .values(state="sending", lease=lease, next_us=at + micros(lease_seconds))
             )
             return load(connection, ids, waiting_only=True)
@@ -504,7 +505,7 @@ def _finish(connection: Connection, message: QueuedMessage, now_us: int) -> str:
 def load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> list[QueuedMessage]:
     """Messages with their recipients, in the order of `ids`."""
     columns = recipients.c
-    wanted = select(recipients).where(columns.queue_id.in_(ids)).order_by(columns.id)
+    wanted = select(recipients).where(among(connection, columns.queue_id, ids)).order_by(columns.id)
     if waiting_only:
         wanted = wanted.where(columns.state == "queued")
     by_message: dict[int, list[QueuedRecipient]] = {}
@@ -524,7 +525,7 @@ def load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> l
                 row.changed_us / 1e6,
             )
         )
-    rows = connection.execute(select(messages).where(messages.c.id.in_(ids)))
+    rows = connection.execute(select(messages).where(among(connection, messages.c.id, ids)))
     found = {
         row.id: QueuedMessage(
             id=row.id,

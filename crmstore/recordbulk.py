@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
 from crmstore import linker, schema
-from crmstore.bulk import insert_rows
+from crmstore.bulk import among, insert_rows
 from crmstore.store import Store, next_ids
 
 __all__ = [
@@ -71,7 +71,7 @@ def ids_by_address(connection: Connection, wanted: Iterable[str]) -> dict[str, l
     for chunk in linker.several(wanted):
         for address, id_ in connection.execute(
             select(held.address, held.record_id)
-            .where(held.address.in_(chunk), held.until_us.is_(None))
+            .where(among(connection, held.address, chunk), held.until_us.is_(None))
             .order_by(held.record_id)
         ):
             found.setdefault(address, []).append(id_)
@@ -96,7 +96,7 @@ def load(connection: Connection, ids: Iterable[int]) -> dict[int, Brief]:
         mine: dict[int, list[str]] = {}
         for id_, address in connection.execute(
             select(held.record_id, held.address)
-            .where(held.record_id.in_(chunk), held.until_us.is_(None))
+            .where(among(connection, held.record_id, chunk), held.until_us.is_(None))
             .order_by(held.record_id, held.position, held.id)
         ):
             mine.setdefault(id_, []).append(address)
@@ -104,13 +104,13 @@ def load(connection: Connection, ids: Iterable[int]) -> dict[int, Brief]:
             row.deal_id: row.record_id
             for row in connection.execute(
                 select(deal_contacts.deal_id, deal_contacts.record_id).where(
-                    deal_contacts.deal_id.in_(chunk), deal_contacts.main == 1
+                    among(connection, deal_contacts.deal_id, chunk), deal_contacts.main == 1
                 )
             )
         }
         for row in connection.execute(
             select(records.id, records.kind, records.name, records.state).where(
-                records.id.in_(chunk)
+                among(connection, records.id, chunk)
             )
         ):
             addresses = tuple(mine.get(row.id, ()))
@@ -201,7 +201,7 @@ def gain(
             row.record_id: row.held
             for row in connection.execute(
                 select(held.record_id, func.count().label("held"))
-                .where(held.record_id.in_(chunk))
+                .where(among(connection, held.record_id, chunk))
                 .group_by(held.record_id)
             )
         }
@@ -291,7 +291,9 @@ def _with_mail(connection: Connection, wanted: Iterable[str]) -> set[str]:
         has_mail = exists().where(participants.address == held.address)
         found.update(
             connection.execute(
-                select(held.address).where(held.address.in_(chunk), has_mail).distinct()
+                select(held.address)
+                .where(among(connection, held.address, chunk), has_mail)
+                .distinct()
             ).scalars()
         )
     return found
@@ -303,7 +305,7 @@ def _open_deals(connection: Connection, contacts: Sequence[int]) -> dict[int, li
         select(deal_contacts.record_id, deal_contacts.deal_id)
         .join(schema.records, records.id == deal_contacts.deal_id)
         .where(
-            deal_contacts.record_id.in_(contacts),
+            among(connection, deal_contacts.record_id, contacts),
             deal_contacts.main == 1,
             records.state == "open",
         )

@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from crmstore import addresses, schema
+from crmstore.bulk import among
 from crmstore.charsets import storable
 from crmstore.store import Store
 from crmstore.times import moment
@@ -189,7 +190,9 @@ def rows_for(
     """The contract's rows of these messages, in this order."""
     found = {
         row.id: row
-        for row in connection.execute(select(schema.messages).where(messages.id.in_(ids)))
+        for row in connection.execute(
+            select(schema.messages).where(among(connection, messages.id, ids))
+        )
     }
     seen = _by_message(connection, sightings, ids, sightings.c.seen_us, sightings.c.id)
     people = _by_message(connection, participants, ids, participants.c.id)
@@ -214,7 +217,7 @@ def _by_message(
 ) -> dict[int, list[Row[Any]]]:
     grouped: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(
-        select(table).where(table.c.message_id.in_(ids)).order_by(*order)
+        select(table).where(among(connection, table.c.message_id, ids)).order_by(*order)
     ):
         grouped.setdefault(row.message_id, []).append(row)
     return grouped
@@ -225,7 +228,7 @@ def _links(connection: Connection, ids: Sequence[int]) -> dict[int, list[Row[Any
     for row in connection.execute(
         select(links, records.kind, records.name)
         .join(schema.records, records.id == links.c.record_id)
-        .where(links.c.message_id.in_(ids))
+        .where(among(connection, links.c.message_id, ids))
         .order_by(links.c.record_id, links.c.id)
     ):
         grouped.setdefault(row.message_id, []).append(row)
