@@ -1,9 +1,10 @@
 """Mail as a company's CRM sees it, made by rule: number N is always the same message.
 
-Sizes are log-normal with a median of about 20 KB: text and HTML side by side. A tenth has an
-attachment, four in ten are Japanese (ISO-2022-JP, as Outlook and phones send it, or UTF-8), as many
-answer an earlier one. Words are random, so text packs about three to one; attachments hold noise
-and do not pack, as pictures and archives in life. Nothing here is anybody's mail.
+Sizes are log-normal with a median of about 20 KB: text, and beside it the same words in the HTML
+of an office program, which is five parts markup to one of words. A tenth has an attachment, four in
+ten are Japanese (ISO-2022-JP, as Outlook and phones send it, or UTF-8), as many answer an earlier
+one. Words are random, so text packs about three to one; attachments hold noise and do not pack, as
+pictures and archives in life. Nothing here is anybody's mail.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ DOMAIN = "ours.example"
 USERS = 50
 PARAGRAPHS = 400
 
-_STYLE = (
-    'style="margin:0 0 8px 0;font-family:Calibri,Arial,sans-serif;font-size:11pt;color:#1f497d"'
-)
+_STYLE = "mso-style-priority:99;margin:0cm;margin-bottom:.0001pt;font-size:11.0pt;line-height:107%"
+_FONT = "font-family:&quot;Calibri&quot;,sans-serif;mso-fareast-font-family:&quot;MS Gothic&quot;"
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Writer:
         ]
         signs = [c for c in map(chr, range(0x4E00, 0x9FA0)) if _in_jis(c)]
         kana = [chr(0x3042 + n) for n in range(80)]
-        self._latin = [" ".join(chance.choices(words, k=60)) + "." for _ in range(PARAGRAPHS)]
+        self._latin = [" ".join(chance.choices(words, k=30)) + "." for _ in range(PARAGRAPHS)]
         self._japanese = [
-            "".join(chance.choices(signs[:2_000], k=40) + chance.choices(kana, k=60)) + "。"
+            "".join(chance.choices(signs[:2_000], k=30) + chance.choices(kana, k=50)) + "。"
             for _ in range(PARAGRAPHS)
         ]
         self._noise = chance.randbytes(1 << 20)
@@ -111,12 +111,12 @@ class Writer:
         self, chance: random.Random, words: list[str], charset: str, size: int
     ) -> bytes:
         """Text and HTML of the same words, about `size` octets together."""
-        each = len(words[0].encode(charset)) * 2 + 150
+        inks = [f"{chance.getrandbits(24):06x}" for _ in range(4)]
+        each = len(words[0].encode(charset)) * 2 + len(_paragraph("", inks[0]))
         chosen = chance.choices(words, k=max(1, size // each))
         plain = "\r\n\r\n".join(chosen)
-        rich = (
-            "<html><body>" + "\r\n".join(f"<p {_STYLE}>{p}</p>" for p in chosen) + "</body></html>"
-        )
+        shown = "\r\n".join(_paragraph(p, inks[n % 4]) for n, p in enumerate(chosen))
+        rich = f"<html><body lang=EN-US link=blue vlink=purple>{shown}</body></html>"
         if charset == "utf-8" and words is self._japanese:
             parts = [_part("plain", charset, "base64", _b64(plain.encode()).encode()),
                      _part("html", charset, "base64", _b64(rich.encode()).encode())]  # fmt: skip
@@ -153,6 +153,16 @@ def _name(words: str, charset: str) -> str:
 
 def _b64(data: bytes, end: str = "\r\n") -> str:
     return base64.encodebytes(data).decode().replace("\n", end)
+
+
+def _paragraph(words: str, ink: str) -> str:
+    return (
+        f'<table border=0 cellspacing=0 cellpadding=0 style="border-collapse:collapse"><tr>'
+        f'<td width=604 valign=top style="padding:0cm 5.4pt 0cm 5.4pt;border:none #{ink} 1.0pt">'
+        f'<p class=MsoNormal style="{_STYLE};color:#{ink}"><span lang=EN-US style="{_FONT};'
+        f'color:#{ink};mso-ansi-language:EN-US">{words}<o:p></o:p></span></p></td></tr></table>'
+        f'\r\n<p class=MsoNormal style="{_STYLE}"><span lang=EN-US><o:p>&nbsp;</o:p></span></p>'
+    )
 
 
 def _part(kind: str, charset: str, encoding: str, data: bytes) -> bytes:

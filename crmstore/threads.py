@@ -29,7 +29,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from crmstore import schema
 from crmstore.answers import base_subject, squash
-from crmstore.bulk import insert_rows
+from crmstore.bulk import among, insert_rows
 from crmstore.linker import several
 
 __all__ = ["FOREIGN", "New", "Placed", "place"]
@@ -182,7 +182,7 @@ class _Batch:
             rows = self.connection.execute(
                 select(keys.hash, messages.id, messages.thread)
                 .join(schema.messages, messages.id == keys.message_id)
-                .where(keys.hash.in_(chunk))
+                .where(among(self.connection, keys.hash, chunk))
                 .limit(MAX_FOUND)
             )
             for hashed, id_, thread in rows:
@@ -194,7 +194,7 @@ class _Batch:
                 participants.address,
                 participants.role,
                 participants.evidence,
-            ).where(participants.message_id.in_(chunk))
+            ).where(among(self.connection, participants.message_id, chunk))
             for id_, address, role, evidence in self.connection.execute(people):
                 everybody[id_].people.add(address)
                 if role == "from" or evidence == "envelope sender":
@@ -273,7 +273,7 @@ class _Batch:
                     messages.preview,
                 )
                 .join(schema.messages, messages.id == keys.message_id)
-                .where(keys.hash.in_(chunk))
+                .where(among(self.connection, keys.hash, chunk))
                 .order_by(keys.hash.desc(), keys.message_id.desc())
                 .limit(MAX_CANDIDATES)
             )  # fmt: skip
