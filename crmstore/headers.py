@@ -89,10 +89,17 @@ def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool 
 
 def _blank(data: bytes, start: int, stop: int) -> tuple[int, int] | None:
     """Where the first blank line of data[start:stop] begins (with the end of the line above it)
-    and ends. Two searches for octets cost a hundredth of one for a pattern."""
-    bare = data.find(b"\n\n", start, stop)
-    crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare + 2)
-    at, end = (crlf, crlf + 3) if crlf >= 0 else (bare, bare + 2)
+    and ends. Two searches for octets cost a hundredth of one for a pattern; the kind of line end
+    that the first line has is looked for first, so that the other need not be looked for in all
+    of a message that has none."""
+    line = data.find(b"\n", start, stop)
+    if line > start and data[line - 1] == 13:
+        crlf = data.find(b"\n\r\n", line, stop)
+        bare = data.find(b"\n\n", line, stop if crlf < 0 else crlf + 1)
+    else:
+        bare = data.find(b"\n\n", start, stop)
+        crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare + 2)
+    at, end = (crlf, crlf + 3) if bare < 0 or 0 <= crlf < bare else (bare, bare + 2)
     if at < 0:
         return None
     return (at - 1 if at > start and data[at - 1] == 13 else at), end
