@@ -15,12 +15,14 @@ from typing import Any
 from sqlalchemy import LargeBinary, String, Table
 
 from bench.mailgen import USERS, outsider, pick, user
-from crmstore import recordbulk, schema, users
+from crmstore import recordbulk, schema, searchindex, users
 from crmstore.bulk import insert_rows
 from crmstore.store import Store, next_ids
 from proxy.captureid import new_capture_id
 
 CHUNK = 10_000
+WORDS = 120  # of a message in the search index
+THREAD_KEYS = 3
 SPACING_US = 1_000_000  # a message a second
 END_US = 1_795_000_000_000_000  # the history ends here: before the mail that is measured
 _HEADER = {
@@ -50,15 +52,26 @@ def fill(store: Store, records: int, messages: int) -> None:
 def _messages(store: Store, numbers: range, total: int, records: int) -> None:
     tables: dict[str, list[Row]] = {
         name: []
-        for name in ("messages", "participants", "sightings", "links", "captures", "ledger")
-    }
+        for name in (
+            "messages", "thread_keys", "participants", "sightings", "links", "captures", "ledger"
+        )
+    }  # fmt: skip
+    entries: list[searchindex.Entry] = []
     with store.writing() as connection:
         ids = next_ids(connection, "messages", len(numbers))
         for id_, number in zip(ids, numbers, strict=True):
             when = END_US - (total - number) * SPACING_US
             _one(tables, id_, number, when, records)
+            entries.append(searchindex.Entry(id_, when, b"\0" * 400, _tokens(number)))
         for name, rows in tables.items():
             insert(connection, schema.metadata.tables[name], rows)
+        searchindex.add(connection, entries)
+
+
+def _tokens(number: int) -> str:
+    """Words as mail has them: some in every second message, most in few."""
+    chance = random.Random(number)
+    return " ".join({f"w{int(30_000 ** chance.random())}" for _ in range(WORDS)})
 
 
 def _one(tables: Mapping[str, list[Row]], id_: int, number: int, when: int, records: int) -> None:
@@ -71,7 +84,11 @@ def _one(tables: Mapping[str, list[Row]], id_: int, number: int, when: int, reco
         "id": id_, "sha256": sha256, "bytes": 20_000, "when_us": when, "date_us": when,
         "message_id": f"{number}.old@mail.example", "subject": f"An old message, number {number}",
         "from_address": address, "from_name": "Person", "preview": "words " * 30,
+        "identity": sha256[:32], "print": chance.getrandbits(62), "thread": id_,
     })  # fmt: skip
+    tables["thread_keys"] += [
+        {"hash": chance.getrandbits(62), "message_id": id_} for _ in range(THREAD_KEYS)
+    ]
     seen = {"message_id": id_, "when_us": when}
     for role, who in (("from", address), ("to", ours), ("cc", user(number + 1))):
         person = {"role": role, "address": who, "name": "Person", "evidence": f"{role} header"}
