@@ -270,8 +270,8 @@ search_texts = Table(
     Column("document", LargeBinary, nullable=False),  # crmstore/document.py
 )
 
-search_windows = Table(
-    "search_windows",
+search_spans = Table(
+    "search_spans",
     metadata,
     Column("number", Big, primary_key=True, autoincrement=False),
     Column("first_us", Big, nullable=False),

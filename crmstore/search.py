@@ -19,7 +19,7 @@ A keeper, read side. Cites: libraries.md "search"; features.md A28, A30; docs/de
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -37,9 +37,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from crmstore import addresses, document, schema
-from crmstore.searchindex import WINDOW, mark
+from crmstore.searchindex import SPAN, WINDOW, mark
 from crmstore.snippet import cut
-from crmstore.store import Store
+from crmstore.store import Store, counter
 from crmstore.timeline import MAX_PAGE, owner_of, rows_for, shown_to
 from crmstore.tokens import FIELD, Query, Refused, Sight, Term, parse, term
 
@@ -207,6 +207,18 @@ class _Filters:
                 return sorted(some, reverse=True)
         return None
 
+    def spans(self) -> Sequence[int] | None:
+        """The spans of ids that have mail of the time, newest first; None: all."""
+        if self.first_us is None and self.until_us is None:
+            return None
+        columns = schema.search_spans.c
+        wanted = select(columns.number).order_by(columns.number.desc())
+        if self.first_us is not None:
+            wanted = wanted.where(columns.last_us >= self.first_us)
+        if self.until_us is not None:
+            wanted = wanted.where(columns.first_us < self.until_us)
+        return self._connection.execute(wanted).scalars().all()
+
     def passed(self, ids: Sequence[int]) -> list[int]:
         """Those that fit, in the same order."""
         if not self._conditions:
@@ -214,6 +226,14 @@ class _Filters:
         wanted = select(messages.id).where(messages.id.in_(ids), *self._conditions)
         good = set(self._connection.execute(wanted).scalars())
         return [id_ for id_ in ids if id_ in good]
+
+
+class _Window(NamedTuple):
+    """A window of the index, and where to look in it: low <= id < high."""
+
+    number: int
+    low: int
+    high: int
 
 
 class _Reading:
@@ -246,12 +266,11 @@ class _Reading:
         windows = self._windows(below)
         at_once = 1
         while windows:
-            some, windows = windows[:at_once], windows[at_once:]
-            low, high = some[-1] * WINDOW, (some[0] + 1) * WINDOW
-            place = high if below is None else min(high, below)
+            group, windows = windows[:at_once], windows[at_once:]
+            low, place = group[-1].low, group[0].high
             found_any = False
             while place > low:
-                ids = list(self._candidates(some, low, place))
+                ids = list(self._candidates(group, low, place))
                 found_any = found_any or bool(ids)
                 end = len(ids) < self._look
                 place = low if end else ids[-1]
@@ -260,26 +279,31 @@ class _Reading:
                     break
             at_once = 1 if found_any else min(at_once * 2, MAX_WINDOWS)
 
-    def _windows(self, below: int | None) -> list[int]:
-        """The windows that may have something, newest first."""
-        columns = schema.search_windows.c
-        wanted = select(columns.number).order_by(columns.number.desc())
+    def _windows(self, below: int | None) -> "list[_Window]":
+        """The windows that may have something, newest first, with the ids that may."""
+        top = counter(self._connection, "messages") + 1
         if below is not None:
-            wanted = wanted.where(columns.number <= below // WINDOW)
-        if self._filters.first_us is not None:
-            wanted = wanted.where(columns.last_us >= self._filters.first_us)
-        if self._filters.until_us is not None:
-            wanted = wanted.where(columns.first_us < self._filters.until_us)
-        return list(self._connection.execute(wanted).scalars())
+            top = min(top, below)
+        spans = self._filters.spans()
+        windows: list[_Window] = []
+        for span in range(top // SPAN, -1, -1) if spans is None else spans:
+            low, high = span * SPAN, min((span + 1) * SPAN, top)
+            if high <= low:
+                continue
+            if windows and windows[-1].number == low // WINDOW:
+                windows[-1] = windows[-1]._replace(low=low)
+            else:
+                windows.append(_Window(low // WINDOW, low, high))
+        return windows
 
-    def _candidates(self, windows: Sequence[int], low: int, high: int) -> Sequence[int]:
+    def _candidates(self, windows: "Sequence[_Window]", low: int, high: int) -> Sequence[int]:
         """Ids in low <= id < high that the index names, the newest self._look of them."""
         if self._connection.dialect.name == "sqlite":
             ids: Any = _sqlite.c.rowid
-            expression = " OR ".join(_fts5(self._question(), mark(number)) for number in windows)
+            expression = " OR ".join(_fts5(self._question(), mark(one.number)) for one in windows)
             matches: Any = _sqlite.c.search_index.op("MATCH")(bindparam("q", expression))
         else:
-            expression = " | ".join(_tsquery(self._question(), mark(number)) for number in windows)
+            expression = " | ".join(_tsquery(self._question(), mark(one.number)) for one in windows)
             matches = _postgresql.c.tokens.op("@@")(cast(bindparam("q", expression), TSQUERY))
             # The planner must not think of walking the ids backward and reading every tsvector.
             named = select(_postgresql.c.message_id).where(matches).cte("named")

@@ -3,8 +3,8 @@
 Messages are indexed in windows of WINDOW ids, and each token with its window before it: so a
 question for the newest mail touches the newest window alone, however many years lie behind, and
 costs the same for a word of every mail as for a rare one (docs/decisions/0091). Ids are given in
-the order of arrival, so windows follow each other in time; `search_windows` has their first and
-last moment for questions about dates.
+the order of arrival, so they follow each other in time, nearly: `search_spans` has the first and
+the last moment of every SPAN ids, for questions about dates.
 A keeper. SQLite: FTS5, whose tokenizer "ascii" cuts at our spaces and nowhere else. PostgreSQL: a
 tsvector without positions, made of an array, so that no token is ever taken for syntax.
 """
@@ -17,9 +17,10 @@ from sqlalchemy import Connection, insert, select, text, update
 from crmstore import schema
 from crmstore.bulk import insert_rows
 
-__all__ = ["WINDOW", "Entry", "add", "mark"]
+__all__ = ["SPAN", "WINDOW", "Entry", "add", "mark"]
 
 WINDOW = 1 << 15
+SPAN = 1 << 10
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TEXTS = ("message_id", "document")
 _SQLITE = "INSERT INTO search_index (rowid, tokens) VALUES (?, ?)"
@@ -64,7 +65,7 @@ def add(connection: Connection, entries: Sequence[Entry]) -> None:
         rows = [{"id": id_, "tokens": tokens} for id_, tokens in marked if tokens]
         if rows:
             connection.execute(_POSTGRESQL, rows)
-    _windows(connection, entries)
+    _spans(connection, entries)
 
 
 def _marked(tokens: str, before: str) -> str:
@@ -72,14 +73,14 @@ def _marked(tokens: str, before: str) -> str:
     return before + f" {before}".join(words) if words else ""
 
 
-def _windows(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Widen the windows' spans of time."""
+def _spans(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Widen the spans of time that the ids of these messages belong to."""
     spans: dict[int, tuple[int, int]] = {}
     for entry in entries:
-        number, when = entry.id // WINDOW, entry.when_us
+        number, when = entry.id // SPAN, entry.when_us
         first, last = spans.get(number, (when, when))
         spans[number] = min(first, when), max(last, when)
-    table = schema.search_windows
+    table = schema.search_spans
     for number, (first, last) in spans.items():
         known = connection.execute(select(table).where(table.c.number == number)).one_or_none()
         if known is None:

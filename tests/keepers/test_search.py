@@ -188,3 +188,15 @@ def test_snippets_show_the_hit(shelf: Shelf) -> None:
     assert [row["snippet"][start:end] for start, end in row["highlights"]] == ["ﾐﾂﾓﾘ"]
     (row,) = shelf.page("s").rows
     assert row["highlights"] == [] and row["snippet"].startswith("前置き。")
+
+
+def test_days_narrow_what_is_looked_at(shelf: Shelf) -> None:
+    """Even where mail came in out of order, and where a span of ids has a gap."""
+    old = shelf.put(mail("offer 1"), when_us=10**12)
+    new = shelf.put(mail("offer 2"), when_us=5 * 10**12, skip=3_000)
+    late = shelf.put(mail("offer 3"), when_us=2 * 10**12)
+    day = 10**11
+    assert shelf.find("offer", Wanted(first_us=10**12, until_us=10**12 + day)) == old
+    assert shelf.find("offer", Wanted(until_us=2 * 10**12 + day)) == late + old
+    assert shelf.find("offer", Wanted(first_us=2 * 10**12 + day)) == new
+    assert shelf.find("offer", Wanted(first_us=9 * 10**12)) == []

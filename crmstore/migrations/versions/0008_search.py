@@ -1,4 +1,4 @@
-"""Full-text search: the texts, the index, the windows of time it is asked by.
+"""Full-text search: the texts, the index, the spans of time of its ids.
 
 Messages that were stored before have no text; `mailweir replay` gives it to them.
 
@@ -44,11 +44,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_search_texts")),
     )
     op.create_table(
-        "search_windows",
+        "search_spans",
         sa.Column("number", BIG, autoincrement=False, nullable=False),
         sa.Column("first_us", BIG, nullable=False),
         sa.Column("last_us", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_search_windows")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_search_spans")),
     )
     for statement in INDEX[op.get_bind().dialect.name]:
         op.execute(statement)
