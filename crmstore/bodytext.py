@@ -218,13 +218,16 @@ _UUENCODED = re.compile(r"(?m)^begin [0-7]{3,4} (.{1,200})\n(?:[!-`]{1,62}\n){2,
 _UNWANTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+_UNWANTED_ASCII = dict.fromkeys([*range(9), *range(11, 32), 127], " ")
 
 
 def _kept(text: str) -> str:
     """Text as it is kept: lines, and nothing that a terminal or a database would choke on."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _UNWANTED.sub(" ", text) if _UNWANTED.search(text) else text
+    if text.isascii():
+        return text.translate(_UNWANTED_ASCII)  # at the speed of C
+    return _UNWANTED.sub(" ", text)
 
 
 def _unflowed(text: str, delsp: bool) -> str:

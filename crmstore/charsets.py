@@ -178,10 +178,8 @@ def _detect(data: bytes) -> str:
 # JIS X 0208 with the vendor rows, by cp932.
 
 _ESCAPE = re.compile(rb"\x1b(\([A-Z]|\$\([A-Z]|\$[@AB]|&@)|([\x0e\x0f\r\n])")
-# What Python's codec takes otherwise than meant: shifts, JIS X 0201, a line end in two-byte mode.
-_BEYOND_1468 = re.compile(
-    rb"[\x0e\x0f\x80-\xff]|\x1b(?!\(B|\$[@B])|\r(?!\n)|\x1b\$[@B][^\x1b\r\n]*+[\r\n]"
-)
+# Escapes that Python's codec does not know, and a line end in two-byte mode.
+_BEYOND_1468 = re.compile(rb"\x1b(?:(?!\(B|\$[@B])|\$[@B][^\x1b\r\n]*+[\r\n])")
 _HIGH = bytes(i | 0x80 if 0x21 <= i <= 0x7E else i for i in range(256))
 # Where Python's euc_jp and cp932 name the same character differently, cp932's name.
 _LIKE_CP932 = {0x301C: 0xFF5E, 0x2212: 0xFF0D, 0x2016: 0x2225, 0x2014: 0x2015}
@@ -190,10 +188,14 @@ _LIKE_CP932 |= {0xA2: 0xFFE0, 0xA3: 0xFFE1, 0xAC: 0xFFE2, 0xA6: 0xFFE4}
 
 def _iso2022jp(data: bytes) -> str:
     """ISO-2022-JP (RFC 1468) with what is sent under its name: vendor rows, kana, raw 8 bit."""
-    if not _BEYOND_1468.search(data) and (text := _strict(data, "iso2022_jp")) is not None:
+    if _is_plain_1468(data) and (text := _strict(data, "iso2022_jp")) is not None:
         for named, like in _LIKE_CP932.items():
             text = text.replace(chr(named), chr(like))
         return text
+    return _iso2022jp_by_runs(data)
+
+
+def _iso2022jp_by_runs(data: bytes) -> str:
     out: list[str] = []
     mode = b"(B"
     kana = False  # by shift-out
@@ -213,6 +215,17 @@ def _iso2022jp(data: bytes) -> str:
     if position < len(data):
         out.append(_jis_run(data[position:], b"(I" if kana else mode))
     return "".join(out)
+
+
+def _is_plain_1468(data: bytes) -> bool:
+    """Whether Python's codec reads these octets as they are meant, or not at all."""
+    return (
+        data.isascii()
+        and b"\x0e" not in data
+        and b"\x0f" not in data
+        and data.count(b"\r") == data.count(b"\r\n")
+        and _BEYOND_1468.search(data) is None
+    )
 
 
 def _jis_run(run: bytes, mode: bytes) -> str:

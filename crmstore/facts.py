@@ -27,7 +27,7 @@ from crmstore.names import safe_name
 from crmstore.tokens import tokens
 from crmstore.words import decode_words
 
-__all__ = ["Attachment", "Facts", "Person", "date_of", "read"]
+__all__ = ["Attachment", "Facts", "Person", "attachments", "date_of", "read"]
 
 MAX_SUBJECT = 2_000
 MAX_MESSAGE_ID = 32_768
@@ -103,7 +103,7 @@ def read(data: bytes) -> Facts:
     if not facts.refs:
         facts.quoted = quoted(text.body[:MAX_QUOTING])
     for position, leaf in enumerate(tree.leaves):
-        facts.attachments += _attachments(data, leaf, position, text.opened.get(position))
+        facts.attachments += attachments(data, leaf, position, text.opened.get(position))
         if len(facts.attachments) >= MAX_ATTACHMENTS:
             del facts.attachments[MAX_ATTACHMENTS:]
             facts.flags.append("attachment_limit")
@@ -185,7 +185,7 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
 # Attachments
 
 
-def _attachments(
+def attachments(
     data: bytes, leaf: Leaf, position: int, inside: list[bodytext.Inside] | None
 ) -> list[Attachment]:
     """What a leaf is or holds: none for a rendering of the text."""

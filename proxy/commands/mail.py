@@ -10,6 +10,7 @@ from proxy.commands.common import (
     Desk,
     Refusal,
     desk,
+    no,
     put,
     put_json,
     put_lines,
@@ -29,6 +30,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(rich_markup_mode=None)
     group.command("show")(show)
     group.command("raw")(raw)
+    group.command("file")(file)
     group.command("explain")(explain)
     app.add_typer(group, name="email", help="One message.")
 
@@ -117,8 +119,8 @@ def show(ctx: typer.Context, id: Id) -> None:
                 **_people(found),
             }
         )
-        for file in found["attachments"]:
-            put(f"file  {file['name']} ({file['type']}, {size(file['bytes'])})")
+        for number, item in enumerate(found["attachments"], 1):
+            put(f"file {number}  {item['name']} ({item['type']}, {size(item['bytes'])})")
         for record in found["records"]:
             put(f"record  {record['kind']} {record['id']} {record['name']}: {record['evidence']}")
         for sighting in found["sightings"]:
@@ -182,6 +184,35 @@ def raw(
             sys.stdout.buffer.flush()
         except (BlobMissing, BlobDamaged) as error:
             raise Refusal(f"email {id}: {type(error).__name__}: {error}", code=1) from None
+
+
+def file(
+    ctx: typer.Context,
+    id: Id,
+    number: Annotated[
+        int, typer.Argument(metavar="N", min=1, help="As `mailweir email show` numbers them.")
+    ],
+) -> None:
+    """One of its files, to standard output; those inside of winmail.dat too."""
+    from crmstore import message, unpack
+    from crmstore.archive import BlobDamaged, BlobMissing, open_archive
+
+    with desk(ctx) as work:
+        known = message.email(work.store, id)["attachments"]
+        try:
+            whole = b"".join(message.raw(work.store, open_archive(work.settings), id))
+        except (BlobMissing, BlobDamaged) as error:
+            raise Refusal(f"email {id}: {type(error).__name__}: {error}", code=1) from None
+        octets = unpack.file(whole, number - 1) if number <= len(known) else None
+        if octets is None:
+            no(f"email {id} has no file {number}")
+        if work.json:
+            text = base64.b64encode(octets).decode("ascii")
+            name = known[number - 1]["name"]
+            put_json({"id": id, "name": name, "bytes": len(octets), "base64": text})
+            return
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
 
 
 def explain(ctx: typer.Context, id: Id) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmstore import bodytext, document, htmltext, rtf
+from crmstore import bodytext, document, htmltext, rtf, unpack
 from crmstore.facts import Facts, read
 from tests.cores import winmail
 from tests.cores.test_charsets import VENDOR, jis
@@ -221,6 +221,15 @@ def test_winmail_is_its_body_and_its_files() -> None:
     assert said(tnef(winmail.rtf(rb"{\rtf1\ansi\ansicpg932 \'8c\'a9\'90\'cf\par x}"))) == "見積\nx"
     assert said(tnef(winmail.html(b"<p>hello<p>you"))) == "hello\nyou"
     assert facts.flags == []
+
+
+def test_files_come_out_by_their_number() -> None:
+    first, second = winmail.file("a.pdf", b"%PDF"), winmail.file("b.txt", b"B")
+    encoded = part("image/png; name=c.png", "QUJD", "Content-Transfer-Encoding: base64")
+    raw = multi("mixed", PLAIN, PDF, tnef(winmail.body("x"), first, second), encoded)
+    names = [item.name for item in read(raw).attachments]
+    assert names == ["a.pdf", "a.pdf", "b.txt", "c.png"]
+    assert [unpack.file(raw, n) for n in range(5)] == [b"%PDF", b"%PDF", b"B", b"ABC", None]
 
 
 def test_a_damaged_winmail_keeps_what_was_read() -> None:

@@ -1,9 +1,12 @@
 """Search: what is found by what, on both engines by the same table; pages; hostile questions."""
 
+import random
+
 import pytest
 
 from crmstore.search import Refused, Wanted
 from crmstore.store import Store
+from tests.cores.test_tokens import naive
 from tests.keepers.shelf import Shelf, mail
 
 
@@ -200,3 +203,53 @@ def test_days_narrow_what_is_looked_at(shelf: Shelf) -> None:
     assert shelf.find("offer", Wanted(until_us=2 * 10**12 + day)) == late + old
     assert shelf.find("offer", Wanted(first_us=2 * 10**12 + day)) == new
     assert shelf.find("offer", Wanted(first_us=9 * 10**12)) == []
+
+
+def test_any_question_is_answered_as_by_reading_everything(shelf: Shelf) -> None:
+    """Random texts and questions of few characters, against a naive reading of all texts."""
+    chance = random.Random(5)
+    alphabet = [
+        "ab",
+        "a",
+        "1",
+        " ",
+        " ",
+        "\n",
+        "・",
+        "漢",
+        "字",
+        "々",
+        "かな",
+        "カ",
+        "ｶﾅ",
+        "ー",
+        "髙",
+        "Ａ",
+    ]
+
+    def some(most: int) -> str:
+        return "".join(chance.choices(alphabet, k=chance.randrange(1, most)))
+
+    bodies = [some(25) for _ in range(60)]
+    ids = shelf.put(*[mail("", body) for body in bodies])
+    for _ in range(150):
+        asked = [some(5).replace("\n", " ").strip() for _ in range(chance.choice((1, 1, 2)))]
+        needles = [needle for word in asked if (needle := needle_of(word))]
+        unwanted = needle_of(not_ := some(4).replace("\n", " ").strip())
+        if not needles:
+            continue
+        question = " ".join(f'"{word}"' for word in asked) + f' -"{not_}"'
+        naively = [
+            id_
+            for id_, body in zip(ids, bodies, strict=True)
+            if all(needle in naive(body) for needle in needles)
+            and not (unwanted and unwanted in naive(body))
+        ]
+        assert shelf.find(question, limit=100) == naively[::-1], question
+
+
+def needle_of(text: str) -> str:
+    """A naive reading of a term: the ends of its words are ends, those of Japanese are not."""
+    words = naive(text).strip()
+    before = " " if words[:1].isascii() else ""
+    return f"{before}{words}{' ' if words[-1:].isascii() else ''}" if words else ""

@@ -37,7 +37,9 @@ MAILS = [
     f"From: Hanako <hanako@customer.example>\r\nTo: alice@example.com\r\nSubject: {HOSTILE}\r\n"
     "Date: Sun, 22 Nov 2026 00:00:00 +0000\r\nMessage-ID: <1@customer.example>\r\n\r\nfirst\r\n",
     "From: x@other.example\r\nTo: bob@example.com\r\nSubject: =?utf-8?b?5pel5pys?=\r\n"
-    "Date: Sun, 22 Nov 2026 01:00:00 +0000\r\nMessage-ID: <2@other.example>\r\n\r\nsecond\r\n",
+    "Date: Sun, 22 Nov 2026 01:00:00 +0000\r\nMessage-ID: <2@other.example>\r\n"
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsecond\r\n--b\r\n"
+    "Content-Type: text/csv; name=list.csv\r\n\r\n1,2\r\n--b--\r\n",
 ]
 
 
@@ -159,6 +161,17 @@ def test_raw_is_the_message_to_the_byte(
     ids = [json.loads(line)["id"] for line in capsysbinary.readouterr().out.splitlines()]
     assert cli.run(["email", "raw", str(ids[1]), "--config", config]) == 0
     assert capsysbinary.readouterr().out == MAILS[0].encode()
+
+
+def test_a_file_comes_out_by_its_number(
+    config: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert cli.run(["search", "list.csv", "--json", "--config", config]) == 0
+    id_ = str(json.loads(capsysbinary.readouterr().out)["id"])
+    assert cli.run(["email", "file", id_, "1", "--config", config]) == 0
+    assert capsysbinary.readouterr().out == b"1,2"
+    assert cli.run(["email", "file", id_, "2", "--config", config]) == 1
+    assert b"has no file 2" in capsysbinary.readouterr().err
 
 
 @pytest.mark.slow
