@@ -69,7 +69,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
         ("quickstart bad_domain --dir /nonexistent", "DOMAIN: allowed is"),
         ("user", "allowed is one of: add, list, show, set, disable, enable"),
         ("record", "allowed is one of: add, list, show"),
-        ("email", "allowed is one of: show, raw, explain"),
+        ("email", "allowed is one of: show, raw, file, explain"),
         ("email show", "ID"),
     ],
 )
