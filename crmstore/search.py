@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from crmstore import addresses, document, schema
+from crmstore.bulk import among
 from crmstore.searchindex import SPAN, WINDOW, mark
 from crmstore.snippet import cut
 from crmstore.store import Store, counter
@@ -223,7 +224,8 @@ class _Filters:
         """Those that fit, in the same order."""
         if not self._conditions:
             return list(ids)
-        wanted = select(messages.id).where(messages.id.in_(ids), *self._conditions)
+        named = among(self._connection, messages.id, ids)
+        wanted = select(messages.id).where(named, *self._conditions)
         good = set(self._connection.execute(wanted).scalars())
         return [id_ for id_ in ids if id_ in good]
 
@@ -351,7 +353,9 @@ class _Reading:
         """The documents of messages."""
         texts = schema.search_texts.c
         rows = self._connection.execute(
-            select(texts.message_id, texts.document).where(texts.message_id.in_(ids))
+            select(texts.message_id, texts.document).where(
+                among(self._connection, texts.message_id, ids)
+            )
         )
         return {row.message_id: document.unpacked(bytes(row.document)) for row in rows}
 
