@@ -1,0 +1,273 @@
+"""The IMAP proxies that bench/imap.py measures, each before the same server, on ports of its own.
+
+Each runs as Debian delivers it, but for what a proxy on a spare port needs: `haproxy` passes TCP,
+`nginx` its mail module (with a small auth_http server of ours, whose CPU is not counted), `dovecot`
+its own proxy, `mailweir` the door with capture switched on. Two workers or threads each.
+"""
+
+from __future__ import annotations
+
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from bench.measure import cpu_seconds, tree
+from bench.peers import ROOT, Process, free_port, wait_for_banner
+
+PASSWORD = "secret"
+
+
+def need(program: str) -> str:
+    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if path is None:
+        raise SystemExit(f"{program} is not installed (apt-get install haproxy nginx-core"
+                         " libnginx-mod-mail dovecot-imapd)")  # fmt: skip
+    return path
+
+
+class Proxy(Process):
+    """Something on `port` (and `tls_port`) before the server on `upstream`."""
+
+    name = ""
+
+    def __init__(self, folder: Path, upstream: int, certificate: Path) -> None:
+        self.folder, self.upstream, self.certificate = folder, upstream, certificate
+        self.port, self.tls_port = free_port(), free_port()
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
+        self.begin()
+        wait_for_banner(self.port, self.process, greets=False)
+
+    def begin(self) -> None:
+        raise NotImplementedError
+
+    def cpu(self) -> float:
+        return cpu_seconds(self.process.pid)
+
+    def memory(self) -> int:
+        """KiB that would be free without it: its own, and its share of what is shared."""
+        total = 0
+        for pid in tree(self.process.pid):
+            try:
+                text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += next(int(x.split()[1]) for x in text.splitlines() if x.startswith("Pss:"))
+        return total
+
+    def run(self, *command: str | Path) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.launch(command, stdout=log, stderr=log, cwd=ROOT)
+
+
+class Haproxy(Proxy):
+    name = "haproxy, TCP (the limit)"
+
+    def begin(self) -> None:
+        config = self.folder / "haproxy.cfg"
+        config.write_text(f"""
+global
+  maxconn 8000
+  nbthread 2
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 40m
+  timeout server 40m
+listen imap
+  bind 127.0.0.1:{self.port}
+  bind 127.0.0.1:{self.tls_port} ssl crt {self.certificate / "both.pem"}
+  server one 127.0.0.1:{self.upstream}
+""")
+        self.run(need("haproxy"), "-db", "-f", config)
+
+
+class Nginx(Proxy):
+    name = "nginx mail"
+
+    def begin(self) -> None:
+        upstream = self.upstream
+
+        class Auth(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                for key, value in (
+                    ("Auth-Status", "OK"), ("Auth-Server", "127.0.0.1"),
+                    ("Auth-Port", str(upstream)), ("Content-Length", "0"),
+                ):  # fmt: skip
+                    self.send_header(key, value)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.auth = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Auth)
+        threading.Thread(target=self.auth.serve_forever, daemon=True).start()
+        config = self.folder / "nginx.conf"
+        config.write_text(f"""
+load_module /usr/lib/nginx/modules/ngx_mail_module.so;
+daemon off;
+worker_processes 2;
+error_log {self.folder}/error.log;
+pid {self.folder}/pid;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 16000; }}
+mail {{
+  auth_http 127.0.0.1:{self.auth.server_port}/auth;
+  imap_capabilities IMAP4rev1 LITERAL+ IDLE;
+  proxy_pass_error_message on;
+  timeout 40m;
+  proxy_timeout 40m;
+  server {{ listen 127.0.0.1:{self.port}; protocol imap; }}
+  server {{
+    listen 127.0.0.1:{self.tls_port} ssl; protocol imap;
+    ssl_certificate {self.certificate}/cert.pem; ssl_certificate_key {self.certificate}/key.pem;
+  }}
+}}
+""")
+        self.run(need("nginx"), "-p", self.folder, "-e", self.folder / "error.log", "-c", config)
+
+    def stop(self) -> None:
+        self.auth.shutdown()
+        super().stop()
+
+
+class DovecotProxy(Proxy):
+    name = "Dovecot proxy"
+
+    def begin(self) -> None:
+        config = self.folder / "dovecot.conf"
+        config.write_text(f"""
+base_dir = {self.folder}/run
+state_dir = {self.folder}/run
+log_path = {self.folder}/dovecot.log
+protocols = imap
+listen = 127.0.0.1
+disable_plaintext_auth = no
+ssl = yes
+ssl_cert = <{self.certificate}/cert.pem
+ssl_key = <{self.certificate}/key.pem
+default_client_limit = 20000
+default_process_limit = 1000
+passdb {{
+  driver = static
+  args = proxy=y host=127.0.0.1 port={self.upstream} nopassword=y
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service imap-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 2
+  client_limit = 20000
+  process_limit = 2
+  inet_listener imap {{
+    port = {self.port}
+  }}
+  inet_listener imaps {{
+    port = {self.tls_port}
+    ssl = yes
+  }}
+}}
+""")
+        self.run(need("dovecot"), "-F", "-c", config)
+
+
+class Mailweir(Proxy):
+    name = "Mailweir"
+
+    def begin(self) -> None:
+        tables = "".join(
+            f'[[imap]]\nname = "{name}"\nlisten = "127.0.0.1:{port}"\ndoors = 2\n'
+            f'upstream = "imap://127.0.0.1:{self.upstream}"\nmax_connections_per_client = 20000\n'
+            f"max_connections_per_user = 20000\n{tls}\n"
+            for name, port, tls in (
+                ("imap", self.port, ""),
+                ("imaps", self.tls_port, f'tls = "implicit"\ncert = "{self.certificate}/cert.pem"\n'
+                 f'key = "{self.certificate}/key.pem"'),
+            )
+        )  # fmt: skip
+        config = self.folder / "mailweir.toml"
+        config.write_text(
+            f'[node]\nhostname = "mail.example.com"\ndomains = ["example.com"]\n'
+            f'data_dir = "{self.folder}/data"\n{tables}[journal]\nmin_free = 0\n'
+            f'[http]\nlisten = "127.0.0.1:{free_port()}"\n'
+        )
+        self.run(sys.executable, "-m", "proxy", "run", "--role", "imap", "--config", config)
+        wait_for_banner(self.tls_port, self.process, greets=False)
+
+    def captured(self) -> int:
+        """Octets in its journals."""
+        return (
+            sum(path.stat().st_blocks for path in (self.folder / "data/journal").rglob("*")) * 512
+        )
+
+
+PROXIES: tuple[type[Proxy], ...] = (Haproxy, Nginx, DovecotProxy, Mailweir)
+
+
+class DovecotServer(Process):
+    """The mail server behind all of them: `users` with a mailbox each."""
+
+    def __init__(self, folder: Path, users: list[str]) -> None:
+        self.port = free_port()
+        self.mail = folder / "mail"
+        self.mail.mkdir(parents=True)
+        for path in (folder, self.mail):
+            path.chmod(0o777)
+        (folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
+        (folder / "dovecot.conf").write_text(f"""
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/log
+protocols = imap
+listen = 127.0.0.1
+disable_plaintext_auth = no
+ssl = no
+default_client_limit = 20000
+mail_max_userip_connections = 0
+mail_location = maildir:{self.mail}/%u
+first_valid_uid = 1
+passdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={self.mail}/%u
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service imap {{
+  service_count = 0
+}}
+service imap-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 2
+  inet_listener imap {{
+    port = {self.port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+""")
+        self.launch(
+            [need("dovecot"), "-F", "-c", str(folder / "dovecot.conf")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for_banner(self.port, self.process, greets=False)
