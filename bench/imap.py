@@ -42,7 +42,7 @@ class Sizes:
     rounds: int
     messages: int  # in each mailbox
     octets: int  # of each message
-    repeats: int  # of "again"
+    repeats: int
     appends: int  # by each client
     logins: int
     commands: int
@@ -149,16 +149,9 @@ class Bench:
                 self.commands(proxy)
                 if isinstance(proxy, Mailweir):
                     self.fetch(proxy, "FETCH first, plain", 1)
-                    time.sleep(1.5)  # what is durable is known
+                    proxy.wait_known(len(USERS), self.sizes.messages)
                 self.fetch(proxy, "FETCH, plain", self.sizes.repeats)
                 self.fetch(proxy, "FETCH, TLS", self.sizes.repeats, tls=True)
-                if isinstance(proxy, Mailweir):
-                    time.sleep(1.5)
-                    self.fetch(proxy, "FETCH, TLS", self.sizes.repeats, tls=True)
-                    # the imaps doors had not seen it: that round was "first"
-                    for figure in ("MB/s", "CPU s/GB"):
-                        values = self.figures[f"FETCH, TLS, {figure}"][proxy.name]
-                        self.note(proxy.name, f"FETCH first, TLS, {figure}", values.pop(-2))
                 self.append(proxy)
                 self.logins(proxy, False)
                 self.logins(proxy, True)

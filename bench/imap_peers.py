@@ -8,14 +8,16 @@ its own proxy, `mailweir` the door with capture switched on. Two workers or thre
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-from bench.measure import cpu_seconds, tree
+from bench.measure import cmdline, cpu_seconds, tree
 from bench.peers import ROOT, Process, free_port, wait_for_banner
 
 PASSWORD = "secret"
@@ -202,14 +204,28 @@ class Mailweir(Proxy):
             f'data_dir = "{self.folder}/data"\n{tables}[journal]\nmin_free = 0\n'
             f'[http]\nlisten = "127.0.0.1:{free_port()}"\n'
         )
-        self.run(sys.executable, "-m", "proxy", "run", "--role", "imap", "--config", config)
+        program = (sys.executable, "-m", "proxy")
+        migrate = [*program, "migrate", "--config", str(config)]
+        subprocess.run(migrate, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        self.run(*program, "run", "--config", config)
         wait_for_banner(self.tls_port, self.process, greets=False)
 
-    def captured(self) -> int:
-        """Octets in its journals."""
-        return (
-            sum(path.stat().st_blocks for path in (self.folder / "data/journal").rglob("*")) * 512
-        )
+    def cpu(self) -> float:
+        """Of the doors; the worker's is not on the way of the mail."""
+        return cpu_seconds(self.process.pid, lambda pid: "--listener" in cmdline(pid))
+
+    def wait_known(self, mailboxes: int, messages: int) -> None:
+        """Until the worker has told the doors of every message (proxy/imap/known.py)."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            files = [
+                json.loads(path.read_bytes())["uids"]
+                for path in (self.folder / "data/imap-known").glob("*.json")
+            ]
+            if files.count(f"1:{messages}") >= mailboxes:
+                return
+            time.sleep(0.2)
+        raise RuntimeError(f"the worker has not caught up: {files}")
 
 
 PROXIES: tuple[type[Proxy], ...] = (Haproxy, Nginx, DovecotProxy, Mailweir)

@@ -9,6 +9,7 @@ capability are refused too (`REFUSED`). Registry: IANA "IMAP Capabilities".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 #: What passes untouched, or is understood by the observer.
@@ -100,18 +101,23 @@ def rewrite(tokens: bytes, leg: OurLeg, logged_in: bool) -> bytes:
     Before the login STARTTLS and LOGINDISABLED are those of our leg, and mechanisms that would
     show a password are left out where it must not cross.
     """
+    return _rewritten(tokens, leg.starttls, leg.clear, logged_in)
+
+
+@lru_cache(maxsize=256)  # a server has two or three lists, and says one of them at each login
+def _rewritten(tokens: bytes, starttls: bool, clear: bool, logged_in: bool) -> bytes:
     out = []
     for token in tokens.split():
         name = token.decode("ascii", "replace").upper()
         if name == "STARTTLS" or not shown(name):
             continue
-        if not leg.clear and not logged_in and name.startswith("AUTH=") and name[5:] in IN_CLEAR:
+        if not clear and not logged_in and name.startswith("AUTH=") and name[5:] in IN_CLEAR:
             continue
         out.append(token)
     if not logged_in:
-        if leg.starttls:
+        if starttls:
             out.append(b"STARTTLS")
-        if not leg.clear and b"LOGINDISABLED" not in out:
+        if not clear and b"LOGINDISABLED" not in out:
             out.append(b"LOGINDISABLED")
     return b" ".join(out)
 

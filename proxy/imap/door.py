@@ -27,6 +27,7 @@ from proxy.imap.companion import Plan
 from proxy.imap.companions import Companions, Seat
 from proxy.imap.greeter import proxy_header
 from proxy.imap.known import FOLDER, Known
+from proxy.imap.leg import prepare
 from proxy.imap.login import Credentials
 from proxy.imap.mailclient import Server
 from proxy.imap.notes import Login
@@ -100,6 +101,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
     heartbeat.beat()
     maillog.listening(name, str(listener.listen), os.getpid())
     gc.freeze()  # what is there now stays: the collector need not walk it again
+    gc.set_threshold(20_000, 20, 20)  # a session is small, and many end at once
     try:
         await end.wait()
     finally:
@@ -195,6 +197,7 @@ def _listen(listener: ImapListener) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setblocking(False)
+        prepare(sock)
         sock.bind((host, port))
         sock.listen(BACKLOG)
     except BaseException:
@@ -214,6 +217,7 @@ def _accept(state: ImapState, sock: socket.socket) -> None:
             # Out of descriptors, or gone again: what is still in the queue is taken later.
             maillog.connection_refused(state.listener.name, "", f"accept: {error.strerror}")
             return
+        client.setblocking(False)
         Session(state, client, address[0], address[1]).start()
 
 

@@ -31,8 +31,7 @@ _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWant
 
 
 def prepare(sock: socket.socket) -> None:
-    """Not blocking, small answers at once, dead peers noticed."""
-    sock.setblocking(False)
+    """Small answers at once, dead peers noticed. Clients inherit it from a listening socket."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE:
@@ -84,7 +83,11 @@ class Leg:
         """Call `on_read` from now on."""
         if not self._reading and self._fd >= 0 and not self._handshaking:
             self._reading = True
-            self._loop.add_reader(self._fd, self.on_read)
+            self._loop.add_reader(self._fd, self._readable)
+
+    def _readable(self) -> None:
+        # Whose turn it is may change; to tell the loop so would cost it a new handle.
+        self.on_read()
 
     def pause(self) -> None:
         """Do not: the peer has to wait."""
@@ -215,8 +218,10 @@ class Leg:
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
-        self._loop.remove_reader(fd)
-        self._loop.remove_writer(fd)
+        if self._reading or self._handshaking:
+            self._loop.remove_reader(fd)
+        if self._writing or self._handshaking:
+            self._loop.remove_writer(fd)
         self._reading = self._writing = False
         self._out = None
         self._shaken = None

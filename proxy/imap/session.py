@@ -19,7 +19,7 @@ from typing import Final
 from proxy import maillog
 from proxy.imap.capabilities import OurLeg, rewrite
 from proxy.imap.dialogue import Dialogue, Edit
-from proxy.imap.leg import Leg, prepare
+from proxy.imap.leg import Leg
 from proxy.imap.login import Found, account
 from proxy.imap.observer import Observer
 from proxy.imap.peek import HeaderPeek
@@ -70,11 +70,6 @@ class Session:
         """Take the client, or send it away."""
         state = self.state
         state.sessions.add(self)
-        try:
-            prepare(self.client.sock)
-        except OSError:
-            self.close()
-            return
         if state.stopping:
             self._turn_away(STOPPING, "shutting down")
         elif len(state.sessions) > state.listener.max_connections:

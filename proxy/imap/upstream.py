@@ -23,6 +23,10 @@ REFRESH: Final = 60.0
 #: A greeting, a list of capabilities.
 MOST: Final = 16_384
 
+_NO_CONNECTION: Final = frozenset(
+    (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
+)
+
 Address = tuple[int, tuple[Any, ...]]
 
 
@@ -65,8 +69,8 @@ class UpstreamServer:
 
 
 class Dialing:
-    """One connection on its way. `ready(leg, greeting, capabilities)`: the leg is paused, and its
-    callbacks are the caller's to set. `failed(stage, why)`."""
+    """One connection on its way. `ready(leg, greeting, capabilities)`: the leg's callbacks are
+    the caller's to set. `failed(stage, why)`."""
 
     __slots__ = ("_address", "_client", "_failed", "_greeter", "_leg", "_loop", "_ready", "_rest",
                  "_server", "_sock", "_view")  # fmt: skip
@@ -108,8 +112,11 @@ class Dialing:
             return
         if code not in (0, errno.EINPROGRESS):
             self._no_connection(code)
-        else:
+        elif code and (self._server.implicit or self._server.tells != "none"):
             self._loop.add_writer(sock.fileno(), self._connected)
+        else:
+            # The server speaks first: its greeting, or the error, is what we wait for.
+            self._begin(sock)
 
     def _no_connection(self, code: int) -> None:
         self._drop_socket()
@@ -132,7 +139,10 @@ class Dialing:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._no_connection(code)
-            return
+        else:
+            self._begin(sock)
+
+    def _begin(self, sock: socket.socket) -> None:
         server = self._server
         own = sock.getsockname() if server.tells != "none" else ("", 0)
         leg = self._leg = Leg(self._loop, sock, self._readable, _nothing)
@@ -178,7 +188,13 @@ class Dialing:
             if len(data) > MOST:
                 raise OSError("the server's line is too long")
         except OSError as error:
-            self._fail("greeting", str(error))
+            if error.errno in _NO_CONNECTION:
+                self._leg = None
+                leg.close()
+                self._sock = None
+                self._no_connection(error.errno)
+            else:
+                self._fail("greeting", str(error))
             return
         self._rest = data
         if greeter.failed:
@@ -189,7 +205,6 @@ class Dialing:
                 self._server.context, self._tls_stands, server_name=self._server.target.host
             )
         elif greeter.done:
-            leg.pause()
             if data:
                 self._fail("greeting", "the server speaks before it is asked")
             else:
