@@ -50,10 +50,14 @@ class Proxy(Process):
     def cpu(self) -> float:
         return cpu_seconds(self.process.pid)
 
+    def processes(self) -> list[int]:
+        """Those that are on the way of the mail."""
+        return tree(self.process.pid)
+
     def memory(self) -> int:
         """KiB that would be free without it: its own, and its share of what is shared."""
         total = 0
-        for pid in tree(self.process.pid):
+        for pid in self.processes():
             try:
                 text = Path(f"/proc/{pid}/smaps_rollup").read_text()
             except OSError:
@@ -210,8 +214,11 @@ class Mailweir(Proxy):
         self.run(*program, "run", "--config", config)
         wait_for_banner(self.tls_port, self.process, greets=False)
 
+    def processes(self) -> list[int]:
+        """The doors."""
+        return [pid for pid in tree(self.process.pid) if "--listener" in cmdline(pid)]
+
     def cpu(self) -> float:
-        """Of the doors; the worker's is not on the way of the mail."""
         return cpu_seconds(self.process.pid, lambda pid: "--listener" in cmdline(pid))
 
     def wait_known(self, mailboxes: int, messages: int) -> None:
