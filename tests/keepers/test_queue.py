@@ -10,13 +10,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from crmstore import schema
 from crmstore.queue import FINAL, Queue, QueuedMessage, Result
-from crmstore.store import Store, micros
-from tests.conftest import blank
+from crmstore.store import Store, micros, next_ids
+from tests.conftest import blank, store_at
 
 NOW = 1_000_000.0
 LIFE = 1_000.0
@@ -217,6 +217,25 @@ def test_settle_many_is_one_transaction(queue: Queue) -> None:
     claimed = queue.claim(3, NOW, 60, "x")
     done = [(m, results(m, "delivered"), None) for m in claimed]
     assert [s.state for s in queue.settle_many(done, NOW) if s] == ["delivered"] * 3
+
+
+@pytest.mark.peers
+def test_a_runner_waits_for_no_batch_and_no_other_runner(postgres_url: str) -> None:
+    """What is locked is passed over; on SQLite there is one writer at a time."""
+    store = store_at(postgres_url, Path())
+    store.migrate()
+    queue = over(store)
+    ids = [put(queue, n) for n in range(1, 5)]
+    table = schema.queue_messages
+    with store.writing() as batch, store.writing(alone=False) as other:
+        next_ids(batch, "messages", 1)
+        held = select(table.c.id).where(table.c.id.in_(ids[:2])).with_for_update()
+        assert len(other.execute(held).all()) == 2
+        claimed = queue.claim(4, NOW, 60, "second")
+        assert [message.id for message in claimed] == ids[2:]
+        assert queue.settle(claimed[0], results(claimed[0], "delivered"), NOW) is not None
+    assert [message.id for message in queue.claim(4, NOW, 60, "first")] == ids[:2]
+    store.close()
 
 
 def test_the_timeline_follows(queue: Queue) -> None:
