@@ -1,6 +1,7 @@
 """One message, many sightings: what the store makes of copies that come by different ways."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ def test_the_same_content_a_thousand_times_costs_no_more(office: Office) -> None
     fetched: list[int] = []
 
     def note(_c: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if "FROM messages" in statement and "print IN" in statement:
+        if "FROM messages" in statement and re.search(r"print (IN|= ANY)", statement):
             fetched.append(len(statement))
 
     door.mail(MAIL, auth="alice@ours.example")
