@@ -6,7 +6,8 @@ Called by the intake inside of its transaction, so it is done exactly once for e
   recipient by itself; what matches nothing changes nothing and is counted as forged.
 Promises: never raises for what mail says; a report that comes twice (through the MX and seen in a
 mailbox) counts once; our own reports, which come back here to their senders, say nothing new.
-Limits: at most MAX_RECIPIENTS of one report, MAX_WINDOW look-ups for the last rung.
+Limits: at most MAX_RECIPIENTS of one report, MAX_WINDOW look-ups for the last rung; of reports that
+fit nothing yet the last MAX_EARLY are tried again for ten minutes (in memory, a restart forgets).
 Cites: taxonomy.md; MATCHING.md; threats.md "forged DSN", "DSN bomb".
 """
 
@@ -21,13 +22,15 @@ from bounce.report import Recipient, Report
 from bounce.suppression import clears
 from bounce.verp import ReturnPaths, span_of
 from crmstore import addresses, outcomes, suppressions
-from crmstore.intake import Decided
+from crmstore.intake import Decided, Pending
 from crmstore.outcomes import Outcome, Sent, Transaction
 
 __all__ = ["Figures", "Processor", "is_report"]
 
 MAX_RECIPIENTS: Final = 1_000
 MAX_WINDOW: Final = 20
+MAX_EARLY: Final = 200
+EARLY_US: Final = 600_000_000
 _OPT_OUT: Final = frozenset({"", "abuse", "opt-out", "opt-out-list", "fbl-list-unsubscribe"})
 
 
@@ -76,10 +79,15 @@ class Processor:
         self._final = frozenset(final_hops)
         self._paths = paths
         self.last = Figures()
+        self._kept: list[tuple[Pending, Report]] = []
+        self._early: list[tuple[Pending, Report]] = []
 
     def __call__(self, connection: Transaction, decided: Sequence[Decided]) -> None:
         """Inside of the intake's transaction."""
         figures = self.last = Figures()
+        early: list[tuple[Pending, Report]] = []
+        newest = max((item.message.at_us for item in decided), default=0)
+        self._early = [one for one in self._kept if newest - one[0].at_us < EARLY_US]
         self._sent(connection, [d for d in decided if d.message.header.get("role") == "submission"])
         for item in decided:
             facts = item.facts
@@ -89,8 +97,20 @@ class Processor:
                 or item.verdict.get("outcome") == "refused"
             ):
                 continue
-            result = self._report(connection, item, matcher.unpack(facts.report or {}))
+            report = matcher.unpack(facts.report or {})
+            result = self._report(connection, item.message, report)
             figures.reports.append((item.message.capture_id, result))
+            if result == "forged" and report.kind == "bounce":
+                early.append((item.message, report))
+        # Doors are read one after the other: the mail that a report is about may be in the store a
+        # batch later than the report, when there is much to catch up.
+        for message, report in self._early:
+            result = self._report(connection, message, report)
+            if result == "forged":
+                early.append((message, report))
+            else:
+                figures.reports.append((message.capture_id, result))
+        self._kept = early[:MAX_EARLY]
 
     # Mail that goes out
 
@@ -143,34 +163,34 @@ class Processor:
 
     # Reports that come in
 
-    def _report(self, connection: Transaction, item: Decided, report: Report) -> str:
+    def _report(self, connection: Transaction, message: Pending, report: Report) -> str:
         """ "matched", "repeated", "own" or "forged"."""
         if report.reporting_mta and matcher.host_of(report.reporting_mta) == self._hostname:
             return "own"  # the queue has written down what it says
         report = _bounded(report)
-        rungs = self._candidates(connection, item, report)
+        rungs = self._candidates(connection, message, report)
         came_signed = bool(rungs["verp"])
         unsigned = () if came_signed else self._signed(rungs)
         matches, rest = matcher.decide(report, rungs, unsigned=unsigned)
         if report.kind == "bounce":
-            matches += self._window(connection, item, report, rest)
+            matches += self._window(connection, message, report, rest)
         if not matches:
             return "forged"
         found = [
-            made for match in matches if (made := self._outcome(item, report, match)) is not None
+            made for match in matches if (made := self._outcome(message, report, match)) is not None
         ]
         for match in matches:
             if report.kind == "delivered" and match.certain:
                 suppressions.succeeded(connection, [match.address], everything=True)
             if report.kind == "feedback" and match.certain:
-                self._opted_out(connection, item, report, match)
+                self._opted_out(connection, message, report, match)
         return "matched" if self._record(connection, found) or not found else "repeated"
 
     def _candidates(
-        self, connection: Transaction, item: Decided, report: Report
+        self, connection: Transaction, message: Pending, report: Report
     ) -> dict[str, list[Sent]]:
         verp: list[Sent] = []
-        notes = item.message.header.get("notes")
+        notes = message.header.get("notes")
         for note in notes.values() if isinstance(notes, dict) else ():
             mark = note.get("return_path") if isinstance(note, dict) else None
             if isinstance(mark, str) and len(mark) == 16:
@@ -195,16 +215,16 @@ class Processor:
         ]
 
     def _window(
-        self, connection: Transaction, item: Decided, report: Report, rest: Sequence[Recipient]
+        self, connection: Transaction, message: Pending, report: Report, rest: Sequence[Recipient]
     ) -> list[Match]:
         """The last rung: the newest mail to that address from whom the report came to."""
-        header = item.message.header
+        header = message.header
         came_to = {
             addresses.key(str(r.get("address", "")))
             for r in header.get("recipients", ())
             if isinstance(r, dict)
         }
-        since = item.message.at_us - int(matcher.WINDOW * 1e6)
+        since = message.at_us - int(matcher.WINDOW * 1e6)
         matches: list[Match] = []
         for recipient in rest[:MAX_WINDOW]:
             for address in matcher.names(recipient):
@@ -213,14 +233,16 @@ class Processor:
                 sent = [
                     one
                     for one in outcomes.by_recipient(connection, address, since)
-                    if one.sender in came_to and one.at_us <= item.message.at_us
+                    if one.sender in came_to and one.at_us <= message.at_us
                 ]
                 if sent:
                     matches.append(Match(recipient, sent[0].capture_id, address, "window", False))
                     break
         return matches
 
-    def _outcome(self, item: Decided, report: Report, match: Match) -> tuple[Outcome, bool] | None:
+    def _outcome(
+        self, message: Pending, report: Report, match: Match
+    ) -> tuple[Outcome, bool] | None:
         told = match.recipient
         category = told.category
         if report.kind == "feedback":
@@ -241,12 +263,12 @@ class Processor:
         words = told.diagnostic or told.status
         outcome = Outcome(
             match.capture_id, match.address, state, category, told.status, words, "dsn",
-            match.evidence, item.message.capture_id, item.message.at_us,
+            match.evidence, message.capture_id, message.at_us,
         )  # fmt: skip
         return outcome, counts
 
     def _opted_out(
-        self, connection: Transaction, item: Decided, report: Report, match: Match
+        self, connection: Transaction, message: Pending, report: Report, match: Match
     ) -> None:
         """A complaint, or a word that they want no more: the mail did arrive."""
         if report.feedback_type.lower() not in _OPT_OUT:
@@ -254,7 +276,7 @@ class Processor:
         words = f"{report.feedback_type or 'complaint'} (feedback report)"
         one = Outcome(
             match.capture_id, match.address, "hard", "unsubscribed", "5.7.1", words, "dsn",
-            match.evidence, item.message.capture_id, item.message.at_us,
+            match.evidence, message.capture_id, message.at_us,
         )  # fmt: skip
         if suppressions.bounced(connection, one, self._patience):
             self.last.suppressed.append(one.address)

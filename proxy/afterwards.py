@@ -1,6 +1,6 @@
 """What ingest asks about mail that was sent: small answers, and bounce/process.py wired up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bounce.process import Processor
@@ -8,8 +8,9 @@ from bounce.verp import ReturnPaths
 from config.settings import Settings
 from proxy.reader import Job
 from proxy.smtp.wayback import WayBack
+from proxy.tail import Tail
 
-__all__ = ["is_queued", "job", "processor"]
+__all__ = ["is_queued", "job", "processor", "sent_last"]
 
 
 def processor(settings: Settings) -> Processor:
@@ -27,6 +28,13 @@ def processor(settings: Settings) -> Processor:
         final_hops=[one.name for one in settings.smtp if one.next_hop.kind in ("mx", "lmtp")],
         paths=paths,
     )
+
+
+def sent_last(settings: Settings) -> Callable[[Tail], bool]:
+    """A key to sort doors by: what our users send is read last. So the mail that a report in a
+    batch is about, which was sent before it, is in the batch too."""
+    names = {listener.name for listener in settings.smtp if listener.role == "submission"}
+    return lambda tail: tail.door.rpartition("-")[0] in names
 
 
 def job(path: str, offset: int, length: int, header: Mapping[str, Any]) -> Job:

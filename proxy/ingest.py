@@ -30,7 +30,7 @@ from crmstore.facts import Facts
 from crmstore.intake import Batch, Behind, Decided, Intake, Pending, Taken
 from crmstore.store import Store, StoreError
 from crmstore.whose import People, Rules, judge
-from proxy.afterwards import is_queued, job, processor
+from proxy.afterwards import is_queued, job, processor, sent_last
 from proxy.enroll import enroll_writers
 from proxy.failpoint import failpoint
 from proxy.journalfmt import Damage
@@ -97,6 +97,7 @@ class Ingest:
             delay_notice=settings.bounce.delay_notice,
         )
         self._bounces = processor(settings)
+        self._order = sent_last(settings)
         self._rules = Rules(settings.capture.internal, settings.capture.matches_never)
         self._tails: dict[str, Tail] | None = None
         self._pending: dict[str, Pending] = {}
@@ -171,7 +172,7 @@ class Ingest:
         """Frames of all doors, each door's in order, until the batch is full."""
         items: list[tuple[Tail, Item]] = []
         share = max(1, self._limit // max(1, len(tails)))
-        for tail in tails.values():
+        for tail in sorted(tails.values(), key=self._order):
             if tail.quiet() or (self._limit == 1 and step.more):
                 continue
             messages = octets = 0

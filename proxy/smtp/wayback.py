@@ -46,6 +46,7 @@ class WayBack:
                 role,
                 suppressed=self._list.find if self._list is not None else None,
                 envid=bounce.envid or self._signs,
+                ours=settings.node.domains,
                 clock=time.time,
                 count=counters.recipient if counters is not None else lambda what: None,
             )

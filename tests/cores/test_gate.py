@@ -76,6 +76,13 @@ def test_inbound_mail_is_never_refused_by_the_list() -> None:
     assert b"250 2.1.5" in inbound.out
 
 
+def test_our_own_server_answers_for_our_own_people() -> None:
+    listed = {"new@y.example": DEAD["dead@x.example"]}
+    submission, heard = world(suppressed=listed.get, ours=["y.example"])
+    submission.send(b"EHLO pc\r\nMAIL FROM:<a@y.example>\r\nRCPT TO:<new@y.example>\r\n")
+    assert b"250 2.1.5" in submission.out and heard == []
+
+
 def test_the_return_path_goes_on_signed_and_the_journal_has_the_sender() -> None:
     hop = Hop()
     submission, _ = world(hop=hop, paths=PATHS, envid=True)

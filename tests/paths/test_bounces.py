@@ -148,6 +148,15 @@ def test_the_same_report_twice_counts_once(world: World) -> None:
     assert len(world.evidence(ident)) == 1
 
 
+def test_a_report_that_is_read_before_its_mail_is_tried_again(world: World) -> None:
+    world.inbound.mail(report(), sender="", to=("alice@ours.example",))
+    (step,) = world.office.take()
+    assert [result for _, result in step.bounces.reports] == ["forged"]
+    world.send()
+    assert world.status() == ["hard_bounce"]
+    assert world.refused() == {"bob@x.example": "invalid_address"}
+
+
 def test_the_window_shows_and_never_suppresses(world: World) -> None:
     ident = world.send()
     assert world.comes(report(about="<lost@ours.example>")) == ["matched"]
