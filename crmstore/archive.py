@@ -27,6 +27,9 @@ __all__ = ["Archive", "BlobDamaged", "BlobMissing", "FileArchive", "open_archive
 LEVEL = 3
 CHUNK = 1 << 20
 _NAME = re.compile("[0-9a-f]{64}")
+_NOTE = re.compile(
+    "[A-Za-z0-9_%~-][A-Za-z0-9._%~-]{0,199}(/[A-Za-z0-9_%~-][A-Za-z0-9._%~-]{0,199}){0,5}"
+)
 
 
 class BlobMissing(Exception):
@@ -79,6 +82,15 @@ class Archive(Protocol):
     def delete_many(self, names: Iterable[str]) -> None:
         """Remove blobs."""
 
+    def note(self, name: str, data: bytes) -> None:
+        """Keep a note beside the blobs, durable on return; one of this name is replaced."""
+
+    def notes(self, folder: str) -> list[str]:
+        """The names of the notes below a folder, in order."""
+
+    def read_note(self, name: str) -> bytes:
+        """A note; BlobMissing, BlobDamaged."""
+
 
 def open_archive(settings: Settings) -> Archive:
     """The archive of these settings."""
@@ -88,6 +100,13 @@ def open_archive(settings: Settings) -> Archive:
 
         return BucketArchive(Objects(settings.store), spool=settings.data_dir / "spool")
     return FileArchive(settings.blob_dir)
+
+
+def note_place(name: str) -> str:
+    """Where a note lies below its folder, or prefix: apart from the blobs."""
+    if not _NOTE.fullmatch(name):
+        raise ValueError("a note is named by words between slashes")
+    return f"notes/{name}"
 
 
 def place(sha256: str) -> str:
@@ -217,6 +236,38 @@ class FileArchive:
     def delete_many(self, names: Iterable[str]) -> None:
         for sha256 in names:
             self.delete(sha256)
+
+    def note(self, name: str, data: bytes) -> None:
+        path = self.folder / note_place(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(self.pack(data))
+            file.flush()
+            os.fsync(fd)
+        os.rename(part, path)
+        for folder in path.parents:
+            _fsync(str(folder))
+            if folder == self.folder:
+                break
+
+    def notes(self, folder: str) -> list[str]:
+        base = self.folder / "notes"
+        found = (self.folder / note_place(folder)).rglob("*")
+        return sorted(
+            str(path.relative_to(base))
+            for path in found
+            if path.is_file() and path.suffix != ".part"
+        )
+
+    def read_note(self, name: str) -> bytes:
+        try:
+            return zstd.decompress((self.folder / note_place(name)).read_bytes())
+        except FileNotFoundError:
+            raise BlobMissing(name) from None
+        except (zstd.ZstdError, EOFError) as error:
+            raise BlobDamaged(name) from error
 
     # Reading
 

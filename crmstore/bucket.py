@@ -22,7 +22,7 @@ from typing import IO, Final
 
 from backports import zstd
 
-from crmstore.archive import CHUNK, LEVEL, BlobDamaged, BlobMissing, place
+from crmstore.archive import CHUNK, LEVEL, BlobDamaged, BlobMissing, note_place, place
 from crmstore.objects import PART, PARTS_AT_ONCE, BucketError, Objects
 
 __all__ = ["BucketArchive"]
@@ -106,6 +106,29 @@ class BucketArchive:
 
     def delete_many(self, names: Iterable[str]) -> None:
         self._objects.delete([place(name) for name in names])
+
+    def note(self, name: str, data: bytes) -> None:
+        self._objects.replace(note_place(name), self.pack(data))
+
+    def notes(self, folder: str) -> list[str]:
+        found = self._objects.names(note_place(folder))
+        return sorted(name.removeprefix("notes/") for name in found)
+
+    def read_note(self, name: str) -> bytes:
+        packed, start, size = bytearray(), 0, 1
+        while start < size:
+            found = self._objects.read(note_place(name), start, RANGE)
+            if found is None:
+                raise BlobMissing(name)
+            piece, size = found
+            packed += piece
+            start += len(piece)
+            if not piece:
+                break
+        try:
+            return zstd.decompress(bytes(packed))
+        except (zstd.ZstdError, EOFError) as error:
+            raise BlobDamaged(name) from error
 
     # Reading
 

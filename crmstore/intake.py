@@ -100,6 +100,7 @@ class Decided:
     facts: Facts | None = None
     failed: str = ""
     body_lost: bool = False
+    deliver: bool = True  # False: nobody knows whether its queued mail was delivered long ago
 
 
 @dataclass(slots=True)
@@ -169,6 +170,17 @@ class Intake:
         with self._store.reading() as connection:
             return _places(connection)
 
+    def begin(self, door: str, place: Place) -> None:
+        """Where ingest goes on with a door that the store knew nothing of; a place that is there
+        stays. What lies before it is in the archive already."""
+        values = {**_place_values(place), "at_us": micros()}
+        kept = {"kept_journal": place.journal, "kept_seq": place.seq}
+        with self._store.writing() as connection:
+            if door not in _places(connection):
+                connection.execute(
+                    insert(schema.journal_positions).values(door=door, **values, **kept)
+                )
+
     def pending(self) -> list[Pending]:
         """Messages that wait for their verdict, from earlier batches."""
         captures, ledger = schema.captures.c, schema.ledger
@@ -218,6 +230,16 @@ def _places(connection: Connection) -> dict[str, Place]:
     return {
         row.door: Place(row.journal, row.segment, row.offset, row.seq, bytes(row.hash))
         for row in rows
+    }
+
+
+def _place_values(place: Place) -> dict[str, Any]:
+    return {
+        "journal": place.journal,
+        "segment": place.segment,
+        "offset": place.offset,
+        "seq": place.seq,
+        "hash": place.hash,
     }
 
 
@@ -415,14 +437,7 @@ class _Writing:
     def _positions(self) -> None:
         table = schema.journal_positions
         for door, place in self.batch.ends.items():
-            values = {
-                "journal": place.journal,
-                "segment": place.segment,
-                "offset": place.offset,
-                "seq": place.seq,
-                "hash": place.hash,
-                "at_us": self.now_us,
-            }
+            values = {**_place_values(place), "at_us": self.now_us}
             if self.batch.starts.get(door) is None:
                 self.connection.execute(insert(table).values(door=door, **values))
             else:
@@ -432,7 +447,7 @@ class _Writing:
 
     def _queue(self, item: Decided) -> None:
         """The queue row of a message: its recipients whose outcome is "queued"."""
-        if item.body_lost:
+        if item.body_lost or not item.deliver:
             return
         header = item.message.header
         params = {

@@ -24,7 +24,7 @@ from crmstore.intake import Place
 from crmstore.store import Store
 from crmstore.times import at_us
 
-__all__ = ["AuditReport", "Gap", "account", "end_of", "waiting"]
+__all__ = ["AuditReport", "Gap", "account", "end_of", "present", "waiting"]
 
 CHUNK = 2_000
 MAX_GAPS = 1_000
@@ -104,6 +104,21 @@ def end_of(store: Store, door: str) -> tuple[Place | None, Place | None]:
     stands = Place(row.journal, row.segment, row.offset, row.seq, bytes(row.hash)) if row else None
     end = Place(last.journal, 0, 0, last.seq, bytes(last.hash)) if last else None
     return stands, end
+
+
+def present(store: Store, door: str, journal: str, first: int, last: int) -> set[int]:
+    """Which of the frames from `first` to `last` the ledger has."""
+    frames = schema.ledger.c
+    with store.reading() as connection:
+        return set(
+            connection.execute(
+                select(frames.seq).where(
+                    frames.door == door,
+                    frames.journal == journal,
+                    frames.seq.between(first, last),
+                )
+            ).scalars()
+        )
 
 
 def waiting(store: Store, door: str, limit: int = MAX_GAPS) -> list[tuple[int, str, int]]:

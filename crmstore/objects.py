@@ -135,6 +135,14 @@ class Objects:
         """When the server wrote an object, by its own clock."""
         return self._ask("read", lambda store: obstore.head(store, key)["last_modified"])
 
+    def names(self, folder: str) -> list[str]:
+        """The keys of all objects below a folder (the key may be allowed to list, or not)."""
+
+        def listed(store: S3Store) -> list[str]:
+            return [one["path"] for some in obstore.list(store, folder) for one in some]
+
+        return self._ask("list", listed)
+
     def delete(self, keys: Sequence[str]) -> None:
         """Many in one request; those that are not there are no error."""
         if keys:

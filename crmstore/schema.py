@@ -362,6 +362,9 @@ journal_positions = Table(
     Column("seq", Big, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     Column("at_us", Big, nullable=False),
+    # headerlog.py: the last frame that the archive has too
+    Column("kept_journal", CAPTURE_ID, nullable=False, server_default=""),
+    Column("kept_seq", Big, nullable=False, server_default="0"),
 )
 
 # Mailboxes that are read by IMAP: which of their messages are known, by UID (RFC 9051 2.3.1.1).

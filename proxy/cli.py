@@ -22,6 +22,7 @@ from proxy.commands import (
     mail,
     people,
     records,
+    replay,
     search,
     service,
     setup,
@@ -32,7 +33,7 @@ from proxy.commands.common import Call, Refusal, one_line
 # As contract.md lists them; typer would put groups last.
 ORDER = (
     "try quickstart check run status user record emails email bounce suppression search audit"
-    " migrate"
+    " replay migrate"
 )
 
 
@@ -59,6 +60,7 @@ search.add_to(app)
 bounces.add_to(app)
 suppression.add_to(app)
 account.add_to(app)
+replay.add_to(app)
 
 
 def _version(wanted: bool) -> None:

@@ -17,6 +17,7 @@ Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 """
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +26,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bounce.process import Figures, is_report
 from config.settings import Settings
+from crmstore import headerlog
 from crmstore.archive import Archive, BlobDamaged
 from crmstore.facts import Facts
 from crmstore.intake import Batch, Behind, Decided, Intake, Pending, Taken
 from crmstore.store import Store, StoreError
+from crmstore.times import at_us
 from crmstore.whose import People, Rules, judge
 from proxy.afterwards import is_queued, job, processor, sent_last
 from proxy.enroll import enroll_writers
@@ -43,6 +46,7 @@ BATCH = 500
 BATCH_BYTES = 16 << 20
 BATCH_PEOPLE = 20_000
 READ_AT_ONCE = 64
+KEEP_AGAIN = 30.0  # seconds after an archive that could not keep headers
 
 
 @dataclass(slots=True)
@@ -59,6 +63,9 @@ class Step:
     doors: set[str] = field(default_factory=set)
     bounces: Figures = field(default_factory=Figures)
     enrolled: list[str] = field(default_factory=list)  # users that first logins made
+    # doors whose headers could not be kept in the archive
+    trouble: list[tuple[str, Exception]] = field(default_factory=list)
+    upto_us: int = 0  # when the last frame of the batch was written
     more: bool = False  # the batch was full: there may be more
     removed: int = 0
 
@@ -103,6 +110,7 @@ class Ingest:
         self._pending: dict[str, Pending] = {}
         self._enrolling = settings.capture.enroll
         self._limit = BATCH
+        self._keep_again = 0.0
         self._trying: list[str] = []  # the capture ids of the commit under way
         self._rejected: dict[str, str] = {}  # capture id -> why the store refuses it
 
@@ -153,7 +161,7 @@ class Ingest:
         finally:
             for tail in tails.values():
                 tail.close()
-        step.removed = self._tidy(tails)
+        step.removed = self._tidy(tails, step)
         return step
 
     def _follow(self) -> dict[str, Tail]:
@@ -369,6 +377,8 @@ class Ingest:
             elif judgement is not None and not judgement.excluded:
                 step.at_us.append(message.at_us)
         step.bounces = self._bounces.last
+        ends = {tail.door: at_us(item.frame.header.get("time"), 0) for tail, item in items}
+        step.upto_us = min(ends.values(), default=0)
         step.messages = len(works)
         step.frames = len(items)
         if self._limit < BATCH:
@@ -389,11 +399,25 @@ class Ingest:
         else:
             raise error
 
-    def _tidy(self, tails: Mapping[str, Tail]) -> int:
+    def keep_headers(self) -> None:
+        """Keep the frames that came since in the archive, also of segments that stay."""
+        for door in self.tails:
+            headerlog.keep(self._store, self._archive, door)
+
+    def _tidy(self, tails: Mapping[str, Tail], step: Step) -> int:
         removed = 0
         for door, tail in tails.items():
             waiting = {m.segment for m in self._pending.values() if m.door == door}
-            removed += tail.tidy(waiting, self._retain)
+            numbers = tail.done(waiting, self._retain)
+            if not numbers or time.monotonic() < self._keep_again:
+                continue
+            try:
+                headerlog.keep(self._store, self._archive, door)
+            except (StoreError, OSError) as error:  # they stay, and so does what this step did
+                step.trouble.append((door, error))
+                self._keep_again = time.monotonic() + KEEP_AGAIN
+                continue
+            removed += tail.remove(numbers)
         if removed:
             failpoint("13.segment.deleted")
         return removed

@@ -43,11 +43,14 @@ class RoleState:
 
 @dataclass(frozen=True, slots=True)
 class DoorJournal:
-    """One door's journal. `pending`: records that are not in the store yet, None if unknown."""
+    """One door's journal. `pending`: records that are not in the store yet and `pending_bytes`
+    what they take in segments, None if unknown; `at_least`: there are more than were counted."""
 
     door: str
     bytes: int
     pending: int | None
+    pending_bytes: int | None
+    at_least: bool
     oldest_pending_seconds: float | None
 
 
@@ -81,6 +84,8 @@ class Status:
     journals: tuple[DoorJournal, ...]
     journal_free_bytes: int
     lag_seconds: float | None
+    lag_records: int | None
+    lag_bytes: int | None
     queue: tuple[QueueState, ...]
     coverage: tuple[CoverageState, ...] = ()
 
@@ -103,7 +108,20 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
         )
     ages = [door.oldest_pending_seconds for door in journals]
     lag = None if None in ages else max((age for age in ages if age is not None), default=0.0)
-    return Status(not wrong, tuple(wrong), roles, journals, free, lag, queue, coverage)
+    records = [door.pending for door in journals if door.pending is not None]
+    octets = [door.pending_bytes for door in journals if door.pending_bytes is not None]
+    return Status(
+        ok=not wrong,
+        wrong=tuple(wrong),
+        roles=roles,
+        journals=journals,
+        journal_free_bytes=free,
+        lag_seconds=lag,
+        lag_records=None if lag is None else sum(records),
+        lag_bytes=None if lag is None else sum(octets),
+        queue=queue,
+        coverage=coverage,
+    )
 
 
 def _roles(settings: Settings, now: datetime, wrong: list[str]) -> list[RoleState]:
@@ -168,31 +186,36 @@ def _journals(
     found: list[DoorJournal] = []
     for door, size in sorted(journal_bytes(settings.journal_dir).items()):
         if places is None:
-            found.append(DoorJournal(door, size, None, None))
+            found.append(DoorJournal(door, size, None, None, False, None))
             continue
-        count, oldest = _pending(settings.journal_dir / door, places.get(door), now)
-        found.append(DoorJournal(door, size, count, oldest))
+        count, octets, oldest = _pending(settings.journal_dir / door, places.get(door), now)
+        more = count >= LAG_FRAMES
+        found.append(DoorJournal(door, size, count, octets, more, oldest))
         if oldest > LAG_WRONG:
-            wrong.append(f"{door}: {count} records wait for the store, the oldest {oldest:.0f} s")
+            least = "at least " if more else ""
+            wrong.append(
+                f"{door}: {least}{count} records wait for the store, the oldest {oldest:.0f} s"
+            )
     return found
 
 
-def _pending(folder: Path, place: Place | None, now: datetime) -> tuple[int, float]:
-    """Records behind the store's position, and the age of the first of them."""
+def _pending(folder: Path, place: Place | None, now: datetime) -> tuple[int, int, float]:
+    """Records behind the store's position, the octets that they take, the age of the first."""
     position = Position(place.segment, place.offset, place.seq, place.hash) if place else None
-    count, oldest = 0, 0.0
+    count, octets, oldest = 0, 0, 0.0
     try:
         for _, item in follow(folder, position):
             if not isinstance(item, Frame) or item.kind not in ("message", "verdict"):
                 continue
             count += 1
+            octets += item.end_offset - item.offset
             if count == 1:
                 oldest = _age(item.header.get("time"), now)
             if count >= LAG_FRAMES:
                 break
     except OSError:
         pass  # a segment was ingested and deleted while we read: then it does not wait
-    return count, round(oldest, 1)
+    return count, octets, round(oldest, 1)
 
 
 def _age(text: object, now: datetime) -> float:

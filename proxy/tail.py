@@ -2,14 +2,14 @@
 
 Promises: frames are handed out in their order, each once per position; memory is bounded by the
 messages between door and next hop (they wait for their verdict) and by the batch. Nothing is
-written but by tidy(), which deletes segments that are wholly in the store.
+written but by done() and remove(), for segments that are wholly in the store.
 The position moves only by moved(), after the commit; until then read() gives the same again.
 A keeper, read side; one thread. Cites: architecture.md "Journal"; JOURNAL.md.
 """
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,9 +29,9 @@ from proxy.journalread import (
     segment_path,
 )
 
-__all__ = ["Item", "Tail", "doors", "replaced"]
+__all__ = ["KINDS", "Item", "Tail", "doors", "is_whole", "replaced"]
 
-_KINDS = frozenset({"open", "message", "verdict", "close"})
+KINDS = frozenset({"open", "message", "verdict", "close"})
 _QUIET = 0.05  # seconds; file times are coarser than writes
 
 
@@ -162,7 +162,7 @@ class Tail:
             self.door,
             journal,
             frame.seq,
-            kind if kind in _KINDS else "other",
+            kind if kind in KINDS else "other",
             ident if isinstance(ident, str) and is_capture_id(ident) else "",
             frame.header_bytes,
             frame.hash,
@@ -172,7 +172,7 @@ class Tail:
         name = big_of(frame)
         if name is not None:
             known.big.add(name)
-        if not row[4] or not _is_whole(header):
+        if not row[4] or not is_whole(header):
             return Item(number, frame, row, None)
         at = at_us(header.get("time"), time.time_ns() // 1000)
         message = Pending(
@@ -231,32 +231,44 @@ class Tail:
             os.close(fd)
         self._fds.clear()
 
-    def tidy(self, waiting: set[int], retain: float) -> int:
-        """Delete segments that are wholly in the store and in which no message waits."""
+    def done(self, waiting: set[int], retain: float) -> list[int]:
+        """Segments that may be deleted: wholly in the store for `retain` seconds, and no message
+        in them waits."""
         if self.place is None:
-            return 0
-        removed = 0
-        numbers = list_segments(self.folder)
-        for number in numbers[:-1]:
-            if number >= self.place.segment or number in waiting:
-                continue
-            if retain and not _older(segment_path(self.folder, number), retain):
-                continue
+            return []
+        return [
+            number
+            for number in list_segments(self.folder)[:-1]
+            if number < self.place.segment
+            and number not in waiting
+            and (not retain or _done_for(segment_path(self.folder, number)) > retain)
+        ]
+
+    def remove(self, numbers: Sequence[int]) -> int:
+        """Delete segments that are done."""
+        for number in numbers:
             known = self._known.pop(number, None)
             big = sorted(known.big) if known and known.whole and not known.damaged else None
             remove_segment(self.folder, number, big=big)
-            removed += 1
-        return removed
+        return len(numbers)
 
 
-def _older(path: Path, seconds: float) -> bool:
+def _done_for(path: Path) -> float:
+    """Seconds since a segment was found to be wholly in the store. It is made read-only then, and
+    its time of change tells since when: a door that was ahead of its worker for a week must not
+    lose its segments the moment they are ingested."""
     try:
-        return time.time() - path.stat().st_mtime > seconds
+        found = path.stat()
+        if found.st_mode & 0o200:
+            os.utime(path)
+            path.chmod(0o400)
+            return 0.0
     except FileNotFoundError:
-        return True
+        return 0.0
+    return time.time() - found.st_mtime
 
 
-def _is_whole(header: Mapping[str, Any]) -> bool:
+def is_whole(header: Mapping[str, Any]) -> bool:
     """Whether a message header has what the store cannot do without."""
     sha256, size = header.get("sha256"), header.get("size")
     return isinstance(sha256, str) and len(sha256) == 64 and type(size) is int and size >= 0

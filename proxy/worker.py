@@ -40,6 +40,7 @@ FIGURES = 5.0
 HISTORY = 12  # of these rounds
 UPKEEP = 60.0
 LOOK = 1.0
+KEEP = 3600.0  # between two notes of headers for segments that are not done yet
 
 
 async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> None:
@@ -130,6 +131,7 @@ class IngestThread:
         self._settings = settings
         self._published = -1
         self._next_look = self._next_touch = 0.0
+        self._next_keep = 0.0
         self.totals = {"messages": 0, "unread": 0, "failed": 0, "steps": 0}
 
     def run(self) -> None:
@@ -206,8 +208,12 @@ class IngestThread:
             metrics.capture_missing(missing)
         if step.messages:
             maillog.ingested(" ".join(sorted(step.doors)), step.messages, step.taken.links, ms)
-        if step.more:
-            metrics.ingest_lag(max(0.0, now - self._caught_up))
+        for door, error in step.trouble:
+            maillog.journal_trouble(door, "keeping its headers in the archive", error)
+        if step.more:  # what comes next was written about when the last of this batch was
+            if step.upto_us:
+                self._caught_up = min(now, step.upto_us / 1e6)
+            metrics.ingest_lag(now - self._caught_up)
         else:
             self._caught_up = now
             metrics.ingest_lag(0.0)
@@ -248,6 +254,9 @@ class IngestThread:
         bounce = self._settings.bounce
         if bounce.return_path_domain and bounce.key_file is None:
             keyfile.keep(self._settings.return_path_keys, time.time())
+        if now >= self._next_keep:
+            self._next_keep = now + KEEP
+            self._ingest.keep_headers()
         while digests := self._queue.spent_blobs():
             self._archive.delete_many(digests)
             self._queue.blobs_removed(digests)

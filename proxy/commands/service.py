@@ -18,7 +18,7 @@ from proxy.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from proxy.status import Status
+    from proxy.status import DoorJournal, Status
 
 
 def add_to(app: typer.Typer) -> None:
@@ -110,7 +110,7 @@ def _show(found: "Status") -> None:
             (
                 journal.door,
                 size(journal.bytes),
-                "unknown" if journal.pending is None else journal.pending,
+                "unknown" if journal.pending is None else _waiting(journal),
                 span(journal.oldest_pending_seconds) if journal.pending else "",
             )
             for journal in found.journals
@@ -136,6 +136,13 @@ def _show(found: "Status") -> None:
         put()
     for line in found.wrong:
         put(f"WRONG  {line}")
+
+
+def _waiting(journal: "DoorJournal") -> str:
+    if not journal.pending:
+        return "0"
+    more = "+" if journal.at_least else ""
+    return f"{journal.pending}{more}, {size(journal.pending_bytes or 0)}{more}"
 
 
 def migrate(ctx: typer.Context) -> None:

@@ -221,6 +221,27 @@ def test_a_large_file_in_bounded_memory(kept: Kept, tmp_path: Path) -> None:
     assert kept.archive.verify(name)
 
 
+def test_notes_beside_the_blobs(kept: Kept) -> None:
+    archive, other = kept.archive, kept.other
+    assert archive.notes("headers") == []
+    archive.note("headers/mx-0/b-2.log", b"second")
+    archive.note("headers/mx-0/a-1.log", noise(5 * MIB))
+    archive.note("headers/sub%2F0/a-1.log", b"")
+    archive.note("headers/mx-0/b-2.log", b"second, longer")
+    assert other.notes("headers") == [
+        "headers/mx-0/a-1.log", "headers/mx-0/b-2.log", "headers/sub%2F0/a-1.log",
+    ]  # fmt: skip
+    assert other.notes("headers/mx-0") == ["headers/mx-0/a-1.log", "headers/mx-0/b-2.log"]
+    assert other.read_note("headers/mx-0/b-2.log") == b"second, longer"
+    assert other.read_note("headers/mx-0/a-1.log") == noise(5 * MIB)
+    assert other.read_note("headers/sub%2F0/a-1.log") == b""
+    with pytest.raises(BlobMissing):
+        archive.read_note("headers/none")
+    for name in ("../x", "a/../b", "/a", "a//b", "", "a/" * 9 + "b", ".hidden"):
+        with pytest.raises(ValueError, match="note"):
+            archive.note(name, b"")
+
+
 def resident(line: str) -> int:
     """proc(5): VmRSS, the memory in use; VmHWM, the most of it."""
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,29 @@ def test_retain_keeps_segments(tmp_path: Path) -> None:
     assert list_segments(door.folder) == [1, 2]
     os.utime(door.folder / "00000001.seg", (0, 0))
     door.mail(BODY + b"2")
+    office.take()
+    assert list_segments(door.folder) == [2]
+    office.close()
+
+
+def test_retain_counts_from_the_ingest_on_also_over_a_restart(tmp_path: Path) -> None:
+    """A worker that was down for a week must not delete what it has just read."""
+    office = Office(tmp_path, journal={"retain": "1h"})
+    door = office.door()
+    door.mail()
+    door.rotate()
+    first = door.folder / "00000001.seg"
+    os.utime(first, (0, 0))
+    office.take()
+    assert list_segments(door.folder) == [1, 2]
+    os.utime(first, (time.time() - 1800,) * 2)
+    office.again()
+    door.mail(BODY + b"2")
+    office.take()
+    assert list_segments(door.folder) == [1, 2]
+    os.utime(first, (time.time() - 3700,) * 2)
+    office.again()
+    door.mail(BODY + b"3")
     office.take()
     assert list_segments(door.folder) == [2]
     office.close()

@@ -109,7 +109,11 @@ def test_what_waits_for_the_store_is_counted(settings: Settings) -> None:
 
     asyncio.run(write())
     now = datetime(2026, 11, 22, tzinfo=UTC) + timedelta(hours=1)
-    (door,) = status(settings, now).journals
+    found = status(settings, now)
+    (door,) = found.journals
     assert (door.door, door.oldest_pending_seconds) == ("mx-0", 3600.0)
     assert door.pending in (1, 2)  # recovery or close may add what became of it
-    assert any("mx-0" in line and "3600 s" in line for line in status(settings, now).wrong)
+    assert door.pending_bytes is not None and 100 < door.pending_bytes <= door.bytes
+    assert (found.lag_records, found.lag_bytes) == (door.pending, door.pending_bytes)
+    assert not door.at_least
+    assert any("mx-0" in line and "3600 s" in line for line in found.wrong)
