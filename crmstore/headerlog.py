@@ -1,8 +1,8 @@
 """The ledger's frames, kept beside the blobs: with them a lost database can be made anew.
 
-Before a journal segment is deleted, and once an hour, the frames that came since are written into
-the archive as a note, `headers/<door>/<journal>-<first seq>.log`: a line for each frame with its
-chain hash, what became of the message (at its verdict) and the header to the octet; no bodies.
+Before a journal segment is deleted, and every ten minutes, the frames that came since are written
+into the archive as a note, `headers/<door>/<journal>-<first seq>.log`: a line for each frame with
+its chain hash, what became of the message (at its verdict) and the header to the octet; no bodies.
 Journals and these notes together hold every frame that ever was; bodies are blobs.
 Promises: what journal_positions calls kept is durable in the archive. A crash in between writes
 the same frames again under the same name. Bounded: FRAMES and about OCTETS a note.

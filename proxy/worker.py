@@ -40,7 +40,7 @@ FIGURES = 5.0
 HISTORY = 12  # of these rounds
 UPKEEP = 60.0
 LOOK = 1.0
-KEEP = 3600.0  # between two notes of headers for segments that are not done yet
+KEEP = 600.0  # between two notes of headers for segments that are not done yet
 
 
 async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> None:
@@ -144,8 +144,16 @@ class IngestThread:
                     self.stop.wait(self._pause)
                 elif not more:
                     self.stop.wait(max(0.01, begun + PACE - time.monotonic()))
+            self._keep_headers()
         finally:
             self._ingest.close()
+
+    def _keep_headers(self) -> None:
+        """At the end, for a machine that does not come back."""
+        try:
+            self._ingest.keep_headers()
+        except (StoreError, OSError) as error:
+            maillog.store_trouble("keeping headers in the archive", error, 0.0)
 
     def once(self) -> bool:
         """One step; True if there may be more to do at once. Never raises."""

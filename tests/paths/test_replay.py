@@ -189,7 +189,7 @@ def test_a_verdict_in_a_segment_that_is_still_there(office: Office) -> None:
 def test_with_nothing_left_but_the_archive(office: Office) -> None:
     fill(office)
     before = told(office)
-    office.ingest.keep_headers()  # as the worker does once an hour
+    office.ingest.keep_headers()  # as the worker does every ten minutes
     lose_the_database(office)
     shutil.rmtree(office.settings.journal_dir)
     replay(office)

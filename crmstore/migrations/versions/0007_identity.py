@@ -1,7 +1,7 @@
 """One message, many bodies: what identifies a message is its content, not its octets.
 
-After 0002_mailboxes. Messages that are there keep to their octets (`mailweir replay --again` reads
-them anew). A Bcc in a header belongs to the captures whose copy has it.
+After 0002_mailboxes. Messages that are there stay what they are: the key of their octets is found
+by no copy. A Bcc in a header belongs to the captures whose copy has it.
 """
 
 import sqlalchemy as sa

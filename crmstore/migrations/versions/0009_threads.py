@@ -1,7 +1,6 @@
 """Threads: which messages are one conversation, and what later ones are found by.
 
-After 0008_search. Each message that is there begins a thread of its own (`mailweir replay
---again` reads them anew).
+After 0008_search. Each message that is there begins a thread of its own.
 """
 
 import sqlalchemy as sa
