@@ -108,7 +108,7 @@ def _conversation(view: View) -> bool:
 def _kind(signs: Signs, rules: set[str]) -> Kind:
     if "delay" in rules and (signs.delay_subject or not (signs.subject and "permanent" in rules)):
         return "delayed"
-    if signs.delay_subject and "permanent" not in rules:
+    if signs.delay_subject and not rules & {"permanent", "failure"}:
         return "delayed"
     if signs.success_subject and not signs.subject:
         return "delivered"

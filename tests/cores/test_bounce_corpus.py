@@ -1,6 +1,6 @@
 """The goals on the shared collection, where it lies beside the checkout.
 
-Three warnings ("will keep trying") are called bounces by the collection's truth; by the contract
+Two warnings ("not yet been delivered") are bounces in the truth; by the contract
 they are `delayed`, and so they count as not found here.
 """
 
