@@ -374,12 +374,20 @@ def chosen(folders: Sequence[Folder], wanted: Sequence[str]) -> list[tuple[Folde
 
 
 def _chunks(uids: UidSet) -> Iterator[str]:
-    """At most RANGE messages each, the highest UIDs first."""
+    """Sets of at most RANGE messages, the highest UIDs first."""
+    parts: list[str] = []
+    count = 0
     for low, high in reversed(list(uids.ranges())):
         while high >= low:
-            begin = max(low, high - RANGE + 1)
-            yield f"{begin}:{high}"
+            begin = max(low, high - (RANGE - count) + 1)
+            parts.append(f"{begin}:{high}" if begin < high else str(high))
+            count += high - begin + 1
             high = begin - 1
+            if count == RANGE:
+                yield ",".join(parts)
+                parts, count = [], 0
+    if parts:
+        yield ",".join(parts)
 
 
 def _imap_date(day: date) -> str:

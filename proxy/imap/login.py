@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.secret import Secret
+from crmstore.mailplace import login_name
 from proxy.imap.grammar import NotUnderstood, arguments
 
 #: Octets of all that a client says until it is logged in: a token of a large directory is long.
@@ -136,7 +137,7 @@ def account(user: str, domains: Sequence[str]) -> str:
     Names are compared without case, as mail servers do; one without a domain belongs to ours, if
     there is only one.
     """
-    name = user.strip().lower()
+    name = login_name(user)
     if name and "@" not in name and len(domains) == 1:
-        return f"{name}@{domains[0]}"
+        return login_name(f"{name}@{domains[0]}")
     return name

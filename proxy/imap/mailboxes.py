@@ -20,16 +20,25 @@ _NAMES: Final = {
     "inbox": "inbox",
     **dict.fromkeys(
         ("sent", "sent items", "sent messages", "sent mail", "sent-mail", "送信済み",
-         "送信済みメール", "送信済みアイテム", "送信済", "送信箱"), "sent",
+         "送信済みメール", "送信済みアイテム", "送信済", "送信箱", "gesendet", "gesendete elemente",
+         "gesendete objekte", "gesendete nachrichten", "envoyés", "éléments envoyés",
+         "messages envoyés", "enviados", "elementos enviados", "posta inviata", "已发送",
+         "已发送邮件", "寄件備份", "보낸 편지함"), "sent",
     ),
-    **dict.fromkeys(("drafts", "draft", "下書き", "草稿"), "drafts"),
     **dict.fromkeys(
-        ("junk", "spam", "junk e-mail", "junk email", "junk mail", "bulk mail", "迷惑メール"),
-        "junk",
+        ("drafts", "draft", "下書き", "草稿", "entwürfe", "brouillons", "borradores", "rascunhos",
+         "bozze", "草稿箱", "草稿匣", "임시 보관함"), "drafts",
+    ),
+    **dict.fromkeys(
+        ("junk", "spam", "junk e-mail", "junk email", "junk mail", "bulk mail", "迷惑メール",
+         "spamverdacht", "unerwünschte werbung", "indésirables", "courrier indésirable",
+         "correo no deseado", "posta indesiderata", "垃圾邮件", "垃圾郵件", "스팸 편지함"), "junk",
     ),
     **dict.fromkeys(
         ("trash", "deleted items", "deleted messages", "bin", "ごみ箱", "ゴミ箱",
-         "削除済みアイテム", "削除済み"), "trash",
+         "削除済みアイテム", "削除済み", "papierkorb", "gelöscht", "gelöschte elemente",
+         "gelöschte objekte", "corbeille", "éléments supprimés", "papelera",
+         "elementos eliminados", "cestino", "已删除邮件", "刪除的郵件", "휴지통"), "trash",
     ),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aioimaplib.aioimaplib import AUTH, SELECTED
 
@@ -20,6 +20,8 @@ from proxy.imap.login import Credentials
 from proxy.imap.mailwire import PATIENCE, MailboxError, Server, Wire, open_transport
 
 __all__ = ["Folder", "MailboxClient", "MailboxError", "Server", "connect"]
+
+AT_ONCE: Final = 5_000
 
 
 class Folder(NamedTuple):
@@ -118,9 +120,12 @@ class MailboxClient(Wire):
             for text, _ in heard:
                 upper = text.upper()
                 if upper.startswith(b"* SEARCH"):
-                    for word in text[8:].split():
-                        for low, high in parse_ranges(word.decode("ascii")):
-                            found.add(low, high)
+                    words = text[8:].split()
+                    for start in range(0, len(words), AT_ONCE):
+                        for word in words[start : start + AT_ONCE]:
+                            for low, high in parse_ranges(word.decode("ascii")):
+                                found.add(low, high)
+                        await asyncio.sleep(0)  # a mailbox may be large, and the loop is shared
                 elif upper.startswith(b"* ESEARCH") and b" ALL " in upper:
                     uids = upper.rpartition(b" ALL ")[2].split(b" ")[0]
                     for low, high in parse_ranges(uids.decode("ascii")):

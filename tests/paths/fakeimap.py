@@ -12,7 +12,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Self
 
-Handler = asyncio.StreamReader, asyncio.StreamWriter
+from crmstore.uidset import UidSet
 
 
 @dataclass
@@ -162,9 +162,9 @@ class FakeImap:
     def _fetch(self, uids: str, rest: str, writer: asyncio.StreamWriter) -> None:
         box = self.box
         assert box is not None
-        low, _, high = uids.partition(":")
+        wanted = UidSet.parse(uids)
         for number, (uid, body) in enumerate(sorted(box.mail.items()), 1):
-            if not int(low) <= uid <= int(high or low):
+            if uid not in wanted:
                 continue
             if "BODY.PEEK[]" in rest:
                 head = f"* {number} FETCH (UID {uid} BODY[] {{{len(body)}}}\r\n"

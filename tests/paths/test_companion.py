@@ -646,6 +646,36 @@ async def test_a_fault_of_ours_ends_no_door(
 
 
 def test_uids_go_out_in_small_ranges_newest_first() -> None:
-    assert list(module._chunks(UidSet.parse("1:3,1001:1401"))) == [
-        "1202:1401", "1002:1201", "1001:1001", "1:3"
+    assert list(module._chunks(UidSet.parse("1:3,7,1001:1401"))) == [
+        "1202:1401", "1002:1201", "1001,7,1:3"
     ]  # fmt: skip
+    many = list(module._chunks(UidSet.parse(",".join(map(str, range(1, 2_001, 2))))))
+    assert [len(UidSet.parse(uids)) for uids in many] == [200] * 5
+
+
+@in_loop
+async def test_two_hundred_thousand_messages_are_a_few_ranges_and_the_loop_goes_on(
+    desk: Desk,
+) -> None:
+    """Also at a server without ESEARCH, whose answer is one line of more than a megabyte."""
+    uids = UidSet.parse("1:99999,200001:300001")
+    listed = " ".join(str(uid) for low, high in uids.ranges() for uid in range(low, high + 1))
+    answer = b"* SEARCH " + listed.encode() + b"\r\nTAG OK\r\n"
+    async with FakeImap(caps="IMAP4rev1", script={"UID SEARCH": answer}) as server:
+        client = await connect(desk.plan(server).server)
+        await client.login(password())
+        await client.examine(b"INBOX")
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        found = await client.search("1-Jan-2030")
+        task.cancel()
+        client.close()
+    assert str(found) == str(uids)
+    assert turns > 40

@@ -9,15 +9,33 @@ from crmstore import mailboxes, message, users
 from crmstore.mailplace import Look
 from crmstore.uidset import UidSet
 from crmstore.whose import People, Rules, judge
+from proxy.reader import Reader
 from tests.paths.office import BODY, Office
 
 ALICE = "alice@ours.example"
 FROM_BOB = b"From: Bob <bob@x.example>\r\nTo: alice@ours.example\r\nSubject: hi\r\n\r\nHi Alice\r\n"
 
 
+class SharedReader(Reader):
+    """One child for all tests: starting it takes longer than they do."""
+
+    def close(self) -> None:
+        """Not yet."""
+
+    def end(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[SharedReader]:
+    made = SharedReader()
+    yield made
+    made.end()
+
+
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path)
+def office(tmp_path: Path, reader: SharedReader) -> Iterator[Office]:
+    made = Office(tmp_path, reader=reader)
     yield made
     made.close()
     made.store.close()
@@ -72,6 +90,59 @@ def test_seen_at_submission_and_filed_in_sent_is_one_message(office: Office) -> 
     assert (report.ok, report.captured) == (True, 2)
 
 
+TRACE = (
+    b"Return-Path: <bob@x.example>\r\nDelivered-To: alice@ours.example\r\n"
+    b"Received: from mx by imap.ours.example with LMTP id 1;\r\n"
+    b"\tSun, 22 Nov 2026 01:00:00 +0000\r\n"
+)
+
+
+def test_received_at_the_mx_and_read_in_the_mailbox_is_one_message(office: Office) -> None:
+    """A delivery agent adds lines on top."""
+    office.user(ALICE)
+    office.door("mx-0", "inbound").mail(FROM_BOB, sender="bob@x.example", to=[ALICE])
+    office.take()
+    office.imap().seen(TRACE + FROM_BOB, source="companion")
+    office.take()
+    (row,) = office.rows()
+    assert row["source"] == ["companion", "inbound"]
+    assert office.audit().ok
+
+
+@pytest.mark.parametrize("filed_first", [False, True])
+def test_filed_with_its_bcc_it_is_the_same_message_and_the_bcc_stays_the_senders(
+    office: Office, filed_first: bool
+) -> None:
+    """The mail program sends without the Bcc and files its copy with it."""
+    office.user(ALICE)
+    office.user("carol@ours.example")
+    secret = office.contact("secret@x.example", name="Secret")
+    body = (
+        b"From: alice@ours.example\r\nTo: bob@x.example, carol@ours.example\r\n"
+        b"Message-ID: <1@ours.example>\r\nSubject: plan\r\n\r\nHello\r\n"
+    )
+    copy = body.replace(b"Subject", b"Bcc: secret@x.example\r\nSubject")
+
+    def file() -> None:
+        office.imap().seen(copy, source="imap_append", mailbox="Sent", special="sent")
+        office.take()
+
+    if filed_first:
+        file()
+    to = ["bob@x.example", "carol@ours.example", "secret@x.example"]
+    office.door().mail(body, auth=ALICE, to=to)
+    office.door("mx-0", "inbound").mail(body, sender=ALICE, to=["carol@ours.example"])
+    office.take()
+    if not filed_first:
+        file()
+    (row,) = office.rows(user=ALICE)
+    assert row["source"] == ["imap_append", "inbound", "submission"]
+    assert office.rows(record=secret.id, viewer=ALICE)
+    assert office.rows(record=secret.id, viewer="carol@ours.example") == []
+    shown = message.email(office.store, row["id"], viewer="carol@ours.example")
+    assert "secret@x.example" not in str(shown)
+
+
 def test_read_by_two_colleagues_it_is_one_message_of_both(office: Office) -> None:
     door = office.imap()
     body = FROM_BOB.replace(b"To: ", b"To: carol@ours.example, ")
@@ -121,8 +192,10 @@ def test_mail_that_cannot_be_read_is_kept_raw() -> None:
     assert (found.excluded, found.owners[0].name) == ("", ALICE)
 
 
-def test_never_and_disabled_users(tmp_path: Path) -> None:
-    office = Office(tmp_path, capture={"never": ["*@lawyer.example", "hr@ours.example"]})
+def test_never_and_disabled_users(tmp_path: Path, reader: SharedReader) -> None:
+    office = Office(
+        tmp_path, reader=reader, capture={"never": ["*@lawyer.example", "hr@ours.example"]}
+    )
     office.user("off@ours.example")
     users.set_enabled(office.store, "off@ours.example", False)
     door = office.imap()
@@ -191,8 +264,8 @@ def test_nobody_else_is_enrolled(office: Office) -> None:
     assert office.rows(user="alice")
 
 
-def test_enrolling_can_be_switched_off(tmp_path: Path) -> None:
-    office = Office(tmp_path, capture={"enroll": False})
+def test_enrolling_can_be_switched_off(tmp_path: Path, reader: SharedReader) -> None:
+    office = Office(tmp_path, reader=reader, capture={"enroll": False})
     office.imap().seen(FROM_BOB)
     office.take()
     assert users.listing(office.store) == []
