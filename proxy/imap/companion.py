@@ -17,7 +17,7 @@ It changes nothing: mailboxes are opened read-only and bodies fetched with BODY.
 Credentials are in memory while a session of the user lives. When the last one ends they are let go;
 a look that is under way then may go on over its connection for LINGER seconds, because phones log
 in for moments only.
-Limits: RANGE messages in a FETCH, one body at a time, sets of UIDs as ranges.
+Limits: 200 messages in a FETCH, one body at a time, sets of UIDs as ranges.
 Cites: imap.md "partial BODY[]..."; features.md A13, A14, A21, A27; libraries.md "aioimaplib".
 """
 
@@ -28,27 +28,25 @@ import fcntl
 import hashlib
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final, Protocol
 
 from crmstore.mailplace import Look
 from crmstore.uidset import UidSet, without
 from proxy import maillog
-from proxy.imap.grammar import FetchItems, encoded_name, mailbox_name
+from proxy.imap.choice import Folder, chosen, chunks, imap_date, is_before, is_draft, passes
+from proxy.imap.grammar import FetchItems
 from proxy.imap.known import Known
 from proxy.imap.login import Credentials
-from proxy.imap.mailboxes import NEVER, special_by_attributes, special_by_name
-from proxy.imap.mailclient import Folder, MailboxClient, MailboxError, Server, connect
+from proxy.imap.mailclient import MailboxClient, MailboxError, Server, connect
 from proxy.imap.message import Meta, Outcome
 from proxy.imap.roster import Entry
 
-__all__ = ["Companion", "Plan", "Sink", "chosen"]
+__all__ = ["Companion", "Figures", "Plan", "Sink"]
 
-RANGE: Final = 200
 EVERY: Final = 900.0
 MIN_GAP: Final = 15.0
 ACTIVE_LOOK: Final = 5.0
@@ -60,7 +58,6 @@ ROSTER_WAIT: Final = 60.0
 BUSY_LOOK: Final = 0.05
 #: A client that is never done (a first sync of days) does not keep its own gaps for ever.
 BUSY_MOST: Final = 120.0
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 class Sink(Protocol):
@@ -127,6 +124,7 @@ class Companion:
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
     last_look: float = 0.0
     looking: bool = False
+    refused: bool = False  # the login was, for good
     _skipped: dict[tuple[str, int], UidSet] = field(default_factory=dict)
     _told: dict[str, tuple[int, str, str]] = field(default_factory=dict)
 
@@ -188,9 +186,9 @@ class Companion:
             except MailboxError as error:
                 self.figures.failed += 1
                 maillog.companion_trouble(self.user, error.stage, error.words)
-                refused = error.stage in ("login", "authenticate")
-                if refused and not error.words.upper().startswith("[UNAVAILABLE]"):
-                    return  # RFC 5530: all others are final
+                if error.stage in ("login", "authenticate") and not passes(error.words):
+                    self.refused = True
+                    return
                 pause = min(RETRY_FIRST * 2**failures, RETRY_MOST) * random.uniform(0.8, 1.2)
                 failures += 1
             finally:
@@ -255,19 +253,19 @@ class Companion:
         first = self._first_day(entry)
         # INTERNALDATE has a zone of its own and SINCE looks at its day only: one day more, and
         # what is too early is left out by its exact time.
-        found = await client.search(_imap_date(first - timedelta(days=1)))
+        found = await client.search(imap_date(first - timedelta(days=1)))
         skipped = self._skipped.setdefault((name, validity), UidSet())
         present = found
         await self._tell(name, special, validity, present, skipped)
         begin = datetime(first.year, first.month, first.day, tzinfo=plan.zone)
         left_out = UidSet()
         wanted = without(without(found, plan.known.uids(user, name, validity)), skipped)
-        for uids in _chunks(wanted):
+        for uids in chunks(wanted):
             await self._quiet()
             items = await client.sizes(uids)
             for uid in sorted(items, reverse=True):
                 item = items[uid]
-                if _is_draft(item) or _is_before(item, begin):
+                if is_draft(item) or is_before(item, begin):
                     left_out.add(uid)
                 elif item.size is not None and item.size > plan.max_size:
                     skipped.add(uid)
@@ -343,66 +341,3 @@ class Companion:
     def _first_day(self, entry: Entry) -> date:
         enrolled = datetime.fromtimestamp(entry.since_us / 1e6, self.plan.zone).date()
         return enrolled if self.plan.since is None else min(self.plan.since, enrolled)
-
-
-def chosen(folders: Sequence[Folder], wanted: Sequence[str]) -> list[tuple[Folder, str, str]]:
-    """The folders to look into: (folder, name, special use), each once.
-
-    A special use is the server's word; where it gives none for a use, the name's. A wanted name
-    that is no special use is compared with the folder's. Junk, Trash and Drafts never.
-    """
-    named = [
-        (folder, mailbox_name(folder.raw, utf8=False), special_by_attributes(folder.attributes))
-        for folder in folders
-        if b"\\NOSELECT" not in (attribute.upper() for attribute in folder.attributes)
-    ]
-    told = {special for _, _, special in named if special}
-    wishes = {wish.casefold() for wish in wanted}
-    names = wishes - {"inbox", "sent"}
-    found: list[tuple[Folder, str, str]] = []
-    for folder, name, special in named:
-        if not special:
-            special = special_by_name(name)
-            if special in told:
-                special = ""
-        if special in NEVER:
-            continue
-        if special in wishes or name.casefold() in names:
-            raw = folder.raw if folder.raw.isascii() else encoded_name(name)
-            found.append((Folder(folder.attributes, raw), name, special))
-    return found[:20]
-
-
-def _chunks(uids: UidSet) -> Iterator[str]:
-    """Sets of at most RANGE messages, the highest UIDs first."""
-    parts: list[str] = []
-    count = 0
-    for low, high in reversed(list(uids.ranges())):
-        while high >= low:
-            begin = max(low, high - (RANGE - count) + 1)
-            parts.append(f"{begin}:{high}" if begin < high else str(high))
-            count += high - begin + 1
-            high = begin - 1
-            if count == RANGE:
-                yield ",".join(parts)
-                parts, count = [], 0
-    if parts:
-        yield ",".join(parts)
-
-
-def _imap_date(day: date) -> str:
-    return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
-
-
-def _is_draft(item: FetchItems) -> bool:
-    return any(flag.lower() == "\\draft" for flag in item.flags or ())
-
-
-def _is_before(item: FetchItems, begin: datetime) -> bool:
-    """Did it arrive before that time? What has no date that can be read did not."""
-    try:
-        # "17-Jul-1996 02:44:25 -0700"
-        arrived = parsedate_to_datetime((item.internaldate or "").strip().replace("-", " ", 2))
-    except (ValueError, TypeError, IndexError):
-        return False
-    return arrived.tzinfo is not None and arrived < begin

@@ -27,6 +27,9 @@ __all__ = ["Companions", "Seat"]
 
 COMPANIONS: Final = 2_000
 TOLD: Final = 20_000
+#: Seconds without a companion after its login was refused: a server that takes a user's login from
+#: their program and not from us (a second factor, a policy) must not count us as a guesser.
+REFUSED: Final = 3_600.0
 
 
 class Seat:
@@ -80,6 +83,7 @@ class Companions:
         self._excluded = excluded
         self._desks: dict[str, _Desk] = {}
         self._told: OrderedDict[str, bool] = OrderedDict()  # whether the worker has answered
+        self._refused: OrderedDict[str, float] = OrderedDict()  # until when nobody tries again
         self._looked: OrderedDict[str, float] = OrderedDict()  # when users were looked after last
 
     def join(
@@ -102,6 +106,8 @@ class Companions:
         self._note(user)
         plan = self._plan
         if plan is None or credentials is None or self._excluded(user) is not None:
+            return None
+        if asyncio.get_running_loop().time() < self._refused.get(user, 0.0):
             return None
         desk = self._desks.get(user)
         if desk is None or desk.task.done():
@@ -156,11 +162,9 @@ class Companions:
         finally:
             companion.credentials = None
             if companion.last_look:
-                gap = companion.plan.min_gap
-                self._looked[companion.user] = companion.last_look + gap
-                self._looked.move_to_end(companion.user)
-                if len(self._looked) > TOLD:
-                    self._looked.popitem(last=False)
+                _keep(self._looked, companion.user, companion.last_look + companion.plan.min_gap)
+            if companion.refused:
+                _keep(self._refused, companion.user, companion.last_look + REFUSED)
 
     def _busy(self, user: str) -> bool:
         desk = self._desks.get(user)
@@ -202,3 +206,11 @@ class Companions:
         for user in list(self._desks):
             self._end(user)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _keep(times: OrderedDict[str, float], user: str, until: float) -> None:
+    """The latest TOLD users are remembered."""
+    times[user] = until
+    times.move_to_end(user)
+    if len(times) > TOLD:
+        times.popitem(last=False)

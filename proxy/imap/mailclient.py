@@ -10,25 +10,19 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from aioimaplib.aioimaplib import AUTH, SELECTED
 
 from crmstore.uidset import UidSet, parse_ranges
+from proxy.imap.choice import Folder
 from proxy.imap.grammar import FetchItems, NotUnderstood, fetch_items, response_code, tokens
 from proxy.imap.login import Credentials
 from proxy.imap.mailwire import PATIENCE, MailboxError, Server, Wire, open_transport
 
-__all__ = ["Folder", "MailboxClient", "MailboxError", "Server", "connect"]
+__all__ = ["MailboxClient", "MailboxError", "Server", "connect"]
 
 AT_ONCE: Final = 5_000
-
-
-class Folder(NamedTuple):
-    """A line of LIST: `raw` is the name as the server writes it."""
-
-    attributes: tuple[bytes, ...]
-    raw: bytes
 
 
 class MailboxClient(Wire):

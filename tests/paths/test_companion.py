@@ -15,11 +15,12 @@ from config.secret import Secret
 from crmstore.mailplace import Look
 from crmstore.uidset import UidSet
 from proxy.imap import companion as module
-from proxy.imap.companion import Companion, Figures, Plan, chosen
+from proxy.imap.choice import Folder, chosen, chunks
+from proxy.imap.companion import Companion, Figures, Plan
 from proxy.imap.companions import Companions
 from proxy.imap.known import Known
 from proxy.imap.login import Credentials
-from proxy.imap.mailclient import Folder, MailboxClient, MailboxError, Server, connect
+from proxy.imap.mailclient import MailboxClient, MailboxError, Server, connect
 from proxy.imap.message import Meta, Outcome
 from proxy.imap.notes import Login
 from proxy.imap.roster import Entry
@@ -631,6 +632,24 @@ async def test_who_has_no_companion_is_noted_all_the_same(desk: Desk) -> None:
 
 
 @in_loop
+async def test_after_a_refused_login_there_is_none_for_a_while(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeImap() as server:
+        companions = door(desk, server)
+        assert companions.join(ALICE, password("wrong")) is not None
+        await asyncio.wait_for(companions._desks[ALICE].task, 10)
+        assert companions.join(ALICE, password()) is None
+        assert server.logins == 1
+        await companions.close()
+        server.script["AUTHENTICATE"] = b"TAG NO [LIMIT] too many connections\r\n"
+        monkeypatch.setattr(module, "RETRY_FIRST", 0.01)
+        one = companion(desk.plan(server))
+        await for_a_while(one, lambda: one.figures.failed == 3)
+        assert not one.refused
+
+
+@in_loop
 async def test_a_fault_of_ours_ends_no_door(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -646,13 +665,14 @@ async def test_a_fault_of_ours_ends_no_door(
 
 
 def test_uids_go_out_in_small_ranges_newest_first() -> None:
-    assert list(module._chunks(UidSet.parse("1:3,7,1001:1401"))) == [
+    assert list(chunks(UidSet.parse("1:3,7,1001:1401"))) == [
         "1202:1401", "1002:1201", "1001,7,1:3"
     ]  # fmt: skip
-    many = list(module._chunks(UidSet.parse(",".join(map(str, range(1, 2_001, 2))))))
+    many = list(chunks(UidSet.parse(",".join(map(str, range(1, 2_001, 2))))))
     assert [len(UidSet.parse(uids)) for uids in many] == [200] * 5
 
 
+@pytest.mark.slow
 @in_loop
 async def test_two_hundred_thousand_messages_are_a_few_ranges_and_the_loop_goes_on(
     desk: Desk,
