@@ -317,6 +317,7 @@ class Dialogue:
         parts, self._login_parts = self._login_parts, (b"", [])
         self._auth_tag = None
         self._sasl = False
+        self.client.tee = None  # an answer to half a LOGIN: what still comes of it is nobody's
         if exchange is not None:
             found, mechanism = exchange.found(), exchange.mechanism
         else:
