@@ -106,9 +106,6 @@ def _later(settings: "Settings") -> Iterator[Problem]:
         yield Problem("hold.domain", settings.hold.domain, allowed)
     if settings.hold.undo:
         yield Problem("hold.undo", settings.hold.undo, f'"0s": the undo window is {LATER}')
-    if settings.capture.address_change != "keep":
-        allowed = f'"keep": "hide" is {LATER}'
-        yield Problem("capture.address_change", settings.capture.address_change, allowed)
 
 
 def _names_and_ports(settings: "Settings") -> Iterator[Problem]:

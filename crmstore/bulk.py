@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     LargeBinary,
+    Select,
     String,
     Table,
     Text,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["among", "insert_rows"]
+__all__ = ["among", "insert_ignoring", "insert_rows"]
 
 Row = tuple[Any, ...]
 
@@ -73,6 +74,19 @@ def among(
     if not isinstance(column.type, String):  # a text as it is: a cast to VARCHAR would cut it
         each = cast(each, column.type)
     return column == any_(func.array(select(each).scalar_subquery()))
+
+
+def insert_ignoring(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Select[Any]
+) -> int:
+    """INSERT from a query; rows that are there already are left alone. Returns how many came to
+    be new."""
+    names = list(columns)
+    if connection.dialect.name == "postgresql":
+        there = postgresql.insert(table).from_select(names, rows).on_conflict_do_nothing()
+        return max(connection.execute(there).rowcount, 0)
+    here = sqlite.insert(table).from_select(names, rows).on_conflict_do_nothing()
+    return max(connection.execute(here).rowcount, 0)
 
 
 @cache

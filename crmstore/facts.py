@@ -19,8 +19,8 @@ from typing import Any
 from crmstore import addresses, bodytext, document
 from crmstore.answers import quoted, references
 from crmstore.charsets import clean
-from crmstore.content import disposition, size
-from crmstore.headers import unfold
+from crmstore.content import content, disposition, size
+from crmstore.headers import split, unfold
 from crmstore.identity import content_key
 from crmstore.mimetree import Leaf, parse
 from crmstore.names import safe_name
@@ -56,7 +56,8 @@ class Facts:
     message_id: str = ""
     date: int | None = None
     date_header: str = ""
-    people: list[Person] = field(default_factory=list)  # from, to, cc, bcc of the header
+    # by header: from, sender, reply-to, to, cc, bcc, resent-*; "forward": who wrote an attached one
+    people: list[Person] = field(default_factory=list)
     preview: str = ""
     attachments: list[Attachment] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
@@ -96,6 +97,7 @@ def read(data: bytes) -> Facts:
     facts.date = date_of(facts.date_header)
     facts.people = _people(fields, facts)
     facts.key = content_key(data, tree, facts.subject, facts.people)
+    facts.people += _inner_writers(data, tree.leaves)
     facts.refs = references(fields)
     text = bodytext.read(data, tree)
     facts.preview = clean(bodytext.preview(text.body))
@@ -153,7 +155,14 @@ def date_of(text: str) -> int | None:
     return int(seconds) if 0 < seconds < 253_402_300_800 else None
 
 
-_ROLES = ((b"from", "from"), (b"to", "to"), (b"cc", "cc"), (b"bcc", "bcc"))
+_ROLES = tuple(
+    (role.encode(), role)
+    for role in (
+        *("from", "sender", "reply-to", "to", "cc", "bcc"),
+        *("resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc"),
+    )
+)
+_WRITER = frozenset(("from", "sender", "reply-to"))
 
 
 def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
@@ -166,7 +175,8 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
         if role == "from" and len(values) > 1:
             facts.flags.append("duplicate_from")
             values = values[:1]
-        seen: set[str] = set()
+        # who writes under his own name is told once, as From
+        seen = {address for _, address, _ in people} if role in _WRITER else set()
         left = addresses.MAX_ADDRESSES
         for value in values:
             found = addresses.read(unfold(value), left)
@@ -179,6 +189,21 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
             facts.flags.append("address_limit")
         if role == "from" and len(seen) > 1:
             facts.flags.append("several_from")
+    return people
+
+
+MAX_FORWARDED = 10
+MAX_INNER = 65_536  # octets of an attached message that are looked at
+
+
+def _inner_writers(data: bytes, leaves: list[Leaf]) -> list[Person]:
+    """Who wrote the messages that are attached whole (message/rfc822), as their From has it."""
+    people: list[Person] = []
+    for leaf in [leaf for leaf in leaves if leaf.type == "message/rfc822"][:MAX_FORWARDED]:
+        fields = split(content(data, leaf, MAX_INNER), lenient=True).fields
+        for shown, address in addresses.read(unfold(fields.get(b"from", [b""])[0]), 10):
+            if all(address != known for _, known, _ in people):
+                people.append(("forward", address, shown))
     return people
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import copies, linker, mailboxes, schema, searchindex, threads
+from crmstore import copies, linker, mailboxes, relink, schema, searchindex, threads
 from crmstore.answers import base_subject
 from crmstore.bulk import among, insert_rows
 from crmstore.charsets import clean, storable
@@ -40,8 +40,8 @@ _MESSAGES = (
 _ATTACHMENTS = ("message_id", "position", "name", "type", "bytes", "inline")
 _PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
 _SIGHTINGS = (
-    "message_id", "capture_id", "owner", "user_id", "direction", "source", "status", "seen_us",
-    "when_us", "mailbox", "special", "uidvalidity", "uid", "evidence",
+    "message_id", "capture_id", "owner", "user_id", "address", "direction", "source", "status",
+    "seen_us", "when_us", "mailbox", "special", "uidvalidity", "uid", "evidence",
 )  # fmt: skip
 _NOWHERE = (None, None, None, None)
 _CAPTURES = (
@@ -269,6 +269,9 @@ class _Writing:
         captured.sort(key=lambda item: item.message.at_us)
         self._messages(captured)
         self._around(captured)
+        seen = {known.id for known, _ in self.of.values()}
+        if len(seen) > self.taken.new_messages:
+            relink.seen_again(self.connection, seen)
         self._insert(schema.participants, _PARTICIPANTS, self.participants)
         self._insert(schema.sightings, _SIGHTINGS, self.sightings, ignore=True)
         self.taken.links = self._insert(schema.links, linker.LINK_COLUMNS, self.links, ignore=True)
@@ -397,8 +400,8 @@ class _Writing:
             way = (judgement.direction, judgement.source)
             times = (message.at_us, when)
             self.sightings += [
-                (id_, capture_id, name, user, *way, status, *times, *where, why)
-                for name, user, status in judgement.owners
+                (id_, capture_id, name, user, own, *way, status, *times, *where, why)
+                for name, user, status, own in judgement.owners
             ]
 
     # Captures and positions
@@ -555,7 +558,7 @@ def _disposition(item: Decided) -> tuple[str, str]:
         return "refused", ""
     if item.judgement.excluded:
         return "excluded", item.judgement.excluded
-    return "captured", ""
+    return "captured", item.judgement.left_out
 
 
 def _capture(

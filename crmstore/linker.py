@@ -1,24 +1,21 @@
 """Messages to records: by the addresses of outsiders, with the evidence for each link.
 
 An address on several records links to all of them (beyond.md 18). A contact that is the main
-contact of open deals brings those deals (features.md A8). Only addresses that a record has now
-link new mail; links that exist stay when an address leaves ([capture].address_change = "keep").
-Late linking: what a record gains (its first addresses, a new one, a main contact) links the mail
-that came before, by one INSERT from participants.
+contact of open deals (quotes, orders...) brings those (features.md A8). Only addresses that a
+record has now link new mail. What came before, what is hidden and what comes back: relink.py.
 A keeper of the table `links`; every function works inside the caller's transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, select
 
 from crmstore import schema
 from crmstore.bulk import among
 from crmstore.whose import Participant
 
-__all__ = ["LINK_COLUMNS", "Links", "find", "late", "link_rows", "several"]
+__all__ = ["LINK_COLUMNS", "Links", "find", "link_rows", "several", "via"]
 
 CHUNK = 5_000  # values of one IN: far below SQLite's 32,766 and PostgreSQL's 65,535 parameters
 
@@ -98,37 +95,3 @@ def link_rows(
 def via(contact: int, evidence: str) -> str:
     """The evidence of a deal's link."""
     return f"main contact {contact}: {evidence}"
-
-
-def _ignoring(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """The engine's INSERT that leaves existing rows alone."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
-
-
-def late(connection: Connection, record: int, addresses: Iterable[str], contact: int = 0) -> int:
-    """Link the mail that these addresses took part in before now; returns the number of links.
-
-    With `contact`, the record is the deal that this contact is the main one of.
-    """
-    participants = schema.participants.c
-    links = schema.links
-    evidence: ColumnElement[str] = participants.evidence
-    if contact:
-        evidence = literal(via(contact, "")) + participants.evidence
-    chosen = {
-        links.c.message_id: participants.message_id,
-        links.c.record_id: literal(record),
-        links.c.role: participants.role,
-        links.c.address: participants.address,
-        links.c.evidence: evidence,
-        links.c.capture_id: participants.capture_id,
-        links.c.when_us: participants.when_us,
-    }
-    made = 0
-    for chunk in several(addresses):
-        rows = select(*chosen.values()).where(among(connection, participants.address, chunk))
-        statement = _ignoring(connection, links).from_select(list(chosen), rows)
-        made += max(connection.execute(statement).rowcount, 0)
-    return made

@@ -2,7 +2,7 @@
 
 A keeper of the same tables as records.py, by the same rules, for batches of thousands: a statement
 or two for each step of a batch instead of several for each record. Every function works inside the
-caller's transaction. Late linking is linker.late, as for one record; it is asked only for addresses
+caller's transaction. Late linking is relink.late, as for one record; it is asked only for addresses
 that have mail, found by one query a batch.
 """
 
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
-from crmstore import linker, schema
+from crmstore import linker, relink, schema
 from crmstore.bulk import among, insert_rows
+from crmstore.kinds import WITH_CONTACT
 from crmstore.store import Store, next_ids
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 PAGE = 5_000
+AT_ONCE = 100  # messages of an address that are linked at once; the rest goes in steps
 
 Never = Callable[[str], object | None]
 
@@ -50,6 +52,8 @@ class Brief(NamedTuple):
     state: str
     addresses: tuple[str, ...]  # current, in their order
     contact: int | None  # the main contact of a deal
+    type: str = ""
+    company: str = ""
 
 
 class Fresh(NamedTuple):
@@ -60,6 +64,8 @@ class Fresh(NamedTuple):
     state: str
     addresses: tuple[str, ...]
     contact: int = 0
+    type: str = ""
+    company: str = ""
 
 
 # Looking up
@@ -109,13 +115,11 @@ def load(connection: Connection, ids: Iterable[int]) -> dict[int, Brief]:
             )
         }
         for row in connection.execute(
-            select(records.id, records.kind, records.name, records.state).where(
-                among(connection, records.id, chunk)
-            )
+            select(schema.records).where(among(connection, records.id, chunk))
         ):
-            addresses = tuple(mine.get(row.id, ()))
+            addresses, contact = tuple(mine.get(row.id, ())), main.get(row.id)
             found[row.id] = Brief(
-                row.id, row.kind, row.name, row.state, addresses, main.get(row.id)
+                row.id, row.kind, row.name, row.state, addresses, contact, row.type, row.company
             )
     return found
 
@@ -146,8 +150,11 @@ def add_many(connection: Connection, fresh: Sequence[Fresh], now: int, never: Ne
     insert_rows(
         connection,
         schema.records,
-        ("id", "kind", "name", "state", "created_us"),
-        [(id_, new.kind, new.name, new.state, now) for id_, new in zip(ids, fresh, strict=True)],
+        ("id", "kind", "type", "name", "company", "state", "created_us"),
+        [
+            (id_, new.kind, new.type, new.name, new.company, new.state, now)
+            for id_, new in zip(ids, fresh, strict=True)
+        ],
     )
     insert_rows(
         connection,
@@ -172,7 +179,7 @@ def add_many(connection: Connection, fresh: Sequence[Fresh], now: int, never: Ne
     mailed = _with_mail(connection, {a for one in contacts.values() for a in one.addresses})
     for id_, contact in open_deals.items():
         keying = _keying(contacts[contact].addresses, mailed, never)
-        linked += linker.late(connection, id_, keying, contact=contact)
+        linked += relink.late(connection, id_, keying, contact, at_once=AT_ONCE)
     return linked
 
 
@@ -187,7 +194,7 @@ def _late_for_new(connection: Connection, ids: range, never: Never | None) -> in
     linked = 0
     for id_, address in rows:
         if never is None or never(address) is None:
-            linked += linker.late(connection, id_, [address])
+            linked += relink.late(connection, id_, [address], at_once=AT_ONCE)
     return linked
 
 
@@ -219,26 +226,29 @@ def gain(
         deals = _open_deals(connection, chunk)
         for id_ in chunk:
             keying = _keying(more[id_], mailed, never)
-            linked += linker.late(connection, id_, keying)
+            linked += relink.late(connection, id_, keying, at_once=AT_ONCE)
             for deal in deals.get(id_, ()):
-                linked += linker.late(connection, deal, keying, contact=id_)
+                linked += relink.late(connection, deal, keying, id_, at_once=AT_ONCE)
+            relink.settle_again(connection, id_, more[id_])
     return linked
 
 
 def set_fields(
     connection: Connection,
     renamed: Mapping[int, str],
+    companies: Mapping[int, str],
     states: Mapping[int, str],
     never: Never | None,
 ) -> int:
-    """Names and states of records; a deal that opens again gets its contact's mail."""
-    if renamed:
-        connection.execute(
-            update(schema.records)
-            .where(records.id == bindparam("record"))
-            .values(name=bindparam("new")),
-            [{"record": id_, "new": name} for id_, name in renamed.items()],
-        )
+    """Names, companies and states of records; a deal that opens again gets its contact's mail."""
+    for column, words in ((records.name, renamed), (records.company, companies)):
+        if words:
+            connection.execute(
+                update(schema.records)
+                .where(records.id == bindparam("record"))
+                .values({column: bindparam("new")}),
+                [{"record": id_, "new": word} for id_, word in words.items()],
+            )
     if not states:
         return 0
     connection.execute(
@@ -277,7 +287,7 @@ def set_main_contact(connection: Connection, deal: int, contact: int, never: Nev
 
 def _link_deal(connection: Connection, deal: int, contact: int, never: Never | None) -> int:
     mine = load(connection, [contact])[contact].addresses
-    return linker.late(connection, deal, _keying(mine, mine, never), contact=contact)
+    return relink.late(connection, deal, _keying(mine, mine, never), contact=contact)
 
 
 def _keying(wanted: Iterable[str], mailed: Iterable[str], never: Never | None) -> list[str]:
@@ -334,8 +344,8 @@ def most_addresses(store: Store, kind: str | None) -> int:
     return int(found or 0)
 
 
-def stream(store: Store, kind: str | None) -> Iterator[tuple[Brief, str]]:
-    """Every record, deals last, by id; with the address of a deal's main contact ("" if none).
+def stream(store: Store, kind: str | None, type: str = "") -> Iterator[tuple[Brief, str]]:
+    """Every record, by id, people first; with the address of a main contact ("" if none).
 
     A transaction for each page: writing never waits for an export.
     """
@@ -345,10 +355,12 @@ def stream(store: Store, kind: str | None) -> Iterator[tuple[Brief, str]]:
             with store.reading() as connection:
                 wanted = select(records.id).where(
                     records.id > after,
-                    records.kind == "deal" if deals else records.kind != "deal",
+                    records.kind.in_(WITH_CONTACT) == deals,
                 )
                 if kind is not None:
                     wanted = wanted.where(records.kind == kind)
+                if type:
+                    wanted = wanted.where(records.type == type)
                 ids = connection.execute(wanted.order_by(records.id).limit(PAGE)).scalars().all()
                 page = load(connection, ids)
                 contacts = load(connection, {one.contact for one in page.values() if one.contact})

@@ -59,6 +59,14 @@ counters = Table(
 # it stands still.
 COUNTED = ("messages", "people", "records", "suppressions", "users")
 
+# What others asked to be remembered between runs (see relink.agree).
+remembered = Table(
+    "remembered",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 # Our people.
 
 users = Table(
@@ -82,6 +90,16 @@ user_addresses = Table(
     Index(None, "user_id"),
 )
 
+# Addresses that a user had before.
+former_addresses = Table(
+    "former_addresses",
+    metadata,
+    Column("user_id", Big, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("address", ADDRESS, nullable=False),
+    Column("until_us", Big, nullable=False),
+    PrimaryKeyConstraint("user_id", "address"),
+)
+
 # Whom they write with.
 
 records = Table(
@@ -89,7 +107,9 @@ records = Table(
     metadata,
     Column("id", Big, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
+    Column("type", String(64), nullable=False, server_default=text("''")),  # of a general one
     Column("name", Text, nullable=False),
+    Column("company", Text, nullable=False, server_default=text("''")),
     Column("state", String(16), nullable=False),
     Column("created_us", Big, nullable=False),
     CheckConstraint("state IN ('open', 'closed')", name="state"),
@@ -105,6 +125,7 @@ record_addresses = Table(
     Column("position", Integer, nullable=False),
     Column("from_us", Big, nullable=False),
     Column("until_us", Big),  # NULL: current
+    Column("mail_from_us", Big, nullable=False, server_default=text("0")),  # older mail is not its
     Index(None, "address", "until_us", "record_id"),
     Index(None, "record_id", "position"),
     Index(
@@ -161,6 +182,8 @@ messages = Table(
     # threads.py: the thread's name (the id of a message in it), and why this one is in it
     Column("thread", Big, nullable=False, server_default="0"),
     Column("thread_why", Text, nullable=False, server_default=""),
+    # 1: every sighting of it is hidden (see SCHEMA.md, "Hidden")
+    Column("hidden", Integer, nullable=False, server_default=text("0")),
     Index(None, "when_us", "id"),
     Index(None, "print"),
     Index(None, "thread", "when_us", "id"),
@@ -189,7 +212,11 @@ participants = Table(
     # the sighting's capture, if only its envelope knew this participant (Bcc)
     Column("capture_id", CAPTURE_ID),
     Column("when_us", Big, nullable=False),
-    CheckConstraint("role IN ('from', 'to', 'cc', 'bcc', 'envelope')", name="role"),
+    CheckConstraint(
+        "role IN ('from', 'sender', 'reply-to', 'to', 'cc', 'bcc', 'resent', 'forward',"
+        " 'envelope')",
+        name="role",
+    ),
     Index(None, "message_id"),
     Index(None, "address", "when_us", "message_id"),
 )
@@ -215,6 +242,8 @@ sightings = Table(
     Column("capture_id", CAPTURE_ID, nullable=False),
     Column("owner", ADDRESS, nullable=False),
     Column("user_id", Big, ForeignKey("users.id", ondelete="SET NULL")),
+    # which of the owner's addresses; "" if none of theirs stood in it
+    Column("address", ADDRESS, nullable=False, server_default=text("''")),
     Column("direction", String(8), nullable=False),
     Column("source", String(16), nullable=False),
     Column("status", String(16), nullable=False),
@@ -227,6 +256,8 @@ sightings = Table(
     Column("uid", Big),
     # why it is a sighting of this message
     Column("evidence", Text, nullable=False, server_default="same octets"),
+    # 1: by an address that the owner has no longer
+    Column("hidden", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("capture_id", "owner"),
     CheckConstraint("direction IN ('sent', 'received')", name="direction"),
     CheckConstraint(
@@ -235,7 +266,7 @@ sightings = Table(
         name="status",
     ),
     Index(None, "message_id"),
-    Index(None, "owner", "when_us", "message_id"),
+    Index(None, "owner", "hidden", "when_us", "message_id"),
     Index(None, "source", "when_us", "message_id"),
 )
 
@@ -251,8 +282,32 @@ links = Table(
     # as in participants: set if only this capture's envelope gives the reason
     Column("capture_id", CAPTURE_ID),
     Column("when_us", Big, nullable=False),
+    # 0: shown; else the sum of why not (relinkstep.py)
+    Column("hidden", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("message_id", "record_id", "role", "address"),
-    Index(None, "record_id", "when_us", "message_id"),
+    Index(None, "record_id", "hidden", "when_us", "message_id"),
+)
+
+# What is still to be linked, hidden or shown again, in small steps, newest mail first.
+relinks = Table(
+    "relinks",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=True),
+    Column("what", String(8), nullable=False),
+    Column("address", ADDRESS, nullable=False),
+    Column("record_id", Big, ForeignKey("records.id", ondelete="CASCADE")),
+    Column("contact_id", Big, nullable=False),  # 0, or through whom it is linked
+    Column("user_id", Big, ForeignKey("users.id", ondelete="CASCADE")),
+    # mail of this time only; until_us NULL: to the end
+    Column("from_us", Big, nullable=False),
+    Column("until_us", Big),
+    # how far it is: what is older than this is still to be done
+    Column("when_us", Big, nullable=False),
+    Column("message_id", Big, nullable=False),
+    CheckConstraint("what IN ('link', 'unlink', 'settle', 'hide', 'show')", name="what"),
+    Index(None, "record_id"),
+    Index(None, "user_id"),
+    sqlite_autoincrement=True,
 )
 
 # What mail says, to search in. The index itself is not a table like the others: SEARCH_INDEX.

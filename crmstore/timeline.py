@@ -6,14 +6,18 @@ Whatever the filters, a page is read along one index that is already in order, b
 last row of the page before), so its cost does not grow with the store;
 tests/keepers/test_query_plans.py holds that.
 
+Hidden mail (relink.py) is on no page: links, sightings and messages with `hidden` are passed over
+along the index.
+
 Bcc: a recipient whom only the envelope knew is marked with the role "bcc". With a `viewer`
 (a login or address) it is shown to nobody but the owner of that sending: not in the row, not as
-a link, and not as the reason why a message is on the page. Without one it is the operator who
+a link, and not as the reason why a message is on the page. Received mail whose header does not name
+its recipient shows that one to nobody but themselves. Without one it is the operator who
 looks, and sees it marked. Who may see which message at all is a later issue's.
 A keeper, read side. Cites: contract.md; features.md A2, A30; beyond.md 20.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +29,7 @@ from sqlalchemy import (
     Select,
     and_,
     exists,
+    func,
     or_,
     select,
     tuple_,
@@ -35,6 +40,7 @@ from crmstore.bulk import among
 from crmstore.charsets import storable
 from crmstore.store import Store
 from crmstore.times import moment
+from crmstore.whose import RECIPIENT, ROLES
 
 __all__ = ["Page", "hide_bcc", "owner_of", "page", "rows_for", "shown_to"]
 
@@ -45,8 +51,6 @@ participants = schema.participants
 sightings = schema.sightings
 links = schema.links
 records = schema.records.c
-
-_ROLES = ("from", "to", "cc", "bcc", "envelope")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +136,22 @@ def _wanted(
     for each of its rows."""
     filters: list[tuple[FromClause, list[ColumnElement[bool]]]] = []
     if record is not None:
-        filters.append((links, [links.c.record_id == record]))
+        filters.append((links, [links.c.record_id == record, links.c.hidden == 0]))
     if address is not None:
-        filters.append((participants, [participants.c.address == address]))
+        filters.append((participants, [participants.c.address == address, _not_hidden()]))
     if owner is not None:
-        own = [sightings.c.owner == owner]
+        own = [sightings.c.owner == owner, sightings.c.hidden == 0]
         if source is not None:
             own.append(sightings.c.source == source)
         filters.append((sightings, own))
     elif source is not None:
-        filters.append((sightings, [sightings.c.source == source]))
+        filters.append((sightings, [sightings.c.source == source, sightings.c.hidden == 0]))
     if viewer is not None:
         for table, conditions in filters:
             if table is not sightings:
                 conditions.append(shown_to(viewer, table))
     if not filters or thread is not None:
-        wanted = select(messages.when_us, messages.id)
+        wanted = select(messages.when_us, messages.id).where(messages.hidden == 0)
         if thread is not None:
             wanted = wanted.where(messages.thread == thread)
         for other, more in filters:
@@ -166,6 +170,10 @@ def _wanted(
     return wanted.order_by(when.desc(), id_.desc())
 
 
+def _not_hidden() -> ColumnElement[bool]:
+    return exists().where(messages.id == participants.c.message_id, messages.hidden == 0)
+
+
 def shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
     """Whether a participant or link may be shown: not a Bcc, or the viewer is who sent it."""
     seen = schema.sightings.alias()
@@ -174,6 +182,11 @@ def shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
         seen.c.message_id == table.c.message_id,
         seen.c.owner == viewer,
         seen.c.capture_id == table.c.capture_id,
+        or_(
+            seen.c.direction == "sent",
+            table.c.evidence != RECIPIENT,
+            seen.c.address == table.c.address,
+        ),
     )
     return or_(open_, mine)
 
@@ -195,6 +208,7 @@ def rows_for(
         )
     }
     seen = _by_message(connection, sightings, ids, sightings.c.seen_us, sightings.c.id)
+    shared = _shared(connection, ids)
     people = _by_message(connection, participants, ids, participants.c.id)
     files = _by_message(connection, schema.attachments, ids, schema.attachments.c.position)
     linked = _links(connection, ids)
@@ -206,6 +220,7 @@ def rows_for(
             hide_bcc(linked.get(id_, []), seen.get(id_, []), viewer),
             files.get(id_, []),
             owner or viewer,
+            shared,
         )
         for id_ in ids
         if id_ in found
@@ -226,9 +241,9 @@ def _by_message(
 def _links(connection: Connection, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     grouped: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(
-        select(links, records.kind, records.name)
+        select(links, records.kind, records.type, records.name)
         .join(schema.records, records.id == links.c.record_id)
-        .where(among(connection, links.c.message_id, ids))
+        .where(among(connection, links.c.message_id, ids), links.c.hidden == 0)
         .order_by(links.c.record_id, links.c.id)
     ):
         grouped.setdefault(row.message_id, []).append(row)
@@ -241,12 +256,18 @@ def hide_bcc(
     """The participants or links that this viewer may see (see the module's text)."""
     if viewer is None:
         return list(rows)
-    mine = {sighting.capture_id for sighting in seen if sighting.owner == viewer}
-    return [
-        row
-        for row in rows
-        if (row.capture_id in mine) or (row.role != "bcc" and row.capture_id is None)
-    ]
+    mine = [sighting for sighting in seen if sighting.owner == viewer]
+
+    def shown(row: Row[Any]) -> bool:
+        if row.role != "bcc" and row.capture_id is None:
+            return True
+        return any(
+            row.capture_id == one.capture_id
+            and (one.direction == "sent" or row.evidence != RECIPIENT or one.address == row.address)
+            for one in mine
+        )
+
+    return [row for row in rows if shown(row)]
 
 
 def _row(
@@ -256,11 +277,13 @@ def _row(
     linked: Iterable[Row[Any]],
     files: Iterable[Row[Any]],
     owner: str | None,
+    shared: Mapping[str, int],
 ) -> dict[str, Any]:
     """A message has one row however often it was seen: it is told as `owner` saw it, if they
     did, else as it was seen first."""
-    mine = [sighting for sighting in seen if sighting.owner == owner]
-    first = next(iter([*mine, *seen]), None)
+    shown = [sighting for sighting in seen if not sighting.hidden] or seen
+    mine = [sighting for sighting in shown if sighting.owner == owner]
+    first = next(iter([*mine, *shown]), None)
     to: list[str] = []
     cc: list[str] = []
     for person in people:
@@ -278,12 +301,12 @@ def _row(
         "date": moment(message.date_us),
         "direction": first.direction if first is not None else None,
         "owner": first.owner if first is not None else None,
-        "source": sorted({sighting.source for sighting in seen}),
-        "status": _status(first, seen),
+        "source": sorted({sighting.source for sighting in shown}),
+        "status": _status(first, shown),
         "thread": message.thread,
-        "records": _records(linked),
+        "records": _records(linked, shared),
         "attachments": [{"name": f.name, "bytes": f.bytes, "type": f.type} for f in files],
-        "owners": sorted({sighting.owner for sighting in seen}),
+        "owners": sorted({sighting.owner for sighting in shown}),
         "seen": moment(message.when_us),
         "from_name": message.from_name,
         "preview": message.preview,
@@ -300,20 +323,35 @@ def _status(first: Row[Any] | None, seen: Sequence[Row[Any]]) -> str | None:
     return str((tries[-1] if tries else first).status)
 
 
-def _records(linked: Iterable[Row[Any]]) -> list[dict[str, Any]]:
-    """Each record once, by its best reason: a person in From is more than one in Cc."""
+def _shared(connection: Connection, ids: Sequence[int]) -> dict[str, int]:
+    """How many records have each of the addresses by which these messages are linked, now."""
+    held = schema.record_addresses.c
+    linked = select(links.c.address).where(links.c.message_id.in_(ids), links.c.hidden == 0)
+    rows = connection.execute(
+        select(held.address, func.count())
+        .where(held.address.in_(linked), held.until_us.is_(None))
+        .group_by(held.address)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _records(linked: Iterable[Row[Any]], shared: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Each record once, by its best reason: a person in From is more than one in Cc.
+    `shared_by`: how many records have the address that is the reason."""
     best: dict[int, Row[Any]] = {}
     for link in linked:
         known = best.get(link.record_id)
-        if known is None or _ROLES.index(link.role) < _ROLES.index(known.role):
+        if known is None or ROLES.index(link.role) < ROLES.index(known.role):
             best[link.record_id] = link
     return [
         {
             "id": link.record_id,
             "kind": link.kind,
+            "type": link.type,
             "name": link.name,
             "role": link.role,
             "evidence": f"{link.evidence}: {link.address}",
+            "shared_by": max(1, shared.get(link.address, 0)),
         }
         for link in best.values()
     ]

@@ -4,6 +4,9 @@ A keeper. Promises: an address belongs to one user at most; whoever is made a us
 address) finds the mail that was seen for that address before on their timeline; disabling stops
 the capture of a user's mail, not the mail; a first login enrolls whom nobody has added. Every
 change is seen by ingest in its next batch.
+An address that leaves is remembered; its mail stays with the user, or is hidden until the address
+comes back ([capture].address_change). An address that becomes a user's keys no record any more:
+the mail that it had brought to records is hidden there (relink.py).
 Cites: features.md A12, A15, A20; contract.md `mailweir user`.
 """
 
@@ -12,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
-from crmstore import addresses, schema
+from crmstore import addresses, relink, schema
 from crmstore.bulk import insert_rows
 from crmstore.charsets import clean
 from crmstore.linker import several
@@ -46,6 +49,7 @@ class User:
     enabled: bool
     created: float
     enrolled: float | None = None
+    formerly: tuple[str, ...] = ()  # addresses that were theirs
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -65,7 +69,9 @@ def add(store: Store, login: str, *, name: str = "", emails: Sequence[str] = ())
         )
         warnings = _give(connection, id_, login, wanted, 0)
         _changed(connection)
-        return _load(connection, [id_], warnings)[0]
+        user = _load(connection, [id_], warnings)[0]
+    relink.run(store)
+    return user
 
 
 def enroll(store: Store, logins: Mapping[str, int]) -> list[User]:
@@ -162,12 +168,14 @@ def change(
         if missing := set(gone) - set(user.addresses):
             raise Conflict(f"{user.login} has no address {', '.join(sorted(missing))}")
         if gone:
-            connection.execute(delete(schema.user_addresses).where(names.address.in_(gone)))
+            _take(connection, id_, gone)
         wanted = [a for a in _keys(add_emails) if a not in user.addresses]
         _free(connection, wanted, id_)
         warnings = _give(connection, id_, user.login, wanted, len(user.addresses))
         _changed(connection)
-        return _load(connection, [id_], warnings)[0]
+        user = _load(connection, [id_], warnings)[0]
+    relink.run(store)
+    return user
 
 
 def set_enabled(store: Store, who: str, enabled: bool) -> User:
@@ -228,6 +236,19 @@ def _free(connection: Connection, wanted: Sequence[str], id_: int) -> None:
         raise Conflict(f"{taken[0]} belongs to {taken[1]}")
 
 
+def _take(connection: Connection, id_: int, gone: Sequence[str]) -> None:
+    """These addresses are this user's no longer; a record that has them may show their mail."""
+    former = schema.former_addresses
+    connection.execute(delete(schema.user_addresses).where(names.address.in_(gone)))
+    connection.execute(delete(former).where(former.c.user_id == id_, former.c.address.in_(gone)))
+    until = micros()
+    connection.execute(
+        insert(former), [{"user_id": id_, "address": a, "until_us": until} for a in gone]
+    )
+    relink.hide_owner(connection, id_, gone)
+    relink.settle_address(connection, gone)
+
+
 def _give(
     connection: Connection, id_: int, login: str, wanted: Sequence[str], start: int
 ) -> tuple[str, ...]:
@@ -242,6 +263,10 @@ def _give(
         if owner != login:
             connection.execute(update(seen).where(mine, ~twice).values(owner=login, user_id=id_))
         connection.execute(update(seen).where(mine).values(user_id=id_))
+    former = schema.former_addresses
+    connection.execute(delete(former).where(former.c.user_id == id_, former.c.address.in_(wanted)))
+    relink.show_owner(connection, id_, wanted)
+    relink.settle_address(connection, wanted)
     held = schema.record_addresses.c
     clash = connection.execute(
         select(held.address, held.record_id)
@@ -250,7 +275,7 @@ def _give(
         .limit(20)
     )
     return tuple(
-        f"{address} is also on record {record}: mail of ours keys no record from now on"
+        f"{address} is also on record {record}: it is ours now, and keys no record any more"
         for address, record in clash
     )
 
@@ -267,6 +292,14 @@ def _load(connection: Connection, ids: Sequence[int], warnings: tuple[str, ...] 
         .order_by(names.user_id, names.position)
     ):
         mine.setdefault(id_, []).append(address)
+    former = schema.former_addresses.c
+    before: dict[int, list[str]] = {}
+    for address, id_ in connection.execute(
+        select(former.address, former.user_id)
+        .where(former.user_id.in_(ids))
+        .order_by(former.user_id, former.until_us, former.address)
+    ):
+        before.setdefault(id_, []).append(address)
     rows = connection.execute(select(schema.users).where(users.id.in_(ids)).order_by(users.login))
     return [
         User(
@@ -277,6 +310,7 @@ def _load(connection: Connection, ids: Sequence[int], warnings: tuple[str, ...] 
             bool(row.enabled),
             row.created_us / 1e6,
             None if row.enrolled_us is None else row.enrolled_us / 1e6,
+            tuple(before.get(row.id, ())),
             warnings,
         )
         for row in rows

@@ -3,20 +3,23 @@
 judge() looks at one decided capture: envelope, verdict, facts. It answers with owners (each gets
 a sighting), participants with their evidence, or the reason why the capture is excluded.
 
-Rules (contract.md [capture], features.md A7, A20, A30):
+Rules (contract.md [capture], features.md A7, A20, A30, B2):
 - submission is mail sent: it belongs to the user who authenticated, else to the sender address.
 - inbound and lmtp are mail received: it belongs to each recipient that is a user; a recipient of
   our domains that is no user yet owns it under the plain address.
 - What comes by IMAP has no envelope. It belongs to the user who is logged in, and is sent if it is
   from one of their addresses or lies in their Sent folder, else received. Junk, Trash, Drafts and
-  drafts elsewhere are excluded. A Bcc that stands in the header of somebody's own copy is shown to
-  them only, like one of the envelope.
+  drafts elsewhere are excluded.
 - An envelope recipient of sent mail that stands in no header is a Bcc: known by the envelope
-  only, marked so, to be shown to the sender only.
+  only, marked so, to be shown to the sender only. So is who stands in a Bcc header: it is known by
+  somebody's own copy.
 - Nobody of ours (domain or user's address) ever keys a record.
-- Excluded: all participants are ours and capture.internal is off; `never` matches the owner, the
-  sender, or every outside recipient; the owner's capturing is switched off. For other owners and
-  other outsiders the same mail is logged.
+- Who wrote a message that is attached whole takes part only if a user sent it to nobody but
+  themselves: that is filing it. To anybody else it is a document (docs/decisions/0082).
+- Excluded: all who correspond are ours and capture.internal is off; `never` matches whoever
+  writes, the owner, or every outside recipient; the owner's capturing is switched off.
+- Where that holds for some only, the mail is kept for the others and without these: they are no
+  owners, no participants, and `left_out` says by which rule.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +31,32 @@ from crmstore.facts import Facts
 from crmstore.mailplace import Place, login_name, place_of
 
 __all__ = [
-    "Judgement", "Owner", "Participant", "People", "Rules", "UserRef", "judge", "mailbox_user",
-]  # fmt: skip
+    "RECIPIENT",
+    "ROLES",
+    "Judgement",
+    "Owner",
+    "Participant",
+    "People",
+    "Rules",
+    "UserRef",
+    "judge",
+    "mailbox_user",
+]
+
+# From the best reason to be on a record to the weakest.
+ROLES = ("from", "sender", "to", "cc", "bcc", "reply-to", "resent", "forward", "envelope")
+_WRITES = frozenset(("from", "sender"))
+_ROLE_OF = {
+    "resent-from": "resent",
+    "resent-sender": "resent",
+    "resent-to": "resent",
+    "resent-cc": "resent",
+    "resent-bcc": "bcc",
+}
+RECIPIENT = "envelope recipient"  # the evidence of one whom no header names
+_AUTHORS = ("from ", "sender ", "resent-from ", "resent-sender ")
+_NOT_ADDRESSED = (*_AUTHORS, "reply-to ", "From of")
+_FORWARDED = "From of a message attached"
 
 
 FORCE = "force+"  # before a recipient: "although it is on the suppression list"
@@ -62,11 +89,13 @@ class Rules(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Who has this sighting: a user, or (user_id None) an address of ours, or "" for nobody."""
+    """Who has this sighting: a user, or (user_id None) an address of ours, or "" for nobody.
+    `address`: by which of the owner's addresses; "" if the login alone says it."""
 
     name: str
     user_id: int | None
     status: str
+    address: str = ""
 
 
 class Participant(NamedTuple):
@@ -88,6 +117,7 @@ class Judgement(NamedTuple):
     outsiders: Sequence[Participant]  # those who may key records
     excluded: str  # the reason; "" = captured
     place: Place | None = None  # of what came by IMAP
+    left_out: str = ""  # captured, but not for everybody: the rules that kept somebody out
 
 
 def judge(
@@ -102,48 +132,87 @@ def judge(
     if place is not None:
         return _judge_place(place, facts, people, rules)._replace(place=place)
     sent = header.get("role") == "submission"
+    direction, source = ("sent", "submission") if sent else ("received", "inbound")
     sender = addresses.key(str(header.get("sender", "")))
     recipients = _recipients(header, verdict)
     participants = _participants(sent, sender, [r for r, _ in recipients], facts)
     if sent:
-        direction, source = "sent", "submission"
-        owners = [_sender_owner(header, sender, recipients, verdict, people)]
+        owner = _sender_owner(header, sender, recipients, verdict, people)
+        owners = [(owner, owner.name)]
+        files = _is_all_mine(owner, [r for r, _ in recipients], people)
     else:
-        direction, source = "received", "inbound"
-        owners = _recipient_owners(recipients, people)
-    outsiders = [p for p in participants if not people.internal(p.address)]
-    if not outsiders and not rules.internal:
-        return Judgement(direction, source, (), (), (), "internal")
-    owners, outsiders, reason = _allowed(owners, outsiders, sender, sent, people, rules)
-    return Judgement(direction, source, owners, participants, outsiders, reason)
+        owners, files = _recipient_owners(recipients, people), False
+    return _allowed(direction, source, owners, participants, sender, people, rules, files=files)
 
 
 def _judge_place(place: Place, facts: Facts | None, people: People, rules: Rules) -> Judgement:
     """What was seen in a mailbox."""
     user = mailbox_user(place.login, people)
     name, ident = (user.login, user.id) if user is not None else (place.login, None)
-    authors = [address for role, address, _ in facts.people if role == "from"] if facts else []
-    mine = any(
-        address == name or (user is not None and people.users.get(address) == user)
-        for address in authors
-    )
-    sent = mine or place.special == "sent"
+    participants = _in_header(facts, "", ())
+
+    def mine(roles: Sequence[str]) -> list[str]:
+        return [
+            p.address
+            for p in participants
+            if p.role in roles
+            and (p.address == name or (user is not None and people.users.get(p.address) == user))
+        ]
+
+    authors = mine(("from",))
+    sent = bool(authors) or place.special == "sent"
     direction = "sent" if sent else "received"
-    participants = [
-        Participant(role, address, shown, f"{role} header", role == "bcc")
-        for role, address, shown in (facts.people if facts is not None else ())
-    ]
-    owners = [Owner(name, ident, direction)]
-    outsiders = [p for p in participants if not people.internal(p.address)]
-    reason = place.closed
-    if not reason and facts is not None and not outsiders and not rules.internal:
-        reason = "internal"
-    if not reason:
-        sender = authors[0] if authors else ""
-        owners, outsiders, reason = _allowed(owners, outsiders, sender, sent, people, rules)
-    if reason:
-        return Judgement(direction, place.source, (), (), (), reason)
-    return Judgement(direction, place.source, owners, participants, outsiders, "")
+    if place.closed:
+        return Judgement(direction, place.source, (), (), (), place.closed)
+    own = authors if sent else mine(("to", "cc", "bcc", "resent"))
+    owner = Owner(name, ident, direction, own[0] if own else "")
+    sender = next((p.address for p in participants if p.role == "from"), "")
+    to = [p.address for p in participants if p.role in ("to", "cc", "bcc")]
+    files = (place.source == "imap_append" or place.special == "sent") and bool(authors)
+    return _allowed(
+        direction,
+        place.source,
+        [(owner, name)],
+        participants,
+        sender,
+        people,
+        rules,
+        files=files and _is_all_mine(owner, to, people),
+        read=facts is not None,
+    )
+
+
+def _allowed(
+    direction: str,
+    source: str,
+    owners: Sequence[tuple[Owner, str]],
+    participants: Sequence[Participant],
+    sender: str,
+    people: People,
+    rules: Rules,
+    *,
+    files: bool,
+    read: bool = True,
+) -> Judgement:
+    """The judgement without what the rules keep out. `files`: a user files somebody's mail, so who
+    wrote what is attached takes part. `read`: whether anything is known of who takes part."""
+    out = _LeftOut(rules.never)
+    found = [p for p in participants if files or p.role != "forward"]
+    outside = [p for p in found if not people.internal(p.address)]
+    if read and not rules.internal and all(p.role == "reply-to" for p in outside):
+        return Judgement(direction, source, (), (), (), "internal")
+    mine = out.owners(owners, people)
+    if not mine:
+        return Judgement(direction, source, (), (), (), out.reasons[-1])
+    stay = out.participants(found, sender)
+    if stay is None:
+        return Judgement(direction, source, (), (), (), out.reasons[-1])
+    outsiders = [p for p in stay if not people.internal(p.address)]
+    told_off = len(outsiders) < len(outside)
+    if direction == "sent" and told_off and all(p.role in _WRITES for p in outsiders):
+        return Judgement(direction, source, (), (), (), out.reasons[-1])
+    left_out = "; ".join(dict.fromkeys(out.reasons))
+    return Judgement(direction, source, mine, stay, outsiders, "", left_out=left_out)
 
 
 def mailbox_user(login: str, people: People) -> UserRef | None:
@@ -178,32 +247,42 @@ def _participants(
     sent: bool, sender: str, recipients: Sequence[str], facts: Facts | None
 ) -> list[Participant]:
     """Everybody once a role, with the places where they were seen."""
-    participants: list[Participant] = []
-    envelope = set(recipients)
-    in_header: set[str] = set()
-    from_header: set[str] = set()
-    for role, address, name in facts.people if facts is not None else ():
-        if role == "from":
-            from_header.add(address)
-            both = address == sender
-        else:
-            if sent and address.startswith(FORCE) and address[len(FORCE) :] in envelope:
-                address = address[len(FORCE) :]  # the word was for us (proxy/smtp/gate.py)
-            in_header.add(address)
-            both = address in envelope
-        evidence = f"{role} header and envelope" if both else f"{role} header"
-        participants.append(Participant(role, address, name, evidence, role == "bcc"))
-    if sender and sender not in from_header:
-        role = "envelope" if from_header else "from"
+    participants = _in_header(facts, sender, recipients, sent=sent)
+    wrote = {p.address for p in participants if p.evidence.startswith(_AUTHORS)}
+    addressed = {p.address for p in participants if not p.evidence.startswith(_NOT_ADDRESSED)}
+    if sender and sender not in wrote:
+        role = "envelope" if wrote else "from"
         participants.append(Participant(role, sender, "", "envelope sender", role == "envelope"))
     # Received mail whose header does not name its recipient is a list's, or a Bcc of theirs.
     role = "bcc" if sent else "envelope"
     participants += [
-        Participant(role, address, "", "envelope recipient", True)
+        Participant(role, address, "", RECIPIENT, True)
         for address in recipients
-        if address not in in_header and not (role == "envelope" and address == sender)
+        if address not in addressed and not (role == "envelope" and address == sender)
     ]
     return participants
+
+
+def _in_header(
+    facts: Facts | None, sender: str, recipients: Sequence[str], *, sent: bool = False
+) -> list[Participant]:
+    """Whom the header names, and who wrote what is attached."""
+    found: list[Participant] = []
+    envelope = set(recipients)
+    for header, address, name in facts.people if facts is not None else ():
+        if header == "forward":
+            found.append(Participant(header, address, name, _FORWARDED, False))
+            continue
+        role = _ROLE_OF.get(header, header)
+        if header in ("from", "sender", "resent-from", "resent-sender"):
+            both = address == sender
+        else:
+            if sent and address.startswith(FORCE) and address[len(FORCE) :] in envelope:
+                address = address[len(FORCE) :]  # the word was for us (proxy/smtp/gate.py)
+            both = header != "reply-to" and address in envelope
+        evidence = f"{header} header and envelope" if both else f"{header} header"
+        found.append(Participant(role, address, name, evidence, role == "bcc"))
+    return found
 
 
 def _sender_owner(
@@ -221,58 +300,74 @@ def _sender_owner(
     for name in (login, sender):
         user = people.users.get(name) if name else None
         if user is not None:
-            return Owner(user.login, user.id, status)
+            # By the address that the mail was sent from, if it is one of theirs.
+            own = sender if people.users.get(sender) == user else addresses.key(name)
+            return Owner(user.login, user.id, status, own)
     if sender and people.internal(sender):
-        return Owner(sender, None, status)
+        return Owner(sender, None, status, sender)
     return Owner(login or sender, None, status)
 
 
-def _recipient_owners(recipients: Sequence[tuple[str, str]], people: People) -> list[Owner]:
-    owners: dict[str, Owner] = {}
+def _recipient_owners(
+    recipients: Sequence[tuple[str, str]], people: People
+) -> list[tuple[Owner, str]]:
+    """Each owner once for each of their addresses that it went to, with the address."""
+    owners: list[tuple[Owner, str]] = []
     for address, _ in recipients:
         user = people.users.get(address)
         if user is not None:
-            owners.setdefault(user.login, Owner(user.login, user.id, "received"))
+            owners.append((Owner(user.login, user.id, "received", address), address))
         elif people.internal(address):
-            owners.setdefault(address, Owner(address, None, "received"))
+            owners.append((Owner(address, None, "received", address), address))
     if not owners:  # a domain that we relay for and do not call ours
         name = recipients[0][0] if recipients else ""
-        owners[name] = Owner(name, None, "received")
-    return list(owners.values())
+        owners.append((Owner(name, None, "received"), name))
+    return owners
 
 
-def _allowed(
-    owners: list[Owner],
-    outsiders: list[Participant],
-    sender: str,
-    sent: bool,
-    people: People,
-    rules: Rules,
-) -> tuple[list[Owner], list[Participant], str]:
-    """Take out what [capture].never and switched-off users forbid; the reason if nothing stays."""
-    reason = ""
-    stay: list[Owner] = []
-    for owner in owners:
-        user = people.users.get(owner.name)
-        pattern = rules.never(owner.name)
+def _is_all_mine(owner: Owner, recipients: Sequence[str], people: People) -> bool:
+    """Did a user send this to nobody but themselves?"""
+    mine = [people.users.get(address) for address in recipients]
+    return bool(mine) and all(user is not None and user.id == owner.user_id for user in mine)
+
+
+class _LeftOut:
+    """Whom [capture].never and switched-off users keep out, and by which rule."""
+
+    def __init__(self, never: Callable[[str], object | None]) -> None:
+        self._never = never
+        self.reasons: list[str] = []
+        self._hidden: set[str] = set()  # addresses of owners that are out
+
+    def _forbidden(self, address: str) -> bool:
+        pattern = self._never(address)
         if pattern is not None:
-            reason = f"never {pattern}"
-        elif user is not None and not user.enabled:
-            reason = reason or "user disabled"
-        else:
-            stay.append(owner)
-    if not stay:
-        return [], [], reason
-    allowed: list[Participant] = []
-    told_off = ""
-    for outsider in outsiders:
-        pattern = rules.never(outsider.address)
-        if pattern is None:
-            allowed.append(outsider)
-            continue
-        told_off = f"never {pattern}"
-        if outsider.role == "from" or outsider.address == sender:
-            return [], [], told_off
-    if sent and told_off and not any(o.role != "from" for o in allowed):
-        return [], [], told_off
-    return stay, allowed, ""
+            self.reasons.append(f"never {pattern}")
+        return pattern is not None
+
+    def owners(self, found: Sequence[tuple[Owner, str]], people: People) -> list[Owner]:
+        """Those that stay, each once."""
+        stay: dict[str, Owner] = {}
+        for owner, address in found:
+            user = people.users.get(owner.name)
+            if self._forbidden(address) or (address != owner.name and self._forbidden(owner.name)):
+                self._hidden.add(address)
+            elif user is not None and not user.enabled:
+                self.reasons.append("user disabled")
+                self._hidden.add(address)
+            else:
+                stay.setdefault(owner.name, owner)
+        # "never" is the stronger word where nobody stays
+        self.reasons.sort(key=lambda reason: reason.startswith("never"))
+        return list(stay.values())
+
+    def participants(self, found: Sequence[Participant], sender: str) -> list[Participant] | None:
+        """Those that stay; None if whoever writes is one that does not."""
+        stay: list[Participant] = []
+        for one in found:
+            if self._forbidden(one.address):
+                if one.role in _WRITES or one.address == sender:
+                    return None
+            elif not (one.envelope_only and one.address in self._hidden):
+                stay.append(one)
+        return stay

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bounce import keyfile, suppressfile
 from bounce.suppression import Suppressed
 from config.settings import Settings
-from crmstore import mailboxes, suppressions
+from crmstore import mailboxes, relink, suppressions
 from crmstore.archive import Archive, open_archive
 from crmstore.queue import FINAL, Queue
 from crmstore.store import Store, StoreError, open_store
@@ -125,6 +125,7 @@ class IngestThread:
         self._rescuer = rescuer or Rescuer()
         self._heartbeat = heartbeat
         self._checked = False
+        self._capture = (settings.node.domains, settings.capture.address_change)
         self._pause = 0.0
         self._caught_up = time.time()
         self._next_upkeep = 0.0
@@ -161,17 +162,20 @@ class IngestThread:
             begun = time.monotonic()
             if not self._checked:
                 self._store.check_schema()
+                relink.agree(self._store, *self._capture)
                 self._checked = True
             step = self._ingest.step()
             self._tell(step, (time.monotonic() - begun) * 1000)
             self._imap.learned(step.taken.mailboxes)
             for login in self._imap.step():
                 maillog.enrolled(login)
+            # A step of it between two batches: ingest never waits long for it, nor it for ingest.
+            _, relinking = relink.step(self._store)
             if not step.more:
                 self._publish()
                 self._upkeep()
             self._pause = 0.0
-            return step.more
+            return step.more or relinking
         except (StoreError, OSError, ReaderFailed) as error:
             self._wait("ingest", error)
         except Exception as error:

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
-from crmstore import recordbulk
+from crmstore import recordbulk, relink
 from crmstore.addresses import domain_of
 from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
@@ -23,7 +23,6 @@ from crmstore.imports.plan import Choice, Conflict, Decision, Existing, Known, d
 from crmstore.imports.rows import Place, Remark, Row
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.terms import folded_name
-from crmstore.records import KINDS
 from crmstore.store import Store, counter, micros
 
 __all__ = ["BATCH", "Importer", "Told", "Totals"]
@@ -69,7 +68,7 @@ class Importer:
         scratch: Scratch,
         tell: Callable[[Told], None],
         *,
-        kind: str = "contact",
+        kind: tuple[str, str] = ("contact", ""),
         choice: Choice = "store",
         ask: Callable[[Conflict], bool] | None = None,
         dry_run: bool = False,
@@ -98,7 +97,7 @@ class Importer:
                 self.totals.refused += 1
                 self._told(Place(file, item.line), item)
                 continue
-            wanted, remarks = prepare(item, file, self._kind, KINDS, check_cell)
+            wanted, remarks = prepare(item, file, self._kind, check_cell)
             for remark in remarks:
                 self._told(Place(file, item.line), remark, item.name or item.company)
             if wanted is None:
@@ -124,8 +123,6 @@ class Importer:
     def _told(self, place: Place, remark: Remark, shown: str = "") -> None:
         if not remark.refused:
             self.totals.notes[remark.code] += 1
-        if remark.code == "company":
-            return  # of every row of a list: one line in the summary says it
         self._tell(Told(place, "refused" if remark.refused else "note", remark, shown))
 
     # A batch
@@ -133,7 +130,7 @@ class Importer:
     def _batch(self, batch: Sequence[Wanted], *, last: bool = False) -> None:
         if not batch:
             return
-        self._learn_names({wanted.kind for wanted in batch if not wanted.addresses})
+        self._learn_names({wanted.kind for wanted in batch if wanted.by_name})
         answers: dict[Conflict, bool] = {}
         first = not last
         while True:
@@ -149,6 +146,8 @@ class Importer:
             # Outside of the transaction: a person thinks for as long as they like.
             answers |= {conflict: self._ask(conflict) for conflict in asked}
             batch, first = [one.original for one in decisions], False
+        if not self._dry_run:
+            linked += relink.run(self._store)
         self.totals.linked += linked
         for decision in decisions:
             self._account(decision, last=last)
@@ -184,7 +183,7 @@ class Importer:
         addresses |= {wanted.contact for wanted in batch if wanted.contact}
         by_address = recordbulk.ids_by_address(connection, addresses)
         ids = {id_ for found in by_address.values() for id_ in found}
-        names = {(one.kind, folded_name(one.name)) for one in batch if not one.addresses}
+        names = {(one.kind, folded_name(one.name)) for one in batch if one.by_name}
         for kind in {kind for kind, _ in names}:
             self._learn(connection, kind)
         by_name = {name: self._scratch.ids_of_name(*name) for name in names}
@@ -232,7 +231,15 @@ class Importer:
     def _write(self, connection: Connection, decisions: Sequence[Decision]) -> int:
         now = micros()
         fresh = [
-            recordbulk.Fresh(one.wanted.kind, one.name, one.state, one.addresses, one.contact)
+            recordbulk.Fresh(
+                one.wanted.kind,
+                one.name,
+                one.state,
+                one.addresses,
+                one.contact,
+                one.wanted.type,
+                one.company,
+            )
             for one in decisions
             if one.verdict == "new"
         ]
@@ -243,6 +250,7 @@ class Importer:
         linked += recordbulk.set_fields(
             connection,
             {one.record: one.name for one in changed if one.name},
+            {one.record: one.company for one in changed if one.company},
             {one.record: one.state for one in changed if one.state},
             self._never,
         )

@@ -10,19 +10,20 @@ from typing import NamedTuple
 
 from crmstore.addresses import MAX_ADDRESS
 from crmstore.imports.rows import Checked, Place, Remark, Row
-from crmstore.imports.terms import folded_name, kind_of, state_of
+from crmstore.imports.terms import folded_name, state_of
+from crmstore.kinds import GENERAL, KINDS, TYPES, WITH_CONTACT, kind_of, type_of
 
 __all__ = ["Wanted", "prepare"]
 
 # As crmstore.records has them (a test compares).
-MAX_NAME = 500
+MAX_NAME = MAX_COMPANY = 500
 MAX_ADDRESSES = 200
 
 Judge = Callable[[str], Iterable[Checked]]  # the addresses of a cell
 
 
 class Wanted(NamedTuple):
-    """A record as the file wants it. `name` "" = not said; `state` "" = not said."""
+    """A record as the file wants it. `name`, `state`, `company` "" = not said."""
 
     place: Place
     kind: str
@@ -30,6 +31,13 @@ class Wanted(NamedTuple):
     addresses: tuple[str, ...]  # in the form of addresses.key()
     state: str = ""
     contact: str = ""
+    type: str = ""
+    company: str = ""
+
+    @property
+    def by_name(self) -> bool:
+        """Is it known by its name? A person is by their addresses, if they have any."""
+        return not self.addresses or self.kind == GENERAL
 
     @property
     def shown(self) -> str:
@@ -38,9 +46,10 @@ class Wanted(NamedTuple):
 
 
 def prepare(
-    row: Row, file: int, default_kind: str, kinds: Collection[str], judge: Judge
+    row: Row, file: int, default: tuple[str, str], judge: Judge
 ) -> tuple[Wanted | None, list[Remark]]:
-    """The wanted record, and what is to be told; None if one of the remarks refuses it."""
+    """The wanted record, and what is to be told; None if one of the remarks refuses it. `default`:
+    the kind and type of a row that does not say."""
     line = row.line
     remarks = list(row.remarks)
 
@@ -48,28 +57,29 @@ def prepare(
         remarks.append(Remark(line, code, True, values))
         return None, remarks
 
-    kind = kind_of(row.kind, frozenset(kinds)) if row.kind else default_kind
+    kind, type_ = kind_of(row.kind) if row.kind else default
     if not kind:
-        return refuse("kind_unknown", kind=row.kind, allowed=", ".join(kinds))
+        return refuse("kind_unknown", kind=row.kind, allowed=", ".join((*KINDS, *TYPES)))
+    if kind == GENERAL:
+        type_ = type_ or type_of(row.type)
     state = state_of(row.state) if row.state else ""
     if row.state and not state:
         remarks.append(Remark(line, "state_unknown", False, {"state": row.state}))
     # "Contact e-mail" in a list of people is their own; in a list of deals it is the contact's.
-    cells = row.addresses if kind == "deal" or not row.contact else (*row.addresses, row.contact)
+    has_contact = kind in WITH_CONTACT
+    cells = row.addresses if has_contact or not row.contact else (*row.addresses, row.contact)
     addresses = _addresses(line, cells, judge, remarks)
     contact = ""
-    if kind == "deal" and row.contact:
+    if has_contact and row.contact:
         found = _addresses(line, [row.contact], judge, remarks)
         if not found:
             return refuse("no_contact_address", contact=row.contact)
         contact = next(iter(found))
     if len(addresses) > MAX_ADDRESSES:
         return refuse("too_many_addresses", found=len(addresses), allowed=MAX_ADDRESSES)
-    if cells and not addresses and not (kind == "deal" and row.name):
+    if cells and not addresses and not (has_contact and row.name):
         return refuse("no_good_address")
     name = row.name or row.company
-    if row.company and row.company != name:
-        remarks.append(Remark(line, "company", False))
     if not name and not addresses:
         return refuse("no_name")
     if not addresses and not folded_name(name):
@@ -77,7 +87,9 @@ def prepare(
     if len(name) > MAX_NAME:
         remarks.append(Remark(line, "name_cut", False, {"allowed": MAX_NAME}))
         name = name[:MAX_NAME].strip()
-    return Wanted(Place(file, line), kind, name, tuple(addresses), state, contact), remarks
+    company = row.company[:MAX_COMPANY].strip() if row.company != name else ""
+    place = Place(file, line)
+    return Wanted(place, kind, name, tuple(addresses), state, contact, type_, company), remarks
 
 
 def _addresses(

@@ -49,6 +49,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
         *("取引先", "取引先名", "勤務先", "勤務先名", "組織", "組織名", "団体名"),
     ),
     "kind": ("kind", "recordkind", "recordtype", "module", "種別", "レコード種別", "タブ"),
+    "type": ("type", "generaltype", "種類", "種別の詳細"),
     "state": (
         *("state", "status", "stage", "dealstage", "leadstatus", "状態", "ステータス", "ステージ"),
         *("商談ステージ", "フェーズ", "進捗"),
@@ -74,6 +75,7 @@ class Columns(NamedTuple):
     kind: int | None
     state: int | None
     contact: int | None
+    type: int | None
     emails: tuple[int, ...]
     unknown: tuple[int, ...]
 
@@ -86,7 +88,7 @@ class Columns(NamedTuple):
     @property
     def score(self) -> int:
         """How many columns are known: the right delimiter gives the most."""
-        single = self[:8]
+        single = self[:9]
         return sum(column is not None for column in single) + len(self.emails)
 
 
@@ -128,6 +130,7 @@ def map_header(headers: Sequence[str]) -> Columns:
         found.get("kind"),
         found.get("state"),
         found.get("contact"),
+        found.get("type"),
         ordered,
         tuple(sorted(unknown)),
     )

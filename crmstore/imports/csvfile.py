@@ -189,6 +189,7 @@ class CsvFile:
             text(columns.state),
             text(columns.company),
             text(columns.contact),
+            text(columns.type),
             remarks,
         )
 

@@ -4,17 +4,17 @@ Formulas are guarded (guard.py). The last address column holds all the rest, bet
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from crmstore.imports.guard import guarded
 
-__all__ = ["MAX_ADDRESS_COLUMNS", "csv_header", "csv_line", "csv_row", "for_cp932"]
+__all__ = ["MAX_ADDRESS_COLUMNS", "Exported", "csv_header", "csv_line", "csv_row", "for_cp932"]
 
 MAX_ADDRESS_COLUMNS = 5
 
 _HEADERS = {
-    "en": ("Kind", "Name", "State", "Main contact", "E-mail"),
-    "ja": ("種別", "氏名", "状態", "主な連絡先", "メールアドレス"),
+    "en": ("Kind", "Name", "State", "Main contact", "Company", "Type", "E-mail"),
+    "ja": ("種別", "氏名", "状態", "主な連絡先", "会社", "種類", "メールアドレス"),
 }
 # Two names for one character: Unicode's own mapping and Microsoft's (see crmstore.charsets).
 _CP932 = {0x301C: 0xFF5E, 0x2212: 0xFF0D, 0x2016: 0x2225, 0x2014: 0x2015}
@@ -28,15 +28,32 @@ def csv_header(address_columns: int, lang: Literal["en", "ja"]) -> str:
     return csv_line([*single, email, *more])
 
 
-def csv_row(
-    kind: str, name: str, state: str, contact: str, addresses: Sequence[str], address_columns: int
-) -> str:
-    """The line of one record."""
+class Exported(Protocol):
+    """A record, as far as a file has it."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def company(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def addresses(self) -> Sequence[str]: ...
+
+
+def csv_row(record: Exported, contact: str, address_columns: int) -> str:
+    """The line of one record; `contact` is the address of its main contact, or ""."""
+    addresses = record.addresses
     cells = list(addresses[:address_columns])
     if len(addresses) > address_columns:
         cells[-1] = "; ".join(addresses[address_columns - 1 :])
     cells += [""] * (address_columns - len(cells))
-    return csv_line([kind, name, state, contact, *cells])
+    words = (record.kind, record.name, record.state, contact, record.company, record.type)
+    return csv_line([*words, *cells])
 
 
 def csv_line(cells: Sequence[str]) -> str:

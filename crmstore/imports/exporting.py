@@ -32,17 +32,18 @@ def export_csv(
     kind: str | None,
     tell: Callable[[Lost], None],
     *,
+    type: str = "",
     encoding: str = "utf-8",
     lang: Literal["en", "ja"] = "en",
 ) -> Iterator[bytes]:
-    """A line for each record of `kind` (None = all)."""
+    """A line for each record of `kind` and `type` (None, "" = all)."""
     columns = max(1, min(recordbulk.most_addresses(store, kind), MAX_ADDRESS_COLUMNS))
     mark = b"\xef\xbb\xbf" if CSV_ENCODINGS[encoding] == "utf-8-sig" else b""
     header = csv_header(columns, lang)
     yield mark + header.encode(encoding)
-    for record, contact in recordbulk.stream(store, kind):
+    for record, contact in recordbulk.stream(store, kind, type):
         _contact(record, contact, tell)
-        line = csv_row(record.kind, record.name, record.state, contact, record.addresses, columns)
+        line = csv_row(record, contact, columns)
         try:
             yield line.encode(encoding)
         except UnicodeEncodeError:
@@ -57,12 +58,13 @@ def export_vcards(
     kind: str | None,
     tell: Callable[[Lost], None],
     *,
+    type: str = "",
     version: Literal["4.0", "3.0"] = "4.0",
 ) -> Iterator[bytes]:
     """A card for each record of `kind` (None = all)."""
-    for record, contact in recordbulk.stream(store, kind):
+    for record, contact in recordbulk.stream(store, kind, type):
         _contact(record, contact, tell)
-        card = vcard(record.kind, record.name, record.state, contact, record.addresses, version)
+        card = vcard(record, contact, version)
         yield card.encode()
 
 

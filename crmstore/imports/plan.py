@@ -10,6 +10,7 @@ case, width and spaces (the rule of the documents, features.md G10). Then:
 - a person without address whose name several have: the one without address of these, if it is one.
 - a deal without address of its own is known by its name and its main contact: two customers may
   both have a "Renewal 2027".
+- a general record (a quote, an invoice) is known by its type and its name: one customer has many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ class Existing(NamedTuple):
     state: str
     addresses: tuple[str, ...]
     contact: int | None  # the main contact of a deal
+    type: str = ""
+    company: str = ""
 
 
 class Known(NamedTuple):
@@ -54,7 +57,7 @@ class Conflict(NamedTuple):
 
     wanted: Wanted
     record: int
-    field: Literal["name", "state", "contact"]
+    field: Literal["name", "state", "contact", "company"]
     file: str
     store: str
 
@@ -71,6 +74,7 @@ class Decision:
     name: str = ""
     state: str = ""
     contact: int = 0
+    company: str = ""
     addresses: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     kept: int = 0
@@ -136,13 +140,13 @@ def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
     """The records of the kind that have the key, fewer than all if the name tells them apart."""
     ids = {id_ for address in wanted.addresses for id_ in known.by_address.get(address, ())}
     folded = folded_name(wanted.name)
-    if not wanted.addresses:
+    if wanted.by_name:
         ids = set(known.by_name.get((wanted.kind, folded), ()))
     found = [known.records[id_] for id_ in sorted(ids) if id_ in known.records]
-    found = [one for one in found if one.kind == wanted.kind]
-    if contact and not wanted.addresses:
+    found = [one for one in found if (one.kind, one.type) == (wanted.kind, wanted.type)]
+    if contact and wanted.by_name:
         found = [one for one in found if one.contact in (contact, None)]
-    if len(found) > 1 and not wanted.addresses:
+    if len(found) > 1 and wanted.by_name:
         bare = [one for one in found if not one.addresses]
         return bare if len(bare) == 1 else found
     if len(found) > 1:
@@ -152,12 +156,12 @@ def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
 
 
 def _contacts(address: str, known: Known) -> list[int]:
-    """Who may be a deal's main contact by this address: contacts, else leads, else the others."""
+    """Who may be a deal's main contact by this address: contacts, else leads."""
     found = [known.records[id_] for id_ in known.by_address.get(address, ())]
     for kind in ("contact", "lead"):
         if ids := [one.id for one in found if one.kind == kind]:
             return ids
-    return [one.id for one in found if one.kind != "deal"]
+    return []
 
 
 def _new(wanted: Wanted, contact: int, remarks: list[Remark]) -> Decision:
@@ -171,6 +175,7 @@ def _new(wanted: Wanted, contact: int, remarks: list[Remark]) -> Decision:
         name=wanted.shown,
         state=wanted.state or "open",
         contact=contact,
+        company=wanted.company,
         addresses=wanted.addresses,
     )
 
@@ -192,6 +197,11 @@ def _existing(
             decision.name = wanted.name
         elif wanted.name not in wanted.addresses:
             conflicts.append(Conflict(wanted, record.id, "name", wanted.name, record.name))
+    if wanted.company and folded_name(wanted.company) != folded_name(record.company):
+        if not record.company:
+            decision.company = wanted.company
+        else:
+            conflicts.append(Conflict(wanted, record.id, "company", wanted.company, record.company))
     if wanted.state and wanted.state != record.state:
         conflicts.append(Conflict(wanted, record.id, "state", wanted.state, record.state))
     if contact and contact != record.contact:
@@ -211,12 +221,14 @@ def _existing(
             decision.name = conflict.file
         elif conflict.field == "state":
             decision.state = conflict.file
+        elif conflict.field == "company":
+            decision.company = conflict.file
         else:
             decision.contact = contact
     if undecided:
         decision.verdict = "conflict"
         decision.conflicts = tuple(undecided)
-    elif decision.name or decision.state or decision.contact or more:
+    elif any((decision.name, decision.state, decision.contact, decision.company, more)):
         decision.verdict = "change"
     return decision
 

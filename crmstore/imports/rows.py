@@ -50,6 +50,7 @@ class Row(NamedTuple):
     state: str = ""
     company: str = ""
     contact: str = ""  # the address of a deal's main contact
+    type: str = ""
     remarks: tuple[Remark, ...] = ()
 
 

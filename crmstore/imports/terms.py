@@ -1,23 +1,12 @@
-"""Words of files for kinds and states, and names put together from their parts. A core."""
+"""Words of files for states, and names put together from their parts. A core."""
 
 import re
 import unicodedata
 
-__all__ = ["CLOSED", "OPEN", "compose_name", "folded_name", "kind_of", "state_of"]
+__all__ = ["CLOSED", "OPEN", "compose_name", "folded_name", "state_of"]
 
 OPEN = "open"
 CLOSED = "closed"
-
-_KINDS = {
-    "lead": "lead leads 見込み客 見込客 リード",
-    "contact": "contact contacts 連絡先 取引先担当者 担当者 コンタクト",
-    "deal": "deal deals potential potentials opportunity opportunities 商談 案件",
-    "quote": "quote quotes 見積 見積書 見積り",
-    "sales_order": "salesorder salesorders sales_order 受注 受注書",
-    "purchase_order": "purchaseorder purchaseorders purchase_order 発注 発注書",
-    "invoice": "invoice invoices 請求 請求書",
-}
-_KIND = {word: kind for kind, words in _KINDS.items() for word in words.split()}
 
 _CLOSED = frozenset(
     "closed won lost closedwon closedlost closedlosttocompetition done completed canceled"
@@ -32,15 +21,6 @@ _OPEN = frozenset(
 )
 _NOT_LETTERS = re.compile(r"[\W_]+")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f\uac00-\ud7af]")
-
-
-def kind_of(word: str, kinds: frozenset[str]) -> str:
-    """The kind that a word of the file names; "" if it names none of `kinds`."""
-    folded = unicodedata.normalize("NFKC", word).casefold().strip()
-    if folded in kinds:
-        return folded
-    kind = _KIND.get(_NOT_LETTERS.sub("", folded), "")
-    return kind if kind in kinds else ""
 
 
 def state_of(word: str) -> str:

@@ -16,7 +16,7 @@ from crmstore.imports.rows import Remark, Row
 from crmstore.imports.terms import compose_name
 from crmstore.imports.vcardlines import Property, properties, split_text, unescaped
 
-__all__ = ["CONTACT", "KIND", "STATE", "VcardFile"]
+__all__ = ["CONTACT", "KIND", "STATE", "TYPE", "VcardFile"]
 
 MAX_CARDS = 5_000_000
 MAX_PROPERTIES = 2_000
@@ -24,11 +24,12 @@ MAX_UNKNOWN = 200  # different names that are counted
 
 # Our own, for what vCard has no property for.
 KIND = "X-MAILWEIR-KIND"
+TYPE = "X-MAILWEIR-TYPE"
 STATE = "X-MAILWEIR-STATE"
 CONTACT = "X-MAILWEIR-MAIN-CONTACT"
 
 _PHONETIC = ("X-PHONETIC-LAST-NAME", "X-PHONETIC-FIRST-NAME")
-_TAKEN = frozenset(["FN", "N", "ORG", "EMAIL", "KIND", KIND, STATE, CONTACT, *_PHONETIC])
+_TAKEN = frozenset(["FN", "N", "ORG", "EMAIL", "KIND", KIND, TYPE, STATE, CONTACT, *_PHONETIC])
 # About the card itself, or the same as what we read.
 _IGNORED = frozenset(["VERSION", "PRODID", "REV", "UID", "SOURCE", "CLASS", "SORT-STRING"])
 
@@ -108,6 +109,7 @@ class VcardFile:
             text(STATE),
             company,
             text(CONTACT),
+            text(TYPE),
             remarks,
         )
 

@@ -4,10 +4,10 @@ Lines are folded at 75 octets, never inside a character. What vCard has no prope
 extended ones (X-MAILWEIR-...), which other programs pass over.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
-from crmstore.imports.vcard import CONTACT, KIND, STATE
+from crmstore.imports.csvout import Exported
+from crmstore.imports.vcard import CONTACT, KIND, STATE, TYPE
 
 __all__ = ["FOLD_AT", "vcard"]
 
@@ -16,26 +16,23 @@ FOLD_AT = 75
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r": None})
 
 
-def vcard(
-    kind: str,
-    name: str,
-    state: str,
-    contact: str,
-    addresses: Sequence[str],
-    version: Literal["4.0", "3.0"] = "4.0",
-) -> str:
-    """One card. `contact` is the address of a deal's main contact, or ""."""
-    shown = name.translate(_ESCAPES)
+def vcard(record: Exported, contact: str, version: Literal["4.0", "3.0"] = "4.0") -> str:
+    """One card. `contact` is the address of the record's main contact, or ""."""
+    shown = record.name.translate(_ESCAPES)
     lines = ["BEGIN:VCARD", f"VERSION:{version}", f"FN:{shown}", f"N:{shown};;;;"]
-    for position, address in enumerate(addresses, 1):
+    if record.company:
+        lines.append(f"ORG:{record.company.translate(_ESCAPES)}")
+    for position, address in enumerate(record.addresses, 1):
         if version == "4.0":
             how = f";PREF={min(position, 100)}"
         else:
             how = ";TYPE=INTERNET,PREF" if position == 1 else ";TYPE=INTERNET"
         lines.append(f"EMAIL{how}:{address.translate(_ESCAPES)}")
-    lines.append(f"{KIND}:{kind.translate(_ESCAPES)}")
-    if state != "open":
-        lines.append(f"{STATE}:{state.translate(_ESCAPES)}")
+    lines.append(f"{KIND}:{record.kind.translate(_ESCAPES)}")
+    if record.type:
+        lines.append(f"{TYPE}:{record.type.translate(_ESCAPES)}")
+    if record.state != "open":
+        lines.append(f"{STATE}:{record.state.translate(_ESCAPES)}")
     if contact:
         lines.append(f"{CONTACT}:{contact.translate(_ESCAPES)}")
     lines.append("END:VCARD")

@@ -78,6 +78,13 @@ class Desk:
     store: "Store"
     json: bool
 
+    def agree(self) -> None:
+        """Tell the store what the configuration says about addresses, before they are changed."""
+        from crmstore import relink
+
+        found = self.settings
+        relink.agree(self.store, found.node.domains, found.capture.address_change)
+
     def when(self, seconds: float | None) -> str | None:
         """A time for the answer: UTC in JSON, the node's own time for people."""
         if seconds is None:

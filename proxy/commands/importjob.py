@@ -112,7 +112,7 @@ class ImportJob:
         work: Desk,
         lang: Language,
         files: "Sequence[RecordFile]",
-        kind: str,
+        kind: tuple[str, str],
         report: Report,
     ) -> None:
         self.work = work
@@ -224,8 +224,6 @@ class ImportJob:
         if stopped:
             put(stopped)
             return
-        if companies := totals.notes["company"]:
-            put(t("import.company", lang, count=companies))
         if totals.kept:
             put(t("import.kept", lang, count=totals.kept))
         put(t("import.dry" if self.dry_run else "import.done", lang, **_figures(totals)))

@@ -56,6 +56,7 @@ def add(
 
     emails = typed_addresses("--address", address or [])
     with desk(ctx) as work, _arguments("LOGIN"):
+        work.agree()
         _answer(work, users.add(work.store, login, name=name or "", emails=emails), "added")
 
 
@@ -131,6 +132,7 @@ def set_(
         )
     more = typed_addresses("--add-address", add_address or [])
     with desk(ctx) as work, _arguments("--remove-address"):
+        work.agree()
         changed = users.change(
             work.store, user, name=name, add_emails=more, remove_emails=remove_address or []
         )
@@ -181,6 +183,7 @@ def _answer(work: Desk, user: "User", done: str) -> None:
             "login": user.login,
             "name": user.name,
             "addresses": ", ".join(user.addresses),
+            "formerly": ", ".join(user.formerly),
             "mail": _state(user),
             "since": f"{work.when(user.created)}{' (first login)' if user.enrolled else ''}",
         }

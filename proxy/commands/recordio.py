@@ -54,10 +54,9 @@ def import_(
     from crmstore.imports.encoding import ENCODINGS
     from crmstore.imports.scratch import Scratch
     from crmstore.recordbulk import is_empty
-    from crmstore.records import KINDS
+    from proxy.commands.records import kind_named
 
-    if kind not in KINDS:
-        raise Refusal(f"--kind {kind}: allowed is one of: {', '.join(KINDS)}")
+    meant = kind_named("--kind", kind)
     if encoding is not None and encoding.lower() not in ENCODINGS:
         raise Refusal(f"--encoding {encoding}: allowed is one of: {', '.join(ENCODINGS)}")
     if delimiter is not None:
@@ -66,9 +65,12 @@ def import_(
             raise Refusal("--delimiter: allowed is one character, or tab")
     with ExitStack() as stack:
         work = stack.enter_context(desk(ctx))
+        work.agree()
         lang = language(call(ctx).lang)
         opened = _open(files, encoding.lower() if encoding else None, delimiter, lang, stack)
-        job = ImportJob(work, lang, opened, kind, stack.enter_context(Report(report, opened, lang)))
+        job = ImportJob(
+            work, lang, opened, meant, stack.enter_context(Report(report, opened, lang))
+        )
         people = sys.stdin.isatty() and sys.stderr.isatty() and not work.json
         looks = on_conflict == "ask" and not dry_run and not people
         if looks and not is_empty(work.store):  # into an empty store all is new
@@ -124,10 +126,9 @@ def export(
 ) -> None:
     """Export records as CSV or vCard; record import reads both again."""
     from crmstore.imports.exporting import Lost, export_csv, export_vcards
-    from crmstore.records import KINDS
+    from proxy.commands.records import kind_named
 
-    if kind is not None and kind not in KINDS:
-        raise Refusal(f"--kind {kind}: allowed is one of: {', '.join(KINDS)}")
+    meant, what = kind_named("--kind", kind) if kind is not None else (None, "")
     if format is None:
         format = "vcard" if file.suffix.lower() in (".vcf", ".vcard") else "csv"
     lang = language(call(ctx).lang)
@@ -142,10 +143,10 @@ def export(
 
     with desk(ctx) as work:
         if format == "csv":
-            pieces = export_csv(work.store, kind, tell, encoding=encoding, lang=lang)
+            pieces = export_csv(work.store, meant, tell, type=what, encoding=encoding, lang=lang)
             count = _write(file, pieces) - 1  # the header
         else:
-            pieces = export_vcards(work.store, kind, tell, version=vcard_version)
+            pieces = export_vcards(work.store, meant, tell, type=what, version=vcard_version)
             count = _write(file, pieces)
         if lost > SHOWN:
             warn(t("export.more", lang, count=lost - SHOWN))

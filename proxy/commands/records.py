@@ -1,9 +1,11 @@
-"""record: leads, contacts and deals, whom our people write with."""
+"""record: leads, contacts, deals, quotes and what else there is, and by which addresses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -22,9 +24,14 @@ from proxy.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from crmstore.records import Record
+    from crmstore.records import Record, RecordAddress
 
-Kind = Literal["lead", "contact", "deal"]
+Company = Annotated[str | None, typer.Option(metavar="C", help="Whom they work for.")]
+Type = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="Of a general record: quote, invoice, any word."),
+]
+Id = Annotated[int, typer.Argument(metavar="ID", min=1)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,34 +39,55 @@ def add_to(app: typer.Typer) -> None:
     group.command("add")(add)
     group.command("list")(list_)
     group.command("show")(show)
+    group.command("set")(set_)
     recordio.add_to(group)
-    app.add_typer(group, name="record", help="Leads, contacts and deals.")
+    app.add_typer(group, name="record", help="Leads, contacts, deals, quotes...")
 
 
 def add(
     ctx: typer.Context,
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="lead, contact or deal.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="lead, contact, deal or general; quote, order, sales_order, purchase_order and"
+            " invoice are types of general.",
+        ),
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the person or the deal.")],
     address: Annotated[
         list[str] | None,
         typer.Option(metavar="A", help="An address; may be repeated. Earlier mail is linked too."),
     ] = None,
     contact: Annotated[
-        int | None, typer.Option(metavar="ID", help="Of a deal: its main contact.")
+        int | None,
+        typer.Option(
+            "--contact", "--main-contact", metavar="ID", min=1, help="Of a deal: its main contact."
+        ),
     ] = None,
+    type: Type = None,
+    company: Company = None,
 ) -> None:
     """Add a record."""
     from crmstore import records
+    from crmstore.kinds import WITH_CONTACT
 
-    if (kind == "deal") != (contact is not None):
-        needed = "needed" if kind == "deal" else "allowed"
-        raise Refusal(f"--contact: {needed} with a deal{'' if kind == 'deal' else ' only'}")
+    meant, what = kind_named("KIND", kind)
+    if type and what:
+        raise Refusal(f"--type: allowed with KIND general only; {kind} says it already")
+    if meant == "deal" and contact is None:
+        raise Refusal("--contact: needed with a deal")
+    if meant not in WITH_CONTACT and contact is not None:
+        raise Refusal(f"--contact: allowed with {' and '.join(WITH_CONTACT)} only")
     emails = typed_addresses("--address", address or [])
     with desk(ctx) as work, _arguments("record add"):
+        work.agree()
         record = records.add(
             work.store,
-            kind,
+            meant,
             name,
+            type=type or what,
+            company=company or "",
             emails=emails,
             main_contact=contact,
             domains=work.settings.node.domains,
@@ -70,26 +98,28 @@ def add(
 
 def list_(
     ctx: typer.Context,
-    kind: Annotated[Kind | None, typer.Option(help="Of this kind only.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Of this kind (or type) only.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000)] = 100,
     after: Annotated[int, typer.Option(metavar="ID", min=0, help="Go on behind this one.")] = 0,
 ) -> None:
     """List records."""
     from crmstore import records
 
+    meant, what = kind_named("--kind", kind) if kind is not None else (None, "")
     with desk(ctx) as work:
-        found = records.listing(work.store, kind=kind, limit=limit, after=after)
+        found = records.listing(work.store, kind=meant, type=what, limit=limit, after=after)
         if work.json:
             put_lines(_document(work, record) for record in found)
         else:
             put_table(
                 "",
-                ("id", "kind", "name", "addresses", "mails", "last mail"),
+                ("id", "kind", "name", "company", "addresses", "mails", "last mail"),
                 [
                     (
                         r.id,
-                        r.kind if r.state == "open" else f"{r.kind} ({r.state})",
+                        _kind(r) if r.state == "open" else f"{_kind(r)} ({r.state})",
                         r.name,
+                        r.company,
                         ", ".join(r.addresses),
                         r.emails,
                         work.when(r.last_email) or "",
@@ -99,15 +129,107 @@ def list_(
             )
 
 
-def show(
-    ctx: typer.Context,
-    id: Annotated[int, typer.Argument(metavar="ID", min=1)],
-) -> None:
+def show(ctx: typer.Context, id: Id) -> None:
     """Show a record."""
     from crmstore import records
 
     with desk(ctx) as work:
         _answer(work, records.show(work.store, id), "")
+
+
+def set_(
+    ctx: typer.Context,
+    id: Id,
+    name: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    company: Company = None,
+    type: Type = None,
+    state: Annotated[
+        Literal["open", "closed"] | None,
+        typer.Option(help="A closed deal keeps its mail and gets no more by its main contact."),
+    ] = None,
+    main_contact: Annotated[
+        int | None,
+        typer.Option("--main-contact", "--contact", metavar="ID", min=1, help="Of a deal."),
+    ] = None,
+    add_address: Annotated[
+        list[str] | None, typer.Option(metavar="A", help="One more address; may be repeated.")
+    ] = None,
+    remove_address: Annotated[
+        list[str] | None, typer.Option(metavar="A", help="No longer theirs; may be repeated.")
+    ] = None,
+    address_from: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The added ones are theirs since then; no older mail."),
+    ] = None,
+    address_until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The removed (else the added) ones were, until then."),
+    ] = None,
+) -> None:
+    """Change a record: its name, its addresses and since when, the main contact of a deal."""
+    from crmstore import records
+
+    words = {"name": name, "company": company, "type": type, "state": state}
+    given = {key: value for key, value in words.items() if value is not None}
+    added, removed = add_address or [], remove_address or []
+    if not given and main_contact is None and not added and not removed:
+        raise Refusal(
+            "record set: allowed are --name, --company, --type, --state, --main-contact,"
+            " --add-address and --remove-address, one needed"
+        )
+    if address_from is not None and not added:
+        raise Refusal("--address-from: allowed with --add-address only")
+    if address_until is not None and not added and not removed:
+        raise Refusal("--address-until: allowed with --remove-address or --add-address only")
+    emails = typed_addresses("--add-address", added)
+    with desk(ctx) as work, _arguments("record set"):
+        work.agree()
+        changed = records.change(
+            work.store,
+            id,
+            name=name,
+            company=company,
+            type=type,
+            state=state,
+            main_contact=main_contact,
+            add_emails=emails,
+            remove_emails=removed,
+            since=_time(work, "--address-from", address_from),
+            until=_time(work, "--address-until", address_until),
+            domains=work.settings.node.domains,
+            never=work.settings.capture.matches_never,
+        )
+        _answer(work, changed, "changed")
+
+
+def kind_named(argument: str, word: str) -> tuple[str, str]:
+    """The kind and type that a word names; for the commands that are given one."""
+    from crmstore.kinds import KINDS, TYPES, kind_of
+
+    kind, what = kind_of(word)
+    if not kind:
+        raise Refusal(f"{argument} {word}: allowed is one of: {', '.join((*KINDS, *TYPES))}")
+    return kind, what
+
+
+def _time(work: Desk, option: str, text: str | None) -> float | None:
+    """A date or a time, in the node's own zone if it names none."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=ZoneInfo(work.settings.node.timezone))
+        seconds = moment.timestamp()
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if seconds < 0:
+        raise Refusal(f'{option} {text}: allowed is a time like "2026-11-22" or "2026-11-22T09:00"')
+    return seconds
+
+
+def _kind(record: "Record") -> str:
+    return f"{record.kind}: {record.type}" if record.type else record.kind
 
 
 @contextmanager
@@ -127,15 +249,14 @@ def _answer(work: Desk, record: "Record", done: str) -> None:
     if done:
         linked = f", {record.linked} earlier mails linked" if record.linked else ""
         put(f"{done}: {record.kind} {record.id}{linked}")
-    former = [f"{a.address} (until {work.when(a.until)})" for a in record.history if a.until]
     put_pairs(
         {
             "id": record.id,
-            "kind": record.kind,
+            "kind": _kind(record),
             "name": record.name,
+            "company": record.company,
             "state": record.state,
             "addresses": ", ".join(record.addresses),
-            "formerly": ", ".join(former),
             "main contact": record.main_contact,
             "deals": ", ".join(map(str, record.deals)),
             "mails": record.emails,
@@ -143,12 +264,27 @@ def _answer(work: Desk, record: "Record", done: str) -> None:
             "since": work.when(record.created),
         }
     )
+    if any(a.until or a.mail_since or a.ours for a in record.history):
+        for held in record.history:
+            put(_history(work, held))
+
+
+def _history(work: Desk, held: "RecordAddress") -> str:
+    """One address of a record, and when it was theirs."""
+    notes = []
+    if held.mail_since:
+        notes.append("its earlier mail is not linked")
+    if held.ours:
+        notes.append("ours now: keys no record, its mail is not shown here")
+    until = f" until {work.when(held.until)}" if held.until is not None else ""
+    note = f" ({'; '.join(notes)})" if notes else ""
+    return f"address  {held.address}  from {work.when(held.since)}{until}{note}"
 
 
 def _document(work: Desk, record: "Record") -> dict[str, Any]:
     document = asdict(record)
     document["history"] = [
-        {"address": a.address, "since": work.when(a.since), "until": work.when(a.until)}
+        asdict(a) | {name: work.when(getattr(a, name)) for name in ("since", "until", "mail_since")}
         for a in record.history
     ]
     return document | {

@@ -124,6 +124,7 @@ TEXTS: dict[str, Text] = {
     "import.field.name": Text("name", "名前"),
     "import.field.state": Text("state", "状態"),
     "import.field.contact": Text("main contact", "主な連絡先"),
+    "import.field.company": Text("company", "会社"),
     # addresses
     "import.guess": Text("; did you mean {meant}?", "。{meant} ではありませんか"),
     "import.reason.no_at": Text("there is no @", "@ がありません"),
@@ -174,10 +175,6 @@ TEXTS: dict[str, Text] = {
     "import.by_value": Text("each value by itself", "値ごとに判断"),
     "import.not_taken": Text(
         "{file}: nothing is taken from: {names}", "{file}: 取り込まない項目: {names}"
-    ),
-    "import.company": Text(
-        "records have no field for a company: left out in {count} rows",
-        "会社名を入れる項目がないため、{count} 行の会社名は取り込んでいません",
     ),
     "import.done": Text(
         "{rows} rows: {new} new, {changed} changed, {same} as before, {duplicates} twice in the"

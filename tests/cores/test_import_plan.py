@@ -8,7 +8,8 @@ from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
 from crmstore.imports.plan import Choice, Decision, Existing, Known, decide
 from crmstore.imports.rows import Place, Row
-from crmstore.imports.terms import compose_name, folded_name, kind_of, state_of
+from crmstore.imports.terms import compose_name, folded_name, state_of
+from crmstore.kinds import kind_of
 
 HERE = Place(0, 2)
 TARO = Existing(1, "contact", "山田 太郎", "open", ("taro@x.example",), None)
@@ -164,7 +165,7 @@ def test_our_own_addresses_key_nothing() -> None:
 
 
 def prepared(row: Row, kind: str = "contact") -> tuple[Wanted | None, list[str]]:
-    wanted, remarks = prepare(row, 0, kind, records.KINDS, check_cell)
+    wanted, remarks = prepare(row, 0, (kind, ""), check_cell)
     return wanted, [remark.code for remark in remarks]
 
 
@@ -172,8 +173,8 @@ def test_a_row_is_cleaned_and_what_is_odd_is_told() -> None:
     wanted, codes = prepared(
         Row(2, "Taro", ("Taro@X.example", "nonsense", "taro@x.example"), "見込み客", "謎", "Acme")
     )
-    assert wanted == Wanted(HERE, "lead", "Taro", ("taro@x.example",))
-    assert codes == ["state_unknown", "address_refused", "company"]
+    assert wanted == Wanted(HERE, "lead", "Taro", ("taro@x.example",), company="Acme")
+    assert codes == ["state_unknown", "address_refused"]
 
 
 @pytest.mark.parametrize(
@@ -221,10 +222,37 @@ def test_limits_are_those_of_records() -> None:
 
 @pytest.mark.parametrize(
     ("word", "kind"),
-    [("Contacts", "contact"), ("ﾘｰﾄﾞ", "lead"), ("商談", "deal"), ("LEAD", "lead"), ("請求書", "")],
+    [
+        ("Contacts", ("contact", "")),
+        ("ﾘｰﾄﾞ", ("lead", "")),
+        ("商談", ("deal", "")),
+        ("LEAD", ("lead", "")),
+        ("請求書", ("general", "invoice")),
+        ("Purchase Orders", ("general", "purchase_order")),
+        ("general", ("general", "")),
+        ("宇宙人", ("", "")),
+    ],
 )
-def test_words_for_kinds(word: str, kind: str) -> None:
-    assert kind_of(word, frozenset(("lead", "contact", "deal"))) == kind
+def test_words_for_kinds(word: str, kind: tuple[str, str]) -> None:
+    assert kind_of(word) == kind
+
+
+def test_a_general_record_is_known_by_type_and_name() -> None:
+    quote = Existing(1, "general", "Q-12", "open", ("taro@x.example",), None, "quote")
+    invoice = Existing(2, "general", "Q-12", "open", ("taro@x.example",), None, "invoice")
+    wanted = Wanted(HERE, "general", "q-12", ("taro@x.example",), type="quote")
+    assert decided(wanted, having=known(quote, invoice)).record == 1
+    other = wanted._replace(name="Q-13")
+    assert decided(other, having=known(quote, invoice)).verdict == "new"
+
+
+@pytest.mark.parametrize(("choice", "company"), [("file", "Acme"), ("store", ""), ("ask", "")])
+def test_a_company_is_a_field_like_others(choice: Choice, company: str) -> None:
+    wanted = Wanted(HERE, "contact", "", ("taro@x.example",), company="Acme")
+    assert decided(wanted, choice=choice, having=known(TARO)).company == "Acme"
+    having = known(TARO._replace(company="Umbrella"))
+    found = decided(wanted, choice=choice, having=having)
+    assert (found.company, len(found.conflicts)) == (company, int(choice == "ask"))
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,6 @@ REFUSALS = [
         "bounce.return_path_domain",
         "a domain of its own",
     ),
-    (NODE + "[capture]\naddress_change = 'hide'", "capture.address_change", "not available"),
 ]  # fmt: skip
 
 

@@ -64,14 +64,14 @@ def outsiders(found: Judgement) -> list[tuple[str, str, str]]:
 
 def test_sent_mail_belongs_to_who_authenticated() -> None:
     found = decide(auth="alice@ours.example", sender="team@ours.example")
-    assert found.owners == [Owner("alice@ours.example", 1, "delivered")]
+    assert found.owners == [Owner("alice@ours.example", 1, "delivered", "alice@ours.example")]
     assert (found.direction, found.source) == ("sent", "submission")
 
 
 def test_or_to_the_sender_address_whichever_of_theirs_it_is() -> None:
     assert decide(sender="Alice@private.example").owners[0].user_id == 1
     assert decide(sender="new@ours.example").owners == [
-        Owner("new@ours.example", None, "delivered")
+        Owner("new@ours.example", None, "delivered", "new@ours.example")
     ]
 
 
@@ -97,8 +97,8 @@ def test_received_mail_belongs_to_each_recipient_of_ours() -> None:
         ["alice@ours.example", "alice@private.example", "new@ours.example"],
     )
     assert found.owners == [
-        Owner("alice@ours.example", 1, "received"),
-        Owner("new@ours.example", None, "received"),
+        Owner("alice@ours.example", 1, "received", "alice@ours.example"),
+        Owner("new@ours.example", None, "received", "new@ours.example"),
     ]
     assert outsiders(found) == [("from", "bob@x.example", "from header and envelope")]
 

@@ -230,5 +230,6 @@ def test_a_user_whose_address_is_on_a_record_is_warned_of(office: Office) -> Non
     bob = office.contact("bob@private.example")
     user = office.user("bob", "bob@private.example")
     assert user.warnings == (
-        f"bob@private.example is also on record {bob.id}: mail of ours keys no record from now on",
+        f"bob@private.example is also on record {bob.id}: it is ours now, and keys no record any"
+        " more",
     )

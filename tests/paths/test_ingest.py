@@ -62,9 +62,11 @@ def test_a_sent_message_is_on_the_timeline_of_its_contact(office: Office) -> Non
             {
                 "id": bob.id,
                 "kind": "contact",
+                "type": "",
                 "name": "Bob",
                 "role": "to",
                 "evidence": "to header and envelope: bob@x.example",
+                "shared_by": 1,
             }
         ],
         "attachments": [],

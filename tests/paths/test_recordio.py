@@ -187,8 +187,8 @@ def test_export_to_standard_output_and_what_cp932_loses(call: Call, tmp_path: Pa
     )
     assert done.returncode == 0
     assert done.stdout.decode("cp932").splitlines() == [
-        "種別,氏名,状態,主な連絡先,メールアドレス",
-        "contact,?野,open,,",
+        "種別,氏名,状態,主な連絡先,会社,種類,メールアドレス",
+        "contact,?野,open,,,,",
     ]
     assert "cp932 にない文字" in done.stderr.decode()
 

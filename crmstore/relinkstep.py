@@ -1,0 +1,283 @@
+"""One step of late linking or hiding: the newest messages of a job, and the job that is left.
+
+What relink.py promises is done here, `limit` messages at a time, along the index of participants
+(or sightings) by address, newest first; so a step costs the same however much mail there is.
+A link's `hidden` is the sum of FORMER, OURS and OWNER, worked out anew by each step: doing it twice
+changes nothing, and a reason that has gone meanwhile is not done.
+Part of the keeper of `relinks`; every function works inside the caller's transaction.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    exists,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+
+from crmstore import schema
+from crmstore.bulk import insert_ignoring
+from crmstore.linker import several, via
+
+__all__ = ["END", "FORMER", "OURS", "OWNER", "Job", "hides", "ours", "recall", "show", "step"]
+
+FORMER = 1  # the address has left the record (and [capture].address_change is "hide")
+OURS = 2  # the address is a user's, or of our domains
+OWNER = 4  # everybody who saw the message has lost the address it was seen by
+END = 2**62
+
+What = Literal["link", "unlink", "settle", "hide", "show"]
+
+links, messages, sightings = schema.links, schema.messages, schema.sightings
+participants = schema.participants.c
+held = schema.record_addresses.c
+deal_contacts = schema.deal_contacts.c
+remembered = schema.remembered.c
+people = schema.user_addresses.c
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of `relinks`: what to do with the mail of an address that is older than
+    (`when_us`, `message_id`), and was seen from `from_us` until before `until_us`."""
+
+    what: What
+    address: str
+    record_id: int | None = None
+    contact_id: int = 0
+    user_id: int | None = None
+    from_us: int = 0
+    until_us: int | None = None
+    when_us: int = END
+    message_id: int = END
+
+
+def recall(connection: Connection) -> dict[str, str]:
+    """What agree() was told."""
+    rows = connection.execute(
+        select(remembered.name, remembered.value).where(
+            remembered.name.in_(("address_change", "domains"))
+        )
+    )
+    return {row.name: row.value for row in rows}
+
+
+def hides(connection: Connection) -> bool:
+    """Is the mail of former addresses hidden?"""
+    return recall(connection).get("address_change") == "hide"
+
+
+def ours(connection: Connection, wanted: Collection[str]) -> set[str]:
+    """Those of these addresses that are a user's or of our domains (as agree() was told)."""
+    found: set[str] = set()
+    for chunk in several(wanted):
+        found.update(
+            connection.execute(select(people.address).where(people.address.in_(chunk))).scalars()
+        )
+    domains = recall(connection).get("domains", "").split()
+    found.update(a for a in wanted if a.rpartition("@")[2] in domains)
+    return found
+
+
+def step(connection: Connection, job: Job, limit: int) -> tuple[int, Job | None]:
+    """The newest `limit` messages of a job: (links made, the job that is left)."""
+    if job.what in ("hide", "show"):
+        return 0, _owner_step(connection, job, limit)
+    conditions = [
+        participants.address == job.address,
+        tuple_(participants.when_us, participants.message_id) < (job.when_us, job.message_id),
+        participants.when_us >= job.from_us,
+    ]
+    if job.until_us is not None:
+        conditions.append(participants.when_us < job.until_us)
+    page = connection.execute(
+        select(participants.when_us, participants.message_id)
+        .where(*conditions)
+        .order_by(participants.when_us.desc(), participants.message_id.desc())
+        .limit(limit)
+    ).all()
+    if not page:
+        return 0, None
+    low = (page[-1][0], page[-1][1])
+    conditions.append(tuple_(participants.when_us, participants.message_id) >= low)
+    doing: Callable[[Connection, Job, ColumnElement[bool]], int] = _DOING[job.what]
+    made = doing(connection, job, and_(*conditions))
+    rest = replace(job, when_us=low[0], message_id=low[1]) if len(page) == limit else None
+    return made, rest
+
+
+def _link(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:
+    record = job.record_id or 0
+    evidence: ColumnElement[str] = participants.evidence
+    if job.contact_id:
+        evidence = literal(via(job.contact_id, "")) + participants.evidence
+    hidden = _wanted(connection, [record], job.address)[record]
+    chosen = {
+        "message_id": participants.message_id,
+        "record_id": literal(record),
+        "role": participants.role,
+        "address": participants.address,
+        "evidence": evidence,
+        "capture_id": participants.capture_id,
+        "when_us": participants.when_us,
+        "hidden": case((messages.c.hidden == 1, OWNER), else_=0) + hidden,
+    }
+    rows = (
+        select(*chosen.values())
+        .join(messages, messages.c.id == participants.message_id)
+        .where(which)
+    )
+    return insert_ignoring(connection, links, list(chosen), rows)
+
+
+def _unlink(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:
+    """From the record, and from those that have it only through the record."""
+    record = job.record_id or 0
+    concerned = [record, *_dependents(connection, record)]
+    holders = _holders(connection, concerned, job.address)
+    alone = [r for r in concerned if not holders[r] - {record}]
+    for chunk in several(alone):
+        connection.execute(
+            delete(links).where(
+                links.c.message_id.in_(select(participants.message_id).where(which)),
+                links.c.record_id.in_(chunk),
+                links.c.address == job.address,
+            )
+        )
+    return 0
+
+
+def _settle(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:
+    record = job.record_id or 0
+    by_state: dict[int, list[int]] = {}
+    concerned = [record, *_dependents(connection, record)]
+    for one, state in _wanted(connection, concerned, job.address).items():
+        by_state.setdefault(state, []).append(one)
+    for state, some in by_state.items():
+        for chunk in several(some):
+            connection.execute(
+                update(links)
+                .where(
+                    links.c.message_id.in_(select(participants.message_id).where(which)),
+                    links.c.record_id.in_(chunk),
+                    links.c.address == job.address,
+                )
+                .values(hidden=links.c.hidden.bitwise_and(OWNER) + state)
+            )
+    return 0
+
+
+_DOING = {"link": _link, "unlink": _unlink, "settle": _settle}
+
+
+def _wanted(connection: Connection, records: Sequence[int], address: str) -> dict[int, int]:
+    """Why each of these records hides the mail of this address now; 0 = it does not."""
+    if ours(connection, [address]):
+        return dict.fromkeys(records, OURS)
+    if not hides(connection):
+        return dict.fromkeys(records, 0)
+    holders = _holders(connection, records, address)
+    return {record: 0 if holders[record] else FORMER for record in records}
+
+
+def _holders(connection: Connection, records: Sequence[int], address: str) -> dict[int, set[int]]:
+    """Who has this address now: the record itself, or somebody who is or was its contact."""
+    having = set(
+        connection.execute(
+            select(held.record_id).where(held.address == address, held.until_us.is_(None))
+        ).scalars()
+    )
+    found = {record: {record} & having for record in records}
+    for chunk in several(having):
+        for deal, contact in connection.execute(
+            select(deal_contacts.deal_id, deal_contacts.record_id).where(
+                deal_contacts.record_id.in_(chunk)
+            )
+        ):
+            if deal in found:
+                found[deal].add(contact)
+    return found
+
+
+def _dependents(connection: Connection, contact: int) -> Sequence[int]:
+    """The records whose main contact this one is, or was."""
+    return (
+        connection.execute(select(deal_contacts.deal_id).where(deal_contacts.record_id == contact))
+        .scalars()
+        .all()
+    )
+
+
+def _owner_step(connection: Connection, job: Job, limit: int) -> Job | None:
+    hide = job.what == "hide"
+    mine = exists().where(people.user_id == job.user_id, people.address == job.address)
+    current = connection.execute(select(mine)).scalar()
+    if hide == bool(current or not hides(connection)):
+        return None  # it was thought better of since
+    seen, users = sightings.c, schema.users.c
+    login = select(users.login).where(users.id == job.user_id).scalar_subquery()
+    conditions = [
+        seen.owner == login,
+        seen.hidden == (0 if hide else 1),
+        tuple_(seen.when_us, seen.message_id) < (job.when_us, job.message_id),
+    ]
+    page = connection.execute(
+        select(seen.when_us, seen.message_id)
+        .where(*conditions)
+        .order_by(seen.when_us.desc(), seen.message_id.desc())
+        .limit(limit)
+    ).all()
+    if not page:
+        return None
+    low = (page[-1][0], page[-1][1])
+    conditions.append(tuple_(seen.when_us, seen.message_id) >= low)
+    chosen = connection.execute(
+        select(seen.id, seen.message_id).where(*conditions, seen.address == job.address)
+    ).all()
+    for chunk in several(row.id for row in chosen):
+        connection.execute(update(sightings).where(seen.id.in_(chunk)).values(hidden=int(hide)))
+    concerned = sorted({row.message_id for row in chosen})
+    if hide:
+        _hide_messages(connection, concerned)
+    else:
+        show(connection, concerned)
+    return replace(job, when_us=low[0], message_id=low[1]) if len(page) == limit else None
+
+
+def _hide_messages(connection: Connection, ids: Sequence[int]) -> None:
+    """Those of these messages that nobody's sighting shows."""
+    for chunk in several(ids):
+        shown = set(
+            connection.execute(
+                select(sightings.c.message_id).where(
+                    sightings.c.message_id.in_(chunk), sightings.c.hidden == 0
+                )
+            ).scalars()
+        )
+        gone = [id_ for id_ in chunk if id_ not in shown]
+        connection.execute(update(messages).where(messages.c.id.in_(gone)).values(hidden=1))
+        connection.execute(
+            update(links)
+            .where(links.c.message_id.in_(gone))
+            .values(hidden=links.c.hidden.bitwise_and(FORMER + OURS) + OWNER)
+        )
+
+
+def show(connection: Connection, ids: Sequence[int]) -> None:
+    """Somebody's sighting shows these messages (again)."""
+    for chunk in several(ids):
+        connection.execute(update(messages).where(messages.c.id.in_(chunk)).values(hidden=0))
+        connection.execute(
+            update(links)
+            .where(links.c.message_id.in_(chunk))
+            .values(hidden=links.c.hidden.bitwise_and(FORMER + OURS))
+        )
