@@ -159,10 +159,11 @@ class _Filters:
         if wanted.file is not None and self.file is None:
             raise Refused("nothing")
         self._narrow: list[tuple[ColumnElement[int], ColumnElement[bool]]] = []
-        self._conditions: list[ColumnElement[bool]] = []
+        self._conditions: list[ColumnElement[bool]] = [messages.hidden == 0]
         if wanted.record is not None:
             links = schema.links
-            self._add(links, links.c.record_id == wanted.record, viewer)
+            on_it = and_(links.c.record_id == wanted.record, links.c.hidden == 0)
+            self._add(links, on_it, viewer)
         if wanted.address is not None:
             people = schema.participants
             key = addresses.key(wanted.address) or wanted.address.strip().lower()
@@ -177,6 +178,8 @@ class _Filters:
             )
             if value is not None
         ]
+        if seen:
+            seen.append(sightings.c.hidden == 0)
         if owner is not None:
             self._narrow.append((sightings.c.message_id, and_(*seen)))
         if seen:
