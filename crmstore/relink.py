@@ -12,7 +12,7 @@ Hidden is a state, not a condition of queries: a page reads only `hidden = 0`, a
 link is never deleted for being hidden, so it comes back as it was. Unlinked is only what a person
 says was never the record's: mail outside of the time that is given for an address.
 A keeper of `relinks`, `remembered` and of the `hidden` columns.
-Cites: features.md A10 to A12, B2; beyond.md 6, 17; SCHEMA.md "Hidden"; docs/decisions/0081.
+Cites: features.md A10 to A12, B2; beyond.md 6, 17; SCHEMA.md "Hidden".
 """
 
 from collections.abc import Iterable

@@ -15,7 +15,7 @@ Rules (contract.md [capture], features.md A7, A20, A30, B2):
   somebody's own copy.
 - Nobody of ours (domain or user's address) ever keys a record.
 - Who wrote a message that is attached whole takes part only if a user sent it to nobody but
-  themselves: that is filing it. To anybody else it is a document (docs/decisions/0082).
+  themselves: that is filing it. To anybody else it is a document (see docs/decisions).
 - Excluded: all who correspond are ours and capture.internal is off; `never` matches whoever
   writes, the owner, or every outside recipient; the owner's capturing is switched off.
 - Where that holds for some only, the mail is kept for the others and without these: they are no
