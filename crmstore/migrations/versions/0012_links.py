@@ -1,14 +1,14 @@
 """Records with a type and a company; addresses with the time of their mail; what is hidden, and
 what is still to be linked or hidden.
 
-Revision 0011_links, after 0010_bounces.
+Revision 0012_links, after 0011_kept.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011_links"
-down_revision = "0010_bounces"
+revision = "0012_links"
+down_revision = "0011_kept"
 branch_labels = None
 depends_on = None
 
