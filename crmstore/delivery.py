@@ -2,20 +2,22 @@
 
 Put together from what is known: the envelope and the next hop's verdict (the ledger's frames), our
 queue's rows, and the evidence that came afterwards (outcomes.py); the last word counts.
-Promises: a recipient whom only the envelope knew (Bcc) is shown to who sent it and to nobody else.
+Promises: of_message() tells of those recipients only whom its caller names, so of nobody that
+another may not know or that [capture].never keeps out; a page's cost is three queries.
 A keeper, read side. Cites: contract.md "status"; features.md D1, D6.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from crmstore import addresses, outcomes, schema, suppressions
+from crmstore.bulk import among
 from crmstore.times import moment
 
-__all__ = ["of_message"]
+__all__ = ["of_message", "statuses", "theirs"]
 
 _BASE = {"accepted": "delivered", "queued": "queued", "refused": "hard_bounce"}
 _QUEUED = {
@@ -25,38 +27,61 @@ _QUEUED = {
     "expired": "soft_bounce",
 }
 _END = {"hard": "hard_bounce", "soft": "soft_bounce", "delivered": "delivered"}
+_WORST = ("hard_bounce", "soft_bounce", "queued", "sent", "delivered")
+
+
+def statuses(connection: Connection, capture_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Capture -> recipient -> status, of mail that our users sent. Every recipient: what is shown
+    of it is the caller's choice."""
+    found: dict[str, dict[str, str]] = {}
+    for row in _recipients(connection, capture_ids):
+        found.setdefault(row["capture_id"], {})[row["address"]] = row["status"]
+    return found
+
+
+def theirs(
+    found: Mapping[str, Mapping[str, str]], capture_ids: Iterable[str], recipients: Collection[str]
+) -> dict[str, str]:
+    """Capture -> what became of these recipients together: the worst. `found`: of statuses();
+    of these captures those that went to none of them are left out."""
+    told: dict[str, str] = {}
+    for capture_id in capture_ids:
+        each = found.get(capture_id, {})
+        states = {status for address, status in each.items() if address in recipients}
+        if states:
+            told[capture_id] = min(states, key=_WORST.index)
+    return told
 
 
 def of_message(
-    connection: Connection,
-    sightings: Sequence[Row[Any]],
-    visible: set[str],
-    viewer: str | None,
+    connection: Connection, shown: Mapping[str, Collection[str]]
 ) -> list[dict[str, Any]]:
     """A row for each recipient of each sending, in the envelope's order.
 
-    `visible`: the recipients that stand in the header. `viewer`: a login, None for the operator.
+    `shown`: of each sending (its capture id) the recipients that may be told of.
     "status" is of the contract's; "words" are the last server's, "reports" ids of emails.
     """
-    own = {s.capture_id: s for s in sightings if s.direction == "sent"}
-    captures = _captures(connection, list(own))
-    evidence = outcomes.of_captures(connection, list(captures))
-    queued = _queued(connection, list(captures))
-    rows: list[dict[str, Any]] = []
-    for capture_id, (header, verdict) in sorted(captures.items()):
-        mine = viewer is None or own[capture_id].owner == viewer
-        base = _verdicts(header, verdict)
-        found = evidence.get(capture_id, {})
-        for address in dict.fromkeys([*base, *found]):
-            if not mine and address not in visible:
-                continue
-            row = base.get(address, {"status": "sent", "words": ""})
-            row = {**row, **queued.get((capture_id, address), {})}
-            rows.append(_row(capture_id, address, row, found.get(address, ())))
+    found = _recipients(connection, list(shown))
+    rows = [row for row in found if row["address"] in shown[row["capture_id"]]]
     listed = suppressions.find(connection, [row["address"] for row in rows][:1_000])
     for row in rows:
         entry = listed.get(row["address"])
         row["suppressed"] = None if entry is None else moment(int(entry.since * 1e6))
+    return rows
+
+
+def _recipients(connection: Connection, capture_ids: Sequence[str]) -> list[dict[str, Any]]:
+    captures = _captures(connection, capture_ids)
+    evidence = outcomes.of_captures(connection, list(captures))
+    queued = _queued(connection, list(captures))
+    rows: list[dict[str, Any]] = []
+    for capture_id, (header, verdict) in sorted(captures.items()):
+        base = _verdicts(header, verdict)
+        found = evidence.get(capture_id, {})
+        for address in dict.fromkeys([*base, *found]):
+            row = base.get(address, {"status": "sent", "words": ""})
+            row = {**row, **queued.get((capture_id, address), {})}
+            rows.append(_row(capture_id, address, row, found.get(address, ())))
     return rows
 
 
@@ -108,7 +133,7 @@ def _captures(
         select(captures.capture_id, header.c.header, verdict.c.header)
         .join(header, _frame(header) & (header.c.seq == captures.seq))
         .outerjoin(verdict, _frame(verdict) & (verdict.c.seq == captures.verdict_seq))
-        .where(captures.capture_id.in_(capture_ids), captures.role == "submission")
+        .where(among(connection, captures.capture_id, capture_ids), captures.role == "submission")
     )
     return {
         ident: (json.loads(bytes(one)), json.loads(bytes(other)) if other is not None else {})
@@ -129,7 +154,7 @@ def _queued(
         select(messages.capture_id, recipients.address, recipients.state, recipients.reply)
         .add_columns(recipients.category)
         .join(schema.queue_recipients, recipients.queue_id == messages.id)
-        .where(messages.capture_id.in_(capture_ids))
+        .where(among(connection, messages.capture_id, capture_ids))
     )
     return {
         (row.capture_id, addresses.key(row.address)): {

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import copies, linker, mailboxes, relink, schema, searchindex, threads
+from crmstore import copies, document, linker, mailboxes, relink, schema, searchindex, threads
 from crmstore.answers import base_subject
 from crmstore.bulk import among, insert_rows
 from crmstore.charsets import clean, storable
@@ -26,6 +26,7 @@ from crmstore.facts import Facts
 from crmstore.identity import print_of, prints_of
 from crmstore.mailboxes import Mailbox
 from crmstore.store import Store, counter, micros, next_ids
+from crmstore.tokens import tokens
 from crmstore.whose import Judgement, People, UserRef
 
 __all__ = ["Batch", "Behind", "Decided", "Intake", "LedgerRow", "Pending", "Place", "Taken"]
@@ -363,7 +364,7 @@ class _Writing:
                 for position, a in enumerate(facts.attachments)
             ]
             if facts.document:
-                texts.append(searchindex.Entry(id_, when, facts.document, facts.tokens))
+                texts.append(searchindex.Entry(id_, when, *_searched(item, facts)))
             self._participants(id_, when, item, envelope_only=False)
         self._insert(schema.messages, _MESSAGES, rows_in)
         self._insert(schema.attachments, _ATTACHMENTS, attachments)
@@ -523,6 +524,17 @@ class _Writing:
                 .where(queued.only_copy == 1, among(self.connection, queued.sha256, chunk))
                 .values(only_copy=0)
             )
+
+
+def _searched(item: Decided, facts: Facts) -> tuple[bytes, str]:
+    """The document and its tokens; without those whom the rules keep out of a captured mail."""
+    judgement = item.judgement
+    if judgement is None or not judgement.left_out:
+        return facts.document, facts.tokens
+    stay = {p.address for p in judgement.participants}
+    people = [person for person in facts.people if person[1] in stay]
+    full = document.with_people(document.unpacked(facts.document), people)
+    return document.packed(full), tokens(full)
 
 
 def _in_thread(known: copies.Known, item: Decided) -> threads.New:

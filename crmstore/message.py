@@ -1,7 +1,9 @@
 """One message with everything that is known of it: sightings, envelope, links, evidence; and raw.
 
 A keeper, read side. The envelope is not stored twice: it is read from the ledger's frames, which
-are the evidence. Bcc as in timeline.py.
+are the evidence. They know more than the stored copy may tell: of their recipients are shown those
+only who take part in this copy. So whom [capture].never keeps out is nowhere, and a Bcc stands at
+nobody's sighting but the sender's. For the rest Bcc is as in timeline.py.
 """
 
 import json
@@ -10,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from crmstore import delivery, schema
+from crmstore import addresses, delivery, schema
 from crmstore.archive import Archive
 from crmstore.store import Store
 from crmstore.timeline import hide_bcc, owner_of, rows_for
@@ -31,7 +33,8 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
         viewer = owner_of(connection, viewer)
         sightings = _all(connection, schema.sightings, id_)
         document = rows_for(connection, [id_], viewer=viewer)[0]
-        people = hide_bcc(_all(connection, schema.participants, id_), sightings, viewer)
+        everybody = _all(connection, schema.participants, id_)
+        people = hide_bcc(everybody, sightings, viewer)
         once: dict[tuple[str, str], dict[str, Any]] = {}
         for p in people:  # several copies may tell of the same Bcc
             shown = {"role": p.role, "address": p.address, "name": p.name, "evidence": p.evidence}
@@ -47,10 +50,18 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
             }
             for link in hide_bcc(_all(connection, schema.links, id_), sightings, viewer)
         ]
-        document["sightings"] = [_sighting(connection, sighting, viewer) for sighting in sightings]
+        copies = [(sighting, _of_copy(everybody, sighting)) for sighting in sightings]
+        document["sightings"] = [
+            _sighting(connection, sighting, viewer, those) for sighting, those in copies
+        ]
         own = [s["sha256"] for s in document["sightings"] if "sha256" in s]
         visible = {p.address for p in people if p.role in ("to", "cc")}
-        document["delivery"] = delivery.of_message(connection, sightings, visible, viewer)
+        told = {
+            sighting.capture_id: those if viewer in (None, sighting.owner) else visible
+            for sighting, those in copies
+            if sighting.direction == "sent"
+        }
+        document["delivery"] = delivery.of_message(connection, told)
         document["bytes"] = message.bytes
         document["sha256"] = message.sha256 if message.sha256 in own or not own else own[0]
         document["thread_evidence"] = message.thread_why
@@ -104,8 +115,16 @@ def _all(connection: Connection, table: Any, id_: int) -> Sequence[Row[Any]]:
     ).all()
 
 
-def _sighting(connection: Connection, sighting: Row[Any], viewer: str | None) -> dict[str, Any]:
-    """How, where and when; the envelope only for whom it was."""
+def _of_copy(people: Sequence[Row[Any]], sighting: Row[Any]) -> set[str]:
+    """Who takes part in this copy, as far as its owner may know."""
+    return {person.address for person in hide_bcc(people, [sighting], sighting.owner)}
+
+
+def _sighting(
+    connection: Connection, sighting: Row[Any], viewer: str | None, people: set[str]
+) -> dict[str, Any]:
+    """How, where and when; the envelope only for whom it was, with those of `people` in it whom
+    the next hop did not refuse."""
     capture = connection.execute(
         select(schema.captures).where(schema.captures.c.capture_id == sighting.capture_id)
     ).one_or_none()
@@ -136,19 +155,19 @@ def _sighting(connection: Connection, sighting: Row[Any], viewer: str | None) ->
     header = _frame(connection, capture, capture.seq)
     verdict = _frame(connection, capture, capture.verdict_seq)
     replies = {r.get("address"): r for r in verdict.get("recipients", []) if isinstance(r, dict)}
+    recipients: list[dict[str, Any]] = []
+    others: list[str] = []
+    for written in (str(r.get("address", "")) for r in header.get("recipients", [])):
+        said = replies.get(written, {})
+        if addresses.key(written) in people and said.get("outcome") != "refused":
+            told = {"outcome": said.get("outcome"), "reply": said.get("reply")}
+            recipients.append({"address": written, **told})
+        else:
+            others.append(written.lower())
+    reply = str(verdict.get("reply") or "")
     shown["client"] = header.get("client")
-    shown["reply"] = verdict.get("reply")
-    shown["envelope"] = {
-        "sender": header.get("sender"),
-        "recipients": [
-            {
-                "address": r.get("address"),
-                "outcome": replies.get(r.get("address"), {}).get("outcome"),
-                "reply": replies.get(r.get("address"), {}).get("reply"),
-            }
-            for r in header.get("recipients", [])
-        ],
-    }
+    shown["reply"] = None if any(other in reply.lower() for other in others) else reply or None
+    shown["envelope"] = {"sender": header.get("sender"), "recipients": recipients}
     return shown
 
 

@@ -14,12 +14,14 @@ Bcc: a recipient whom only the envelope knew is marked with the role "bcc". With
 a link, and not as the reason why a message is on the page. Received mail whose header does not name
 its recipient shows that one to nobody but themselves. Without one it is the operator who
 looks, and sees it marked. Who may see which message at all is a later issue's.
+"status" speaks for all recipients: the worst of them. On the page of a record or an address it is
+that of those who are on it (three queries more for a page with mail that bounced or waits).
 A keeper, read side. Cites: contract.md; features.md A2, A30; beyond.md 20.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,7 +37,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from crmstore import addresses, schema
+from crmstore import addresses, delivery, schema
 from crmstore.bulk import among
 from crmstore.charsets import storable
 from crmstore.store import Store
@@ -45,6 +47,7 @@ from crmstore.whose import RECIPIENT, ROLES
 __all__ = ["Page", "hide_bcc", "owner_of", "page", "rows_for", "shown_to"]
 
 MAX_PAGE = 1_000
+_PARTED = ("hard_bounce", "soft_bounce", "queued")  # may not be true of every recipient
 
 messages = schema.messages.c
 participants = schema.participants
@@ -78,8 +81,9 @@ def page(
     limit = max(1, min(limit, MAX_PAGE))
     with store.reading() as connection:
         viewer = owner_of(connection, viewer)
+        key = addresses.key(address) or _typed(address) if address else None
         wanted = _wanted(
-            address=addresses.key(address) or _typed(address) if address else None,
+            address=key,
             record=record,
             owner=owner_of(connection, user),
             source=None if source is None else storable(source),
@@ -89,7 +93,8 @@ def page(
         )
         found = connection.execute(wanted.limit(limit + 1)).all()
         owner = owner_of(connection, user)
-        rows = rows_for(connection, [row[1] for row in found[:limit]], owner, viewer)
+        ids = [row[1] for row in found[:limit]]
+        rows = rows_for(connection, ids, owner, viewer, about=_About(key, record))
     last = found[limit - 1] if len(found) > limit else None
     return Page(rows, f"{last[0]}:{last[1]}" if last is not None else None)
 
@@ -194,11 +199,29 @@ def shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
 # Rows
 
 
+class _About(NamedTuple):
+    """Whose page it is: an address in key() form, a record, or nobody's."""
+
+    address: str | None = None
+    record: int | None = None
+
+    def recipients(self, linked: Iterable[Row[Any]]) -> set[str]:
+        """The addresses that such a page is about, of those a message is linked by."""
+        if self.address is not None:
+            return {self.address}
+        return {link.address for link in linked if link.record_id == self.record}
+
+
+_NOBODY = _About()
+
+
 def rows_for(
     connection: Connection,
     ids: Sequence[int],
     owner: str | None = None,
     viewer: str | None = None,
+    *,
+    about: _About = _NOBODY,
 ) -> list[dict[str, Any]]:
     """The contract's rows of these messages, in this order."""
     found = {
@@ -212,6 +235,11 @@ def rows_for(
     people = _by_message(connection, participants, ids, participants.c.id)
     files = _by_message(connection, schema.attachments, ids, schema.attachments.c.position)
     linked = _links(connection, ids)
+    ends: dict[str, dict[str, str]] = {}
+    if about != _NOBODY:
+        differ = [some for some in seen.values() if any(s.status in _PARTED for s in some)]
+        tries = [s.capture_id for some in differ for s in some if s.source == "submission"]
+        ends = delivery.statuses(connection, tries) if tries else {}
     return [
         _row(
             found[id_],
@@ -221,6 +249,11 @@ def rows_for(
             files.get(id_, []),
             owner or viewer,
             shared,
+            delivery.theirs(
+                ends,
+                [sighting.capture_id for sighting in seen.get(id_, [])],
+                about.recipients(linked.get(id_, [])),
+            ),
         )
         for id_ in ids
         if id_ in found
@@ -278,6 +311,7 @@ def _row(
     files: Iterable[Row[Any]],
     owner: str | None,
     shared: Mapping[str, int],
+    ends: Mapping[str, str],
 ) -> dict[str, Any]:
     """A message has one row however often it was seen: it is told as `owner` saw it, if they
     did, else as it was seen first."""
@@ -302,7 +336,7 @@ def _row(
         "direction": first.direction if first is not None else None,
         "owner": first.owner if first is not None else None,
         "source": sorted({sighting.source for sighting in shown}),
-        "status": _status(first, shown),
+        "status": _status(first, shown, ends),
         "thread": message.thread,
         "records": _records(linked, shared),
         "attachments": [{"name": f.name, "bytes": f.bytes, "type": f.type} for f in files],
@@ -314,12 +348,17 @@ def _row(
     }
 
 
-def _status(first: Row[Any] | None, seen: Sequence[Row[Any]]) -> str | None:
+def _status(
+    first: Row[Any] | None, seen: Sequence[Row[Any]], ends: Mapping[str, str]
+) -> str | None:
     """Sent again after it was refused: what became of it is what became of the last try. A copy in
-    a Sent folder knows nothing of that."""
+    a Sent folder knows nothing of that. `ends`: of the sendings to those whom the page is about."""
     if first is None or first.direction != "sent":
         return first.status if first is not None else None
     tries = [s for s in seen if s.owner == first.owner and s.source == "submission"]
+    theirs = [ends[s.capture_id] for s in tries if s.capture_id in ends]
+    if theirs:
+        return theirs[-1]
     return str((tries[-1] if tries else first).status)
 
 
