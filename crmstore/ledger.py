@@ -23,6 +23,7 @@ from crmstore.bulk import among
 from crmstore.intake import Place
 from crmstore.store import Store
 from crmstore.times import at_us
+from crmstore.whose import kinds
 
 __all__ = ["AuditReport", "Gap", "account", "end_of", "present", "waiting"]
 
@@ -43,11 +44,13 @@ class Gap(NamedTuple):
 @dataclass(slots=True)
 class AuditReport:
     """The account. `pending` are messages that the journals hold and the store does not have yet,
-    or whose verdict is not there: they are neither accepted nor refused so far."""
+    or whose verdict is not there: they are neither accepted nor refused so far. `partial`: of those
+    captured, how many without some of their people, by the kind of rule."""
 
     accepted: int = 0
     captured: int = 0
     excluded: dict[str, int] = field(default_factory=dict)
+    partial: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     refused: int = 0
     pending: int = 0
@@ -267,6 +270,8 @@ class _Audit:
             report.failed += counted
             return
         report.captured += counted
+        for kind in kinds(capture.reason) if counted else ():
+            report.partial[kind] = report.partial.get(kind, 0) + 1
         if row.capture_id not in complete:
             gap("captured, but its message or its sighting is missing")
         there = self.archive.verify if self.deep else self.archive.exists

@@ -40,6 +40,7 @@ __all__ = [
     "Rules",
     "UserRef",
     "judge",
+    "kinds",
     "mailbox_user",
 ]
 
@@ -213,6 +214,14 @@ def _allowed(
         return Judgement(direction, source, (), (), (), out.reasons[-1])
     left_out = "; ".join(dict.fromkeys(out.reasons))
     return Judgement(direction, source, mine, stay, outsiders, "", left_out=left_out)
+
+
+def kinds(left_out: str) -> list[str]:
+    """Which kinds of rule a Judgement's `left_out` names: "never", "user disabled"; without the
+    patterns, which may be the very address that is kept out."""
+    rules = left_out.split("; ")
+    found = ["never"] if any(rule.startswith("never ") for rule in rules) else []
+    return found + (["user disabled"] if "user disabled" in rules else [])
 
 
 def mailbox_user(login: str, people: People) -> UserRef | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from proxy.printable import printable
-from proxy.wording import Text, bounces, check, quickstart, recordio, search, trial
+from proxy.wording import Text, bounces, check, explain, quickstart, recordio, search, trial
 
 Language = Literal["en", "ja"]
 
@@ -23,6 +23,7 @@ LONGEST_VALUE = 500
 _CATALOGUE: dict[str, Text] = {
     **bounces.TEXTS,
     **check.TEXTS,
+    **explain.TEXTS,
     **quickstart.TEXTS,
     **recordio.TEXTS,
     **search.TEXTS,

@@ -79,6 +79,8 @@ def _show(report: "AuditReport") -> None:
         f"accepted {report.accepted} = captured {report.captured} + excluded {excluded}"
         f" + failed {report.failed}"
     )
+    for kind, count in sorted(report.partial.items()):
+        put(f"  captured without some of its people: {kind}: {count}")
     for reason, count in sorted(report.excluded.items()):
         put(f"  excluded: {reason}: {count}")
     put(f"refused {report.refused}, pending {report.pending}")

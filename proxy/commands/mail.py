@@ -9,6 +9,7 @@ import typer
 from proxy.commands.common import (
     Desk,
     Refusal,
+    call,
     desk,
     no,
     put,
@@ -19,10 +20,11 @@ from proxy.commands.common import (
     size,
     warn,
 )
+from proxy.commands.explain import Id, explain, shared
 from proxy.commands.suppression import put_delivery
+from proxy.texts import Language, language
 
 Source = Literal["submission", "inbound", "imap_append", "imap_fetch", "companion"]
-Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,13 +80,13 @@ def emails(
             put_table(
                 "",
                 ("id", "date", "direction", "from", "to", "subject", "status", "records"),
-                [_row(work, row) for row in page.rows],
+                [_row(work, row, language(call(ctx).lang)) for row in page.rows],
             )
         if page.next is not None:
             warn(f"more with --before {page.next}")
 
 
-def _row(work: Desk, row: dict[str, Any]) -> tuple[object, ...]:
+def _row(work: Desk, row: dict[str, Any], lang: Language) -> tuple[object, ...]:
     files = len(row["attachments"])
     return (
         row["id"],
@@ -94,7 +96,7 @@ def _row(work: Desk, row: dict[str, Any]) -> tuple[object, ...]:
         ", ".join([*row["to"], *row["cc"]]),
         row["subject"] + (f" [{files} file{'s' if files > 1 else ''}]" if files else ""),
         row["status"],
-        ", ".join(f"{one['kind']} {one['id']}" for one in row["records"]),
+        ", ".join(f"{one['kind']} {one['id']}{shared(one, lang)}" for one in row["records"]),
     )
 
 
@@ -122,7 +124,10 @@ def show(ctx: typer.Context, id: Id) -> None:
         for number, item in enumerate(found["attachments"], 1):
             put(f"file {number}  {item['name']} ({item['type']}, {size(item['bytes'])})")
         for record in found["records"]:
-            put(f"record  {record['kind']} {record['id']} {record['name']}: {record['evidence']}")
+            put(
+                f"record  {record['kind']} {record['id']} {record['name']}: {record['evidence']}"
+                f"{shared(record, language(call(ctx).lang))}"
+            )
         for sighting in found["sightings"]:
             put(_sighting(work, sighting))
             for recipient in sighting.get("envelope", {}).get("recipients", []):
@@ -213,45 +218,3 @@ def file(
             return
         sys.stdout.buffer.write(octets)
         sys.stdout.buffer.flush()
-
-
-def explain(ctx: typer.Context, id: Id) -> None:
-    """Why a message is on the records it is on."""
-    from crmstore import message
-
-    with desk(ctx) as work:
-        found = message.email(work.store, id)
-        names = {record["id"]: record for record in found["records"]}
-        links = [
-            {**link, "kind": names[link["record"]]["kind"], "name": names[link["record"]]["name"]}
-            for link in found["links"]
-        ]
-        people = [
-            {**person, "keys": sorted({k["record"] for k in links if k["address"] == address})}
-            for person in found["participants"]
-            if (address := person["address"])
-        ]
-        if work.json:
-            sightings = [
-                {key: seen[key] for key in ("capture_id", "owner", "source", "evidence")}
-                for seen in found["sightings"]
-            ]
-            thread = {"id": found["thread"], "evidence": found["thread_evidence"]}
-            document = {"id": id, "participants": people, "links": links, "sightings": sightings}
-            put_json({**document, "thread": thread, "delivery": found["delivery"]})
-            return
-        put(f"email {id}: {found['subject']}")
-        for person in people:
-            keyed = ", ".join(f"record {key}" for key in person["keys"]) or "no record"
-            put(f"  {person['role']} {person['address']} ({person['evidence']}): {keyed}")
-        for link in links:
-            put(
-                f"  {link['kind']} {link['record']} {link['name']}:"
-                f" {link['role']} {link['address']}, {link['evidence']}"
-            )
-        for seen in found["sightings"]:
-            put(
-                f"  {seen['source']} for {seen['owner']} ({seen['capture_id']}): {seen['evidence']}"
-            )
-        put(f"  thread {found['thread']}: {found['thread_evidence'] or 'begins it'}")
-        put_delivery(ctx, work, found)

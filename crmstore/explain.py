@@ -1,0 +1,114 @@
+"""Why a message is where it is: how it was recognised, whom it keys and whom not, what is hidden.
+
+Builds on message.py, and tells besides: links that are hidden, with the reason; why a participant
+is on no record; whether the rules kept somebody out of a copy. Who that was is told by nobody: not
+even the rule, which may be an address.
+A keeper, read side. Cites: features.md A10 to A12; SCHEMA.md "Hidden".
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from crmstore import schema
+from crmstore.message import email
+from crmstore.relinkstep import FORMER, OURS, OWNER, ours
+from crmstore.store import Store
+from crmstore.whose import kinds
+
+__all__ = ["HIDDEN", "explain"]
+
+#: Why a link is hidden, as explain() names it.
+HIDDEN = {FORMER: "former", OURS: "ours", OWNER: "owner"}
+
+links, records = schema.links, schema.records
+
+
+def explain(store: Store, id_: int, *, domains: Collection[str] = ()) -> dict[str, Any]:
+    """ "participants" with "keys" (records) and "why" there are none: "ours", "no_record",
+    "hidden"; "links" with "hidden" (a list of "former", "ours", "owner") and "shared_by";
+    "sightings" with "left_out" (a list of "never", "user disabled"); "thread" and "delivery".
+
+    `domains`: those that are ours. NoSuchEmail.
+    """
+    found = email(store, id_)
+    with store.reading() as connection:
+        linked = _links(connection, id_)
+        people = {person["address"] for person in found["participants"]}
+        mine = ours(connection, people) | {a for a in people if a.rpartition("@")[2] in domains}
+        held = _held(connection, {link.address for link in linked})
+        left_out = _left_out(connection, [seen["capture_id"] for seen in found["sightings"]])
+    return {
+        "id": id_,
+        "subject": found["subject"],
+        "message_id": found["message_id"],
+        "participants": [_participant(p, linked, mine) for p in found["participants"]],
+        "links": [
+            {
+                "record": link.record_id,
+                "kind": link.kind,
+                "type": link.type,
+                "name": link.name,
+                "role": link.role,
+                "address": link.address,
+                "evidence": link.evidence,
+                "shared_by": max(1, held.get(link.address, 0)),
+                "hidden": [why for bit, why in HIDDEN.items() if link.hidden & bit],
+            }
+            for link in linked
+        ],
+        "sightings": [
+            {
+                **{key: seen.get(key) for key in _OF_SIGHTING},
+                "left_out": left_out.get(seen["capture_id"], []),
+            }
+            for seen in found["sightings"]
+        ],
+        "thread": {"id": found["thread"], "evidence": found["thread_evidence"]},
+        "delivery": found["delivery"],
+    }
+
+
+_OF_SIGHTING = (
+    "capture_id", "seen", "owner", "direction", "source", "door", "mailbox", "status", "evidence",
+)  # fmt: skip
+
+
+def _participant(
+    person: dict[str, Any], linked: Sequence[Row[Any]], mine: Collection[str]
+) -> dict[str, Any]:
+    theirs = [link for link in linked if link.address == person["address"]]
+    keys = sorted({link.record_id for link in theirs if not link.hidden})
+    why = None
+    if not keys:
+        why = "ours" if person["address"] in mine else "hidden" if theirs else "no_record"
+    return {**person, "keys": keys, "why": why}
+
+
+def _links(connection: Connection, id_: int) -> Sequence[Row[Any]]:
+    return connection.execute(
+        select(links, records.c.kind, records.c.type, records.c.name)
+        .join(records, records.c.id == links.c.record_id)
+        .where(links.c.message_id == id_)
+        .order_by(links.c.record_id, links.c.id)
+    ).all()
+
+
+def _held(connection: Connection, addresses: Collection[str]) -> dict[str, int]:
+    """How many records have each of these addresses now."""
+    held = schema.record_addresses.c
+    rows = connection.execute(
+        select(held.address, func.count())
+        .where(held.address.in_(addresses), held.until_us.is_(None))
+        .group_by(held.address)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _left_out(connection: Connection, capture_ids: Sequence[str]) -> dict[str, list[str]]:
+    captures = schema.captures.c
+    rows = connection.execute(
+        select(captures.capture_id, captures.reason).where(captures.capture_id.in_(capture_ids))
+    )
+    return {row.capture_id: kinds(row.reason) for row in rows}

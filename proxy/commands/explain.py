@@ -1,0 +1,72 @@
+"""email explain: why a message is on the records it is on, in words of the caller's language."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from proxy.commands.common import Desk, call, desk, put, put_json
+from proxy.commands.suppression import put_delivery
+from proxy.texts import Language, language, t
+
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
+
+
+def explain(ctx: typer.Context, id: Id) -> None:
+    """Why a message is on the records it is on, and why not on others."""
+    from crmstore.explain import explain as explained
+
+    lang = language(call(ctx).lang)
+    with desk(ctx) as work:
+        found = explained(work.store, id, domains=work.settings.node.domains)
+        if work.json:
+            put_json(found)
+            return
+        for line in _lines(work, found, lang):
+            put(line)
+        if found["delivery"]:
+            put(t("explain.delivery", lang))
+            put_delivery(ctx, work, found)
+
+
+def shared(record: dict[str, Any], lang: Language) -> str:
+    """ " (shared by 3 records)", where several have the address that is the reason."""
+    count = record["shared_by"]
+    return f" ({t('explain.shared', lang, count=count)})" if count > 1 else ""
+
+
+def _lines(work: Desk, found: dict[str, Any], lang: Language) -> Iterator[str]:
+    yield t("explain.email", lang, id=found["id"], subject=found["subject"])
+    yield t("explain.seen", lang)
+    for seen in found["sightings"]:
+        parts = [
+            work.local(seen["seen"]),
+            t(f"explain.{seen['direction']}", lang, owner=seen["owner"]),
+            t("explain.way", lang, source=seen["source"], door=seen["door"] or "-"),
+        ]
+        if seen["mailbox"]:
+            parts.append(t("explain.mailbox", lang, mailbox=seen["mailbox"]["name"]))
+        yield f"  {', '.join(parts)} ({seen['capture_id']})"
+        yield f"    {t('explain.same', lang, evidence=seen['evidence'])}"
+        for why in seen["left_out"]:
+            yield f"    {t(f'explain.left_out.{why}', lang)}"
+    yield t("explain.people", lang)
+    for person in found["participants"]:
+        if person["keys"]:
+            what = t("explain.keys", lang, ids=", ".join(map(str, person["keys"])))
+        else:
+            what = t(f"explain.why.{person['why']}", lang)
+        yield f"  {person['role']} {person['address']} ({person['evidence']}): {what}"
+    yield t("explain.links", lang)
+    for link in found["links"]:
+        yield (
+            f"  {link['kind']} {link['record']} {link['name']}: {link['role']} {link['address']},"
+            f" {link['evidence']}{shared(link, lang)}"
+        )
+        for why in link["hidden"]:
+            yield f"    {t(f'explain.hidden.{why}', lang)}"
+    if not found["links"]:
+        yield f"  {t('explain.nothing', lang)}"
+    thread = found["thread"]
+    evidence = thread["evidence"] or t("explain.begins", lang)
+    yield t("explain.thread", lang, id=thread["id"], evidence=evidence)
