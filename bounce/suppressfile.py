@@ -23,6 +23,7 @@ LOOK = 2.0
 
 def publish(path: Path, entries: Iterable[tuple[str, Suppressed]]) -> None:
     """Put a new list in the place of the old one. OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".tmp")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:

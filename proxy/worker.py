@@ -245,14 +245,21 @@ class IngestThread:
         self._next_look = now + LOOK
         version = suppressions.version(self._store)
         path = self._settings.suppression_file
-        if version != self._published or not path.exists():
-            found = suppressions.entries(self._store)
-            rows = ((e.address, Suppressed(e.category, e.status, e.words, e.since)) for e in found)
-            suppressfile.publish(path, rows)
-            self._published = version
-        elif now >= self._next_touch:
-            self._next_touch = now + UPKEEP
-            os.utime(path)
+        try:
+            if version != self._published or not path.exists():
+                found = suppressions.entries(self._store)
+                rows = (
+                    (e.address, Suppressed(e.category, e.status, e.words, e.since)) for e in found
+                )
+                suppressfile.publish(path, rows)
+                self._published = version
+            elif now >= self._next_touch:
+                self._next_touch = now + UPKEEP
+                os.utime(path)
+        except OSError as error:
+            # No trouble of ingest: a full disk must not keep it from freeing some. Doors whose
+            # list grows old refuse nobody.
+            maillog.store_trouble("publishing the suppression list", error, LOOK)
 
     def _upkeep(self) -> None:
         """What can wait: doors that are gone, blobs that nobody names any more."""

@@ -99,7 +99,6 @@ def test_a_reader_that_stopped_reading_costs_lines_and_no_time() -> None:
     sink = logsink.LineSink(writer, limit=1000, pause=0.01)
     for number in range(20_000):  # would never end if it waited for the reader
         sink.put(f"{number} " + "x" * 100)
-    assert sink.lost > 10_000
     taken = b""
     while b"log.lost" not in taken:  # reading again: what waited comes in order, then the count
         sink.put("later")
