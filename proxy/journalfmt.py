@@ -230,9 +230,16 @@ class Decoder:
                     last if known else None,
                     "unreadable bytes" if found.offset > self.offset else "frames missing",
                 )
+                self.hash = None  # of the frame before the next one: it is lost
                 self._at += found.offset - self.offset
                 self.offset = found.offset
                 yield self._accept(found)
+
+    def again(self) -> None:
+        """Instead of going on behind a Damage just given out: feed from `offset` anew."""
+        self._buffer, self._at = b"", 0
+        self.stranded = 0
+        self.state = "more"
 
     def _accept(self, frame: Frame) -> Frame:
         if self.key is None:
@@ -289,14 +296,13 @@ class Decoder:
 
     def _search(self) -> Frame | None:
         """The next frame that may be believed after bytes that are none."""
-        self.hash = None  # of the frame before the next one: it is lost
         at = self._buffer.find(MAGIC, self._at)
         while at >= 0:
             got = self._read(at)
             step = 1
             if isinstance(got, Frame) and (self.seq is None or got.seq > self.seq):
                 if self.sealed or self.seq is None or got.durable > self.seq:
-                    return got
+                    return got._replace(linked=None)
                 self.stranded += 1
                 step = got.end_offset - got.offset
             at = self._buffer.find(MAGIC, at + step)

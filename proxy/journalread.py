@@ -105,19 +105,28 @@ class FrameReader:
 
 def _read(path: Path, decoder: Decoder, damage: list[Damage]) -> Iterator[Frame | Damage]:
     """Not a method: a generator that holds its reader, which holds the generator, would keep file
-    and buffer until the collector comes by."""
+    and buffer until the collector comes by.
+
+    Beside a writer, bytes that are no frame may have become frames since they were read, and what
+    was read after them may prove these durable. So they are read once more: what such a proof
+    covers was written before the proof was, and any read after it shows it."""
     fd = os.open(path, os.O_RDONLY)
     try:
         at = decoder.offset
         if at and decoder.key is None:
             decoder.key = _segment_key(fd)
-        eof = False
+        eof, doubted = False, -1
         while not eof:
             data = os.pread(fd, CHUNK, at)
             at += len(data)
             eof = len(data) < CHUNK
             for item in decoder.feed(data, eof):
                 if isinstance(item, Damage):
+                    if not decoder.sealed and item.offset != doubted:
+                        at = doubted = item.offset
+                        eof = False
+                        decoder.again()
+                        break
                     damage.append(item)
                 yield item
     finally:

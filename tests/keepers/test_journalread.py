@@ -88,6 +88,38 @@ def test_half_a_frame_is_not_yet_there(tmp_path: Path) -> None:
     assert next(iter(again)).linked
 
 
+@pytest.mark.parametrize("hole", [0, 300, 5_000])
+@pytest.mark.parametrize("chunk", [500, 1 << 20])
+def test_a_read_that_the_writer_overtook_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hole: int, chunk: int
+) -> None:
+    """What was read before it was written, followed by what was read after it: the later frames
+    say that the earlier ones are durable, and so they are."""
+    fill(tmp_path, 12, 1 << 20)
+    before = frames(tmp_path)
+    victim = next(frame for frame in before if frame.seq == 4)
+    assert max(frame.durable for frame in before) > victim.seq
+    stale = range(victim.offset + hole, victim.offset + hole + 700)
+    written = False
+
+    def pread(fd: int, size: int, at: int) -> bytes:
+        nonlocal written
+        data = bytearray(real(fd, size, at))
+        for n in stale:
+            if not written and at <= n < at + len(data):
+                data[n - at] = 0
+        written = written or len(data) < size
+        return bytes(data)
+
+    real = os.pread
+    monkeypatch.setattr("proxy.journalread.CHUNK", chunk)
+    monkeypatch.setattr("proxy.journalread.os.pread", pread)
+    reader = read_frames(segment_path(tmp_path, 1))
+    assert list(reader) == before
+    assert (reader.damage, reader.state) == ([], "end")
+    assert all(frame.linked for frame in read_frames(segment_path(tmp_path, 1)))
+
+
 def test_damage_is_reported_and_passed(tmp_path: Path) -> None:
     fill(tmp_path)
     before = frames(tmp_path)
