@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,14 @@ class Checkout:
         """What bin/test does."""
         script = f'root="{self.root}"; . "$root/bin/environment"; make_environment test'
         subprocess.run(["sh", "-euc", script], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobodys_environment() -> Iterator[None]:
+    """Who runs the tests may keep their environment in MAILWEIR_VENV, and it is to survive them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MAILWEIR_VENV", raising=False)
+        yield
 
 
 @pytest.fixture
