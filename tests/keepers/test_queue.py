@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from crmstore import schema
 from crmstore.queue import FINAL, Queue, QueuedMessage, Result
 from crmstore.store import Store, micros, next_ids
-from tests.conftest import blank, store_at
+from tests.conftest import blank, migrate, store_at
 
 NOW = 1_000_000.0
 LIFE = 1_000.0
@@ -266,7 +266,7 @@ class Runners(RuleBasedStateMachine):
 
         self.folder = tempfile.TemporaryDirectory()
         store = Store(Path(self.folder.name) / "mailweir.db")
-        store.migrate()
+        migrate(store)
         self.queue = over(store)
         self.now = NOW
         self.held: list[QueuedMessage] = []

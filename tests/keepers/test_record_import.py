@@ -19,7 +19,7 @@ from crmstore.imports.plan import Conflict
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.vcard import VcardFile
 from crmstore.store import Store, StoreUnavailable, next_ids
-from tests.conftest import blank
+from tests.conftest import blank, migrate
 
 
 def mail_with(store: Store, *addresses: str) -> int:
@@ -114,7 +114,7 @@ def test_batches_of_any_size_come_to_the_same(
     for size in (1, 2, 3, 100):
         monkeypatch.setattr(apply, "BATCH", size)
         store = Store(tmp_path / f"{size}.db")
-        store.migrate()
+        migrate(store)
         told: list[Told] = []
         assert figures(run(store, text, tell=told.append)) == (5, 0, 0, 4, 1, 0)
         assert sorted((t.place.line, t.remark.code) for t in told) == [
@@ -297,8 +297,8 @@ def test_export_and_import_give_the_same_store(
 ) -> None:
     folder = tmp_path_factory.mktemp("way")
     one, other = Store(folder / "one.db"), Store(folder / "other.db")
-    one.migrate()
-    other.migrate()
+    migrate(one)
+    migrate(other)
     for number, (kind, name, state, count) in enumerate(people):
         emails = [f"=a{number}.{n}.@x.example" for n in range(count)]
         records.add(one, kind, f"@{number} {name}", emails=emails, state=state)

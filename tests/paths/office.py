@@ -1,13 +1,16 @@
 """A store, an archive, journals written by hand, and an ingest over them, in a test's folder."""
 
+import atexit
 import hashlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from config.settings import Settings
 from crmstore import records, timeline, users
@@ -19,7 +22,8 @@ from proxy.captureid import CaptureIds
 from proxy.ingest import Ingest, Step
 from proxy.journalfmt import GENESIS, Framer
 from proxy.journalrecover import open_header
-from proxy.reader import Reader
+from proxy.reader import Job, Reader
+from tests.conftest import migrate
 
 BODY = b"From: alice@ours.example\r\nTo: Bob <bob@x.example>\r\nSubject: hello\r\n\r\nHello Bob\r\n"
 _ids = CaptureIds()
@@ -160,7 +164,7 @@ class Office:
         self.settings = Settings.model_validate(self.tables)
         self.folder = folder
         self.store: Store = open_store(self.settings)
-        self.store.migrate()
+        migrate(self.store)
         self.archive = FileArchive(self.settings.blob_dir)
         self.queue = Queue(self.store)
         self._ingest: Ingest | None = None
@@ -176,7 +180,7 @@ class Office:
     def ingest(self) -> Ingest:
         if self._ingest is None:
             self._ingest = Ingest(
-                self.settings, self.store, self.archive, reader=self._reader or Reader()
+                self.settings, self.store, self.archive, reader=self._reader or lent_reader()
             )
         return self._ingest
 
@@ -234,6 +238,46 @@ class Office:
     def write(self, sql: str) -> None:
         with self.store.writing() as connection:
             connection.exec_driver_sql(sql)
+
+
+class _Lent:
+    """A Reader that ends after the tests and not with who uses it: one child serves them all, for
+    starting it takes longer than most of them do."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._under_way = 0
+
+    def start(self, jobs: Sequence[Job]) -> SimpleNamespace:
+        reading = self._reader.start(jobs)
+        self._under_way += 1
+
+        def finish() -> list[Any]:
+            answers = reading.finish()
+            self._under_way -= 1
+            return answers
+
+        return SimpleNamespace(finish=finish)
+
+    def read(self, jobs: Sequence[Job]) -> list[Any]:
+        found: list[Any] = self.start(jobs).finish()
+        return found
+
+    def close(self) -> None:
+        if self._under_way:  # answers nobody took would be taken for the next test's
+            self._reader.close()
+
+
+@cache
+def _reader() -> Reader:
+    made = Reader()
+    atexit.register(made.close)
+    return made
+
+
+def lent_reader() -> Reader:
+    """For tests that are not about reading itself: this process's one reader."""
+    return cast(Reader, _Lent(_reader()))
 
 
 def _now() -> str:

@@ -17,6 +17,7 @@ from crmstore.archive import FileArchive
 from crmstore.queue import Queue, QueuedMessage
 from crmstore.store import Store, micros, open_store
 from proxy.smtp.deliver import QueueRunner
+from tests.conftest import migrate
 
 BODY = b"Subject: hello\r\n\r\n.a dot first\r\n..\r\n.\r\nend\r\n"
 TRACE = "Received: from laptop by relay.example.com\r\n\twith ESMTPSA id 1; now\r\n"
@@ -38,7 +39,7 @@ class Appliance:
             }
         )
         self.store: Store = open_store(self.settings)
-        self.store.migrate()
+        migrate(self.store)
         self.archive = FileArchive(folder / "blobs")
         self.queue = Queue(self.store)
         self.now = time.time()

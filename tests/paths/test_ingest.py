@@ -246,8 +246,11 @@ def test_a_body_that_is_not_the_one_we_acknowledged_is_failed(office: Office) ->
     assert (report.accepted, report.captured, report.failed, report.ok) == (3, 1, 2, True)
 
 
-def test_a_message_that_cannot_be_read_is_stored_raw_and_flagged(tmp_path: Path) -> None:
-    office = Office(tmp_path, reader=Reader(cpu_seconds=0.05))
+def test_a_message_that_cannot_be_read_is_stored_raw_and_flagged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.reader._STEP", 0.01)
+    office = Office(tmp_path, reader=Reader(cpu_seconds=0.03))
     door = office.door()
     door.mail(BOMBS["a million lines that look like delimiters"][0], big=True)
     door.mail(BODY)

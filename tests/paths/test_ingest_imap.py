@@ -9,33 +9,15 @@ from crmstore import mailboxes, message, users
 from crmstore.mailplace import Look
 from crmstore.uidset import UidSet
 from crmstore.whose import People, Rules, judge
-from proxy.reader import Reader
 from tests.paths.office import BODY, Office
 
 ALICE = "alice@ours.example"
 FROM_BOB = b"From: Bob <bob@x.example>\r\nTo: alice@ours.example\r\nSubject: hi\r\n\r\nHi Alice\r\n"
 
 
-class SharedReader(Reader):
-    """One child for all tests: starting it takes longer than they do."""
-
-    def close(self) -> None:
-        """Not yet."""
-
-    def end(self) -> None:
-        super().close()
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[SharedReader]:
-    made = SharedReader()
-    yield made
-    made.end()
-
-
 @pytest.fixture
-def office(tmp_path: Path, reader: SharedReader) -> Iterator[Office]:
-    made = Office(tmp_path, reader=reader)
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path)
     yield made
     made.close()
     made.store.close()
@@ -192,10 +174,8 @@ def test_mail_that_cannot_be_read_is_kept_raw() -> None:
     assert (found.excluded, found.owners[0].name) == ("", ALICE)
 
 
-def test_never_and_disabled_users(tmp_path: Path, reader: SharedReader) -> None:
-    office = Office(
-        tmp_path, reader=reader, capture={"never": ["*@lawyer.example", "hr@ours.example"]}
-    )
+def test_never_and_disabled_users(tmp_path: Path) -> None:
+    office = Office(tmp_path, capture={"never": ["*@lawyer.example", "hr@ours.example"]})
     office.user("off@ours.example")
     users.set_enabled(office.store, "off@ours.example", False)
     door = office.imap()
@@ -264,8 +244,8 @@ def test_nobody_else_is_enrolled(office: Office) -> None:
     assert office.rows(user="alice")
 
 
-def test_enrolling_can_be_switched_off(tmp_path: Path, reader: SharedReader) -> None:
-    office = Office(tmp_path, reader=reader, capture={"enroll": False})
+def test_enrolling_can_be_switched_off(tmp_path: Path) -> None:
+    office = Office(tmp_path, capture={"enroll": False})
     office.imap().seen(FROM_BOB)
     office.take()
     assert users.listing(office.store) == []

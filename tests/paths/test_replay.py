@@ -12,7 +12,8 @@ from crmstore import headerlog, message
 from proxy import replay as replay_module
 from proxy.journalread import list_segments
 from proxy.replay import Replay, Replayed
-from tests.paths.office import BODY, Door, Office
+from tests.conftest import migrate
+from tests.paths.office import BODY, Door, Office, lent_reader
 
 
 @pytest.fixture
@@ -23,8 +24,12 @@ def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
     made.store.close()
 
 
+def replay_of(office: Office) -> Replay:
+    return Replay(office.settings, office.store, office.archive, reader=lent_reader())
+
+
 def replay(office: Office) -> Replayed:
-    return Replay(office.settings, office.store, office.archive).run()
+    return replay_of(office).run()
 
 
 def fill(office: Office) -> tuple[Door, Door]:
@@ -56,7 +61,7 @@ def lose_the_database(office: Office) -> None:
     office.store.close()
     for path in office.folder.glob("mailweir.db*"):
         path.unlink()
-    office.store.migrate()
+    migrate(office.store)
 
 
 def told(office: Office) -> list[Any]:
@@ -114,7 +119,7 @@ def test_it_goes_on_where_it_was_stopped(office: Office, monkeypatch: pytest.Mon
     before, counted = told(office), account(office)
     lose_the_database(office)
     monkeypatch.setattr(replay_module, "BATCH", 2)
-    run = Replay(office.settings, office.store, office.archive)
+    run = replay_of(office)
     commit = run._intake.commit
     left = [3]
 
@@ -218,7 +223,7 @@ def test_rules_of_today_exclude_nothing_that_was_captured(office: Office) -> Non
     fill(office)
     counted = account(office)
     lose_the_database(office)
-    run = Replay(office.settings, office.store, office.archive)
+    run = replay_of(office)
     run._rules = run._rules._replace(never=lambda address: "*")
     run.run()
     assert account(office) == counted

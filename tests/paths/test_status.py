@@ -14,6 +14,7 @@ from crmstore.store import open_store
 from proxy import heartbeat
 from proxy.journal import JournalWriter
 from proxy.status import status
+from tests.conftest import migrate
 
 CONFIG = """
 [node]
@@ -36,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
     found = parse(CONFIG, base=tmp_path)
     for folder in (found.journal_dir, found.run_dir):
         folder.mkdir(parents=True)
-    open_store(found).migrate()
+    migrate(open_store(found))
     return found
 
 
