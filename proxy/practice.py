@@ -1,6 +1,7 @@
 """A mail server for practice: stock aiosmtpd on loopback, which keeps what it gets in memory.
 
-`mailweir try` and tests put it behind the relay. It checks AUTH (PLAIN, LOGIN) against the users
+`mailweir try` and tests put it behind the relay. What arrives for a user also lies in their
+mailbox, if there are mailboxes (practiceboxes.py). It checks AUTH (PLAIN, LOGIN) against the users
 it was made with, refuses recipients whose local part starts with "nobody", and keeps a ledger of
 what arrived, byte for byte. `stop()` and `start()` make the next hop go away and come back.
 Limits: loopback, no TLS, everything in memory: at most `KEEP` messages.
@@ -10,10 +11,13 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from proxy.practiceboxes import Mailboxes
 
 KEEP = 1000
 MAX_SIZE = 50 * 2**20
@@ -32,11 +36,14 @@ class Arrived:
 class PracticeServer:
     """`start()`, `stop()`, as often as wanted, always on the same port."""
 
-    def __init__(self, host: str, port: int, users: Mapping[str, str]) -> None:
+    def __init__(
+        self, host: str, port: int, users: Mapping[str, str], mailboxes: Mailboxes | None = None
+    ) -> None:
         self.host = host
         self.port = port
         self.arrived: deque[Arrived] = deque(maxlen=KEEP)
         self._users = {name.encode(): password.encode() for name, password in users.items()}
+        self._mailboxes = mailboxes
         self._controller: Controller | None = None
         # aiosmtpd warns of its own old names, and would do so in the middle of our output.
         logging.getLogger("mail").addHandler(logging.NullHandler())
@@ -75,14 +82,16 @@ class PracticeServer:
     async def handle_DATA(self, _s: SMTP, session: Session, envelope: Envelope) -> str:
         content: Any = envelope.original_content
         login: Any = session.auth_data
-        self.arrived.append(
-            Arrived(
-                sender=envelope.mail_from or "",
-                recipients=tuple(envelope.rcpt_tos),
-                content=bytes(content or b""),
-                user=login.login.decode() if isinstance(login, LoginPassword) else None,
-            )
+        mail = Arrived(
+            sender=(envelope.mail_from or "").removeprefix("<>"),
+            recipients=tuple(envelope.rcpt_tos),
+            content=bytes(content or b""),
+            user=login.login.decode() if isinstance(login, LoginPassword) else None,
         )
+        self.arrived.append(mail)
+        if self._mailboxes is not None:
+            now = datetime.now().astimezone()
+            self._mailboxes.deliver(mail.sender, mail.recipients, mail.content, now)
         return f"250 2.0.0 Ok: kept as number {len(self.arrived)}"
 
     def _authenticate(

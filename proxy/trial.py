@@ -6,7 +6,7 @@ store with the bytes it was sent with and on the records it belongs to, and the 
 
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from crmstore.store import Store, open_store
 from proxy.audit import AuditReport, reconcile
 from proxy.texts import Language
 from proxy.trialmail import HANAKO, JORDAN, USERS, Sample
+from proxy.trialmailbox import MailProgram
 from proxy.trialshow import Screen
 from proxy.trialstage import Stage
 from proxy.trialtalk import Step, Talk, converse
@@ -71,17 +72,54 @@ def _play(stage: Stage, store: Store, archive: Archive, screen: Screen) -> Outco
         contact = records.add(store, "contact", "田中花子", emails=[HANAKO], domains=domains)
         records.add(store, "deal", "Acme 2027", main_contact=contact.id)
     screen.say("trial.conversation")
-    talk = converse(stage, datetime.now(UTC), screen.step)
-    late = _late(store, talk, domains)
-    screen.step(late)
-    bounced = _bounced(store, talk)
-    screen.step(bounced)
-    captured = _captured(store, archive, talk)
-    screen.step(captured)
+    now = datetime.now(UTC)
+    talk = converse(stage, now, screen.step)
+    steps = list(talk.steps)
+
+    def judge(step: Step) -> None:
+        steps.append(step)
+        screen.step(step)
+
+    with MailProgram(stage, now) as program:
+        for step in program.read(talk.accepted[0] if talk.accepted else None):
+            judge(step)
+        judge(_companion(store, program))
+    judge(_once(store, talk))
+    judge(_late(store, talk, domains))
+    judge(_bounced(store, talk))
+    judge(_captured(store, archive, [*talk.accepted, *program.lay_there]))
     report = reconcile(store, archive, stage.settings.journal_dir)
     screen.audit(report)
     rows = timeline.page(store, limit=100).rows
-    return Outcome((*talk.steps, late, bounced, captured), rows, report)
+    return Outcome(tuple(steps), rows, report)
+
+
+def _companion(store: Store, program: MailProgram) -> Step:
+    """What was read by its headers only is there all the same, and still unread."""
+    wanted = set(program.unread())
+    give_up = time.monotonic() + CAPTURE_SECONDS
+    while True:
+        found = {key for key, row in _rows(store).items() if "companion" in row["source"]}
+        if wanted <= found:
+            break
+        if time.monotonic() > give_up:
+            return Step("trial.companion", False, f"not fetched: {sorted(wanted - found)}")
+        time.sleep(0.1)
+    still = set(program.unread())
+    return Step("trial.companion", bool(wanted) and still == wanted, f"{len(wanted)} mails")
+
+
+def _once(store: Store, talk: Talk) -> Step:
+    """Sent, and filed in Sent: one row with both sources."""
+    filed = talk.accepted[0].message_id if talk.accepted else ""
+    give_up = time.monotonic() + CAPTURE_SECONDS
+    while time.monotonic() < give_up:
+        rows = timeline.page(store, limit=100).rows
+        seen = [row["source"] for row in rows if (row["message_id"] or "").strip("<>") == filed]
+        if len(seen) == 1 and set(seen[0]) == {"submission", "imap_append"}:
+            return Step("trial.once", True, ", ".join(seen[0]))
+        time.sleep(0.1)
+    return Step("trial.once", False, str(seen))
 
 
 def _late(store: Store, talk: Talk, domains: Iterable[str]) -> Step:
@@ -122,19 +160,25 @@ def _rows(store: Store) -> dict[str, dict[str, Any]]:
     return {(row["message_id"] or "").strip("<>"): row for row in rows}
 
 
-def _captured(store: Store, archive: Archive, talk: Talk) -> Step:
-    """Every accepted mail: there, with its bytes, on the records of its outsiders."""
+def _captured(store: Store, archive: Archive, samples: Sequence[Sample]) -> Step:
+    """Every mail: there, with its bytes, on the records of its outsiders."""
     rows = _rows(store)
-    for sample in talk.accepted:
+    for sample in samples:
         row = rows.get(sample.message_id)
         if row is None:
             return Step("trial.captured", False, f"{sample.message_id} is missing")
-        if b"".join(message.raw(store, archive, row["id"])) != sample.content:
+        if sample.content not in _copies(store, archive, row["id"]):
             return Step("trial.captured", False, f"{sample.message_id} has other bytes")
         kinds = {record["kind"] for record in row["records"]}
         if not kinds.issuperset(_expected(sample)):
             return Step("trial.captured", False, f"{sample.message_id} is on {sorted(kinds)}")
-    return Step("trial.captured", bool(talk.accepted), f"{len(talk.accepted)} mails")
+    return Step("trial.captured", bool(samples), f"{len(samples)} mails")
+
+
+def _copies(store: Store, archive: Archive, id_: int) -> Iterator[bytes]:
+    """The bytes of each sighting: what lies in a mailbox has the lines of its delivery on top."""
+    for sighting in message.email(store, id_)["sightings"]:
+        yield b"".join(message.raw(store, archive, id_, capture_id=sighting["capture_id"]))
 
 
 def _expected(sample: Sample) -> set[str]:

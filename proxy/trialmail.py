@@ -103,6 +103,28 @@ def reminder(when: datetime) -> Sample:
     return Sample(message_id, ALICE, (HANAKO,), _wire(mail))
 
 
+def minutes(when: datetime) -> Sample:
+    """A mail of Hanako's from before Mailweir, in one of Alice's folders."""
+    body = "青木様\r\n\r\n先日の打ち合わせの議事録です。\r\n\r\n田中\r\n"
+    mail = MIMEText(body, "plain", "iso-2022-jp")
+    message_id = _headers(
+        mail,
+        "minutes",
+        when,
+        From=formataddr(("田中花子", HANAKO), "iso-2022-jp"),
+        To=ALICE,
+        Subject=_japanese("打ち合わせの議事録"),
+    )
+    return Sample(message_id, HANAKO, (ALICE,), _wire(mail))
+
+
+def agenda(when: datetime) -> Sample:
+    """A mail of Hanako's that came into Alice's INBOX past Mailweir."""
+    mail = MIMEText("Dear Alice,\r\n\r\nhere is the agenda.\r\n\r\nHanako\r\n")
+    message_id = _headers(mail, "agenda", when, From=HANAKO, To=ALICE, Subject="Agenda")
+    return Sample(message_id, HANAKO, (ALICE,), _wire(mail))
+
+
 def full(when: datetime, about: Sample) -> Sample:
     """The report of Hanako's mail server: her mailbox is full (RFC 3464)."""
     message_id = f"report.{when:%Y%m%d%H%M%S}@customer.example"

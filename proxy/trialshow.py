@@ -60,11 +60,12 @@ class Screen:
     def timeline(self, name: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
         title = t("trial.timeline", self._lang, name=name, kind=kind)
         table = Table(title=Text(title), title_justify="left", title_style="bold")
-        for column in ("time", "direction", "subject", "attachments", "status"):
+        for column in ("time", "direction", "subject", "attachments", "source", "status"):
             table.add_column(t(f"trial.column.{column}", self._lang))
         for row in rows:
             files = ", ".join(file["name"] for file in row["attachments"])
-            cells = (row["date"], row["direction"], row["subject"], files, row["status"])
+            seen = ", ".join(row["source"])
+            cells = (row["date"], row["direction"], row["subject"], files, seen, row["status"])
             table.add_row(*(Text(printable(str(cell))) for cell in cells))
         self._console.print()
         self._console.print(table)
@@ -89,6 +90,9 @@ class Screen:
             f" --auth-password {PASSWORD} --from {ALICE} --to {HANAKO}"
         )
         self._line(f"  swaks --server {mx} --from {HANAKO} --to {ALICE}")
+        imap = f"imap://{HOST}:{stage.ports['imap']}"
+        self._line(f"  curl -k --ssl-reqd -u {ALICE}:{PASSWORD} '{imap}/INBOX;MAILINDEX=1'")
+        self._line(t("trial.program", self._lang, user=ALICE, password=PASSWORD, **stage.ports))
         self.say("trial.look")
         for command in ("emails", "email show 1", "status", "audit"):
             self._line(f"  {_program()} --config {stage.config} {command}")

@@ -1,4 +1,4 @@
-"""The stage of `mailweir try`: a folder, four ports, the practice server, the whole appliance.
+"""The stage of `mailweir try`: a folder, six ports, the practice servers, the whole appliance.
 
 Promises: everything is on loopback and in one folder; leaving the `with` block ends every process
 that was started and, unless the folder was given, removes it. A killed `try` leaves no process
@@ -26,6 +26,8 @@ from proxy import selfsigned
 from proxy.ground import CannotStart
 from proxy.parent import ENV_PARENT
 from proxy.practice import PracticeServer
+from proxy.practiceboxes import Mailboxes
+from proxy.practiceimap import PracticeImap
 from proxy.supervisor import children_environ
 from proxy.trialmail import PASSWORD, USERS
 
@@ -56,6 +58,15 @@ name = "mx"
 listen = "{host}:{mx}"
 role = "inbound"
 next_hop = "smtp://{host}:{practice}"
+tls = "starttls"
+cert = "cert.pem"
+key = "key.pem"
+doors = 1
+
+[[imap]]
+name = "imap"
+listen = "{host}:{imap}"
+upstream = "imap://{host}:{mailboxes}"
 tls = "starttls"
 cert = "cert.pem"
 key = "key.pem"
@@ -119,8 +130,12 @@ class Stage:
             raise CannotStart(f"--data {self.folder}: allowed is a folder that we may write"
                               f" ({error.strerror})") from error  # fmt: skip
         self.settings: Settings = load(self.config)
-        self.practice = PracticeServer(HOST, self.ports["practice"], dict.fromkeys(USERS, PASSWORD))
+        users = dict.fromkeys(USERS, PASSWORD)
+        self.mailboxes = Mailboxes(users)
+        self.practice = PracticeServer(HOST, self.ports["practice"], users, self.mailboxes)
         self.practice.start()
+        self.imap = PracticeImap(HOST, self.ports["mailboxes"], users, self.mailboxes)
+        self.imap.start()
         self._start()
 
     def _start(self) -> None:
@@ -170,13 +185,15 @@ class Stage:
                 self._process.wait()
         if hasattr(self, "practice"):
             self.practice.stop()
+        if hasattr(self, "imap"):
+            self.imap.stop()
         if self._given is None and hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _ports(base: int | None) -> dict[str, int]:
-    """Free ports: four in a row from `base`, or any."""
-    names = ("submission", "mx", "http", "practice")
+    """Free ports: six in a row from `base`, or any."""
+    names = ("submission", "mx", "http", "practice", "imap", "mailboxes")
     held: list[socket.socket] = []
     found: dict[str, int] = {}
     try:

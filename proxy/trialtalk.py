@@ -149,10 +149,7 @@ def _client(stage: Stage, listener: str, tls: bool = False) -> Iterator[smtplib.
     try:
         client.ehlo()
         if tls:
-            # Our own certificate, made a moment ago and kept in this folder: it is the authority.
-            context = ssl.create_default_context(cafile=str(stage.folder / "cert.pem"))
-            context.check_hostname = False  # it names relay.example.com, and we call 127.0.0.1
-            client.starttls(context=context)
+            client.starttls(context=client_context(stage))
             client.ehlo()
         yield client
     finally:
@@ -160,6 +157,13 @@ def _client(stage: Stage, listener: str, tls: bool = False) -> Iterator[smtplib.
             client.quit()
         except (smtplib.SMTPException, OSError):
             client.close()
+
+
+def client_context(stage: Stage) -> ssl.SSLContext:
+    """Our own certificate, made a moment ago and kept in this folder: it is the authority."""
+    context = ssl.create_default_context(cafile=str(stage.folder / "cert.pem"))
+    context.check_hostname = False  # it names relay.example.com, and we call 127.0.0.1
+    return context
 
 
 @contextmanager

@@ -8,10 +8,10 @@ TEXTS: dict[str, Text] = {
         "練習用メールサーバーの手前に Mailweir を起動しています …",
     ),
     "trial.listening": Text(
-        "Listening on 127.0.0.1: submission {submission}, MX {mx}, HTTP {http};"
-        " behind them the practice server {practice}",
-        "127.0.0.1 で待ち受け中: 送信 {submission}、MX {mx}、HTTP {http}"
-        "（背後の練習用サーバー {practice}）",
+        "Listening on 127.0.0.1: submission {submission}, MX {mx}, IMAP {imap}, HTTP {http};"
+        " behind them the practice servers {practice} (SMTP) and {mailboxes} (IMAP)",
+        "127.0.0.1 で待ち受け中: 送信 {submission}、MX {mx}、IMAP {imap}、HTTP {http}"
+        "（背後の練習用サーバー: SMTP {practice}、IMAP {mailboxes}）",
     ),
     "trial.conversation": Text("The conversation", "やり取り"),
     "trial.quote": Text(
@@ -59,6 +59,29 @@ TEXTS: dict[str, Text] = {
         "The reminder's timeline entry says that it bounced",
         "リマインダーのタイムラインに不達と表示された",
     ),
+    "trial.imap_password": Text(
+        "Alice opens her mailbox: a wrong password gets the mail server's words, then she is in",
+        "アリスがメールボックスを開く: 誤ったパスワードにはサーバーの言葉が返り、正しければ開く",
+    ),
+    "trial.imap_filed": Text(
+        "Her mail program files the quotation in Sent", "メールソフトが見積メールを Sent に保存"
+    ),
+    "trial.imap_read": Text(
+        "She reads a mail from before Mailweir, byte for byte as it lies there",
+        "導入前に届いていたメールを読む（1 バイトも変わらない）",
+    ),
+    "trial.imap_headers": Text(
+        "Of the mails in INBOX her program fetches the headers only",
+        "INBOX のメールはヘッダーだけを取得",
+    ),
+    "trial.companion": Text(
+        "The companion has fetched those, also the one that came past Mailweir; they stay unread",
+        "それらは同伴接続が取得（Mailweir を通らなかったものも）。すべて未読のまま",
+    ),
+    "trial.once": Text(
+        "The quotation was seen twice and stands on the timeline once",
+        "見積メールは 2 回観測され、タイムラインには 1 通だけ",
+    ),
     "trial.late": Text(
         "Jordan becomes a lead only now, and the earlier mail is linked",
         "ジョーダンさんを今になってリードに登録すると、以前のメールも結び付いた",
@@ -78,6 +101,7 @@ TEXTS: dict[str, Text] = {
     "trial.column.direction": Text("direction", "方向"),
     "trial.column.subject": Text("subject", "件名"),
     "trial.column.attachments": Text("files", "添付"),
+    "trial.column.source": Text("seen by", "観測元"),
     "trial.column.status": Text("status", "状態"),
     "trial.good": Text(
         "Everything that was sent was captured and linked.",
@@ -85,6 +109,12 @@ TEXTS: dict[str, Text] = {
     ),
     "trial.bad": Text("Something did not work; the log: {log}", "問題がありました。ログ: {log}"),
     "trial.yours": Text("Now send mail of your own:", "ご自分でもメールを送ってみてください:"),
+    "trial.program": Text(
+        "A mail program works too: IMAP 127.0.0.1:{imap}, SMTP 127.0.0.1:{submission}, both with"
+        " STARTTLS; user {user}, password {password}",
+        "メールソフトも使えます: IMAP 127.0.0.1:{imap}、SMTP 127.0.0.1:{submission}（どちらも"
+        " STARTTLS）、ユーザー {user}、パスワード {password}",
+    ),
     "trial.look": Text("And look at what was captured:", "記録されたものを見るには:"),
     "trial.stay": Text(
         "New mail is shown below as it is captured. Ctrl-C ends it all.",

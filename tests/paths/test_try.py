@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,11 +50,20 @@ def test_once_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
     found = json.loads(out)
     assert [step for step in found["steps"] if not step["ok"]] == [], found["audit"]
     assert (process.returncode, found["ok"], err) == (0, True, "")
-    assert found["audit"]["accepted"] == found["audit"]["captured"] == 5
+    assert found["audit"]["accepted"] == found["audit"]["captured"] == 10
     subjects = {row["subject"]: row for row in found["timeline"]}
     quotation = subjects["お見積書の件（12月分）"]
     assert quotation["attachments"][0]["name"] == "御見積書.pdf"
     assert {record["kind"] for record in quotation["records"]} == {"contact", "deal"}
+    assert {subject: set(row["source"]) for subject, row in subjects.items()} == {
+        "お見積書の件（12月分）": {"submission", "imap_append"},
+        "Re: お見積書の件（12月分）": {"inbound", "companion"},
+        "Thank you": {"submission"},
+        "Reminder": {"submission"},
+        "Undelivered Mail Returned to Sender": {"inbound", "companion"},
+        "打ち合わせの議事録": {"imap_fetch"},
+        "Agenda": {"companion"},
+    }
     assert subjects["Thank you"]["records"][0]["name"] == "Jordan Lee"
     assert list(tmp_path.iterdir()) == []
     assert processes_of(tmp_path) == []
@@ -61,7 +71,7 @@ def test_once_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_it_stays_until_ctrl_c_and_shows_mail_of_ones_own(tmp_path: Path) -> None:
     data = tmp_path / "kept"
-    base = _four_free()
+    base = _six_free()
     process = start(tmp_path, "--port-base", str(base), "--data", str(data))
     assert process.stdout is not None
     shown = ""
@@ -69,7 +79,13 @@ def test_it_stays_until_ctrl_c_and_shows_mail_of_ones_own(tmp_path: Path) -> Non
         line = process.stdout.readline()
         assert line, shown
         shown += line
-    assert f"swaks --server 127.0.0.1:{base} " in shown and "FAIL" not in shown
+    assert f"swaks --server 127.0.0.1:{base} " in shown and "  FAIL " not in shown
+    said = subprocess.run(
+        ["curl", "-sk", "--ssl-reqd", "-u", f"{ALICE}:{PASSWORD}",
+         f"imap://127.0.0.1:{base + 4}/INBOX;MAILINDEX=1"],
+        capture_output=True, timeout=30, check=False,
+    ) if shutil.which("curl") else None  # fmt: skip
+    assert said is None or b"Message-ID: <answer." in said.stdout
     with socket.create_connection(("127.0.0.1", base + 1)) as client:
         client.sendall(
             b"EHLO a\r\nMAIL FROM:<me@own.example>\r\nRCPT TO:<bob@example.com>\r\nDATA\r\n"
@@ -88,7 +104,7 @@ def test_it_stays_until_ctrl_c_and_shows_mail_of_ones_own(tmp_path: Path) -> Non
 
 def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
     process = start(tmp_path)
-    wait_until(lambda: len(processes_of(tmp_path)) == 4, "supervisor, worker, two doors", 60)
+    wait_until(lambda: len(processes_of(tmp_path)) == 5, "supervisor, worker, three doors", 60)
     process.kill()
     process.wait()
     wait_until(lambda: processes_of(tmp_path) == [], "all have ended", 5)
@@ -125,11 +141,11 @@ def _no_secret_in(folder: Path) -> None:
         assert not any(secret in content for secret in secrets), path
 
 
-def _four_free() -> int:
+def _six_free() -> int:
     while True:
         base = free_port()
         try:
-            for port in range(base, base + 4):
+            for port in range(base, base + 6):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
             return base

@@ -1,0 +1,456 @@
+"""An IMAP server for practice: what a mail program needs, over the mailboxes in memory.
+
+`mailweir try` puts it behind the IMAP listener. It speaks IMAP4rev1 (RFC 3501) as far as reading,
+filing, flagging and moving plain mailboxes goes, with LITERAL+, SASL-IR, UIDPLUS, MOVE, IDLE, ID,
+SPECIAL-USE and NAMESPACE; not ENVELOPE, BODYSTRUCTURE, parts of a body, and most of SEARCH.
+Limits: loopback, no TLS, a thread a connection, messages of MAX_SIZE; nothing is told to other
+sessions but at their next command.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import select
+import socketserver
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from proxy.imap.grammar import Command, NotUnderstood, arguments, command
+from proxy.practiceboxes import Box, Kept, Mailboxes
+
+MAX_SIZE: Final = 50 * 2**20
+LINE: Final = 65_536
+CAPABILITIES: Final = (
+    "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN UIDPLUS MOVE IDLE ID SPECIAL-USE NAMESPACE UNSELECT"
+)
+_LITERAL = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
+_ITEM = re.compile(
+    r"(UID|FLAGS|INTERNALDATE|RFC822\.SIZE|RFC822\.HEADER|RFC822(?![.\w])"
+    r"|BODY(?:\.PEEK)?\[(HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \([^)]*\))?\](?:<(\d+)\.(\d+)>)?)"
+    r"(?:\s+|\Z)",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"(\d{1,10}|\*)(?::(\d{1,10}|\*))?\Z", re.ASCII)
+_MACROS = {"ALL": "FLAGS INTERNALDATE RFC822.SIZE", "FAST": "FLAGS INTERNALDATE RFC822.SIZE"}
+
+
+Given = list[Any]  # what grammar.arguments finds: octets, lists of octets
+
+
+class PracticeImap:
+    """`start()` and `stop()`; always on the same port."""
+
+    def __init__(
+        self, host: str, port: int, users: Mapping[str, str], mailboxes: Mailboxes
+    ) -> None:
+        self._address = (host, port)
+        self.users = dict(users)
+        self.mailboxes = mailboxes
+        self._server: _Server | None = None
+
+    def start(self) -> None:
+        """Listen; raises OSError when the port is taken."""
+        self._server = _Server(self._address, _Session)
+        self._server.practice = self
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    practice: PracticeImap
+
+
+class _Refused(Exception):
+    """The command is answered with NO, in these words."""
+
+
+class _Session(socketserver.StreamRequestHandler):
+    """One connection."""
+
+    server: _Server
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self._boxes = self.server.practice.mailboxes
+        self._user = ""
+        self._box: Box | None = None
+        self._told: list[int] = []  # UIDs, as the client numbers them
+        self._read_only = False
+        self._open = True
+
+    def handle(self) -> None:
+        try:
+            self._say(f"* OK [CAPABILITY {CAPABILITIES}] practice server ready")
+            while self._open:
+                self._one()
+        except (OSError, EOFError):
+            pass  # the client has left
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(line.encode("utf-8") + b"\r\n")
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline(LINE)
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return line.rstrip(b"\r\n")
+
+    def _one(self) -> None:
+        """A command with its literals, and the answer."""
+        text = line = self._line()
+        literals: list[bytes] = []
+        begun = command(text)
+        tag = begun.tag.decode() if begun is not None else "*"
+        while found := _LITERAL.search(line):
+            if int(found[1]) > MAX_SIZE:
+                self._say(f"{tag} NO [TOOBIG] too large")
+                self._open = not found[2]  # what was sent without asking cannot be told apart
+                return
+            if not found[2]:
+                self._say("+ go on")
+            literals.append(self.rfile.read(int(found[1])))
+            line = self._line()
+            text += line
+        if begun is None:
+            self._say("* BAD a tag and a command, please")
+            return
+        verb = begun.verb.decode().upper()
+        todo = getattr(self, f"_{verb.lower()}", None) if verb in _COMMANDS else None
+        if todo is None or (verb in _INSIDE) > bool(self._user):
+            self._say(f"{tag} BAD not now, or not known here")
+            return
+        try:
+            given = arguments(text, begun.args, literals)
+            with self._boxes.lock if verb in _INSIDE and verb != "IDLE" else nullcontext():
+                words = todo(begun, text, given)
+                self._news()
+        except _Refused as refusal:
+            self._say(f"{tag} NO {refusal}")
+        except (NotUnderstood, ValueError, IndexError, AttributeError, TypeError):
+            self._say(f"{tag} BAD this is not understood")
+        else:
+            self._say(f"{tag} OK {words or 'done'}")
+
+    # ------------------------------------------------------------------ before and around
+
+    def _capability(self, _c: Command, _text: bytes, _given: Given) -> None:
+        self._say(f"* CAPABILITY {CAPABILITIES}")
+
+    def _noop(self, _c: Command, _text: bytes, _given: Given) -> None:
+        pass
+
+    _check = _subscribe = _unsubscribe = _noop
+
+    def _id(self, _c: Command, _text: bytes, _given: Given) -> None:
+        self._say('* ID ("name" "practice server")')
+
+    def _logout(self, _c: Command, _text: bytes, _given: Given) -> None:
+        self._box, self._open = None, False
+        self._say("* BYE come again")
+
+    def _login(self, _c: Command, _text: bytes, given: Given) -> str:
+        user, password = given
+        return self._enter(user.decode(), password.decode())
+
+    def _authenticate(self, _c: Command, _text: bytes, given: Given) -> str:
+        if given[0].upper() != b"PLAIN":
+            raise _Refused("[CANNOT] PLAIN only")
+        if len(given) < 2:
+            self._say("+ ")
+        response = given[1] if len(given) > 1 else self._line()
+        try:
+            _, user, password = base64.b64decode(response, validate=True).decode().split("\0")
+        except (binascii.Error, ValueError):
+            raise _Refused("[AUTHENTICATIONFAILED] cancelled, or not base64") from None
+        return self._enter(user, password)
+
+    def _enter(self, user: str, password: str) -> str:
+        if self.server.practice.users.get(user.lower()) != password:
+            raise _Refused("[AUTHENTICATIONFAILED] the practice server does not know this password")
+        self._user = user.lower()
+        return f"[CAPABILITY {CAPABILITIES}] welcome"
+
+    def _idle(self, _c: Command, _text: bytes, _given: Given) -> None:
+        self._say("+ idling")
+        while not select.select([self.connection], [], [], 0.5)[0]:
+            with self._boxes.lock:
+                self._news()
+        self._line()
+
+    # ------------------------------------------------------------------ mailboxes
+
+    def _namespace(self, _c: Command, _text: bytes, _given: Given) -> None:
+        self._say('* NAMESPACE (("" "/")) NIL NIL')
+
+    def _list(self, c: Command, text: bytes, _given: Given) -> None:
+        pattern = re.findall(rb'"[^"]*"|\([^)]*\)|[^\s()"]+', text[c.args :])[1].strip(b'"')
+        if not pattern:
+            self._say(f'* {c.verb.decode()} (\\Noselect) "/" ""')
+        wanted = re.escape(pattern.decode()).replace(r"\*", ".*").replace("%", "[^/]*")
+        for name, box in self._boxes.of(self._user).items():
+            if re.fullmatch(wanted, name):
+                self._say(f'* {c.verb.decode()} ({box.attribute}) "/" "{name}"')
+
+    _lsub = _list
+
+    def _find(self, name: bytes) -> Box:
+        text = name.decode("utf-8")
+        try:
+            return self._boxes.of(self._user)["INBOX" if text.upper() == "INBOX" else text]
+        except KeyError:
+            raise _Refused("[TRYCREATE] no such mailbox") from None
+
+    def _create(self, _c: Command, _text: bytes, given: Given) -> None:
+        name = given[0].decode("utf-8").rstrip("/")
+        if '"' in name or "\\" in name or not self._boxes.create(self._user, name):
+            raise _Refused("[ALREADYEXISTS] it is there, or there are too many")
+
+    def _delete(self, _c: Command, _text: bytes, given: Given) -> None:
+        if not self._boxes.delete(self._user, given[0].decode("utf-8")):
+            raise _Refused("[NONEXISTENT] no such mailbox")
+
+    def _status(self, _c: Command, _text: bytes, given: Given) -> None:
+        box, name = self._find(given[0]), given[0].decode()
+        unseen = sum("\\Seen" not in mail.flags for mail in box.mails)
+        figures = {
+            "MESSAGES": len(box.mails), "RECENT": 0, "UNSEEN": unseen,
+            "UIDNEXT": box.next_uid, "UIDVALIDITY": box.validity,
+        }  # fmt: skip
+        asked = [item.decode().upper() for item in given[1]]
+        told = " ".join(f"{item} {figures[item]}" for item in asked if item in figures)
+        self._say(f'* STATUS "{name}" ({told})')
+
+    def _select(self, c: Command, _text: bytes, given: Given) -> str:
+        self._box = None
+        box = self._box = self._find(given[0])
+        self._told = [mail.uid for mail in box.mails]
+        self._say("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)")
+        self._say("* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] ok")
+        self._say(f"* {len(self._told)} EXISTS")
+        self._say("* 0 RECENT")
+        self._say(f"* OK [UIDVALIDITY {box.validity}] ok")
+        self._say(f"* OK [UIDNEXT {box.next_uid}] ok")
+        self._read_only = c.verb == b"EXAMINE"
+        return "[READ-ONLY] done" if self._read_only else "[READ-WRITE] done"
+
+    _examine = _select
+
+    def _close(self, c: Command, _text: bytes, _given: Given) -> None:
+        if c.verb == b"CLOSE" and not self._read_only:
+            self._selected().mails[:] = [m for m in self._selected().mails if not _deleted(m)]
+        self._box = None
+
+    _unselect = _close
+
+    def _append(self, _c: Command, _text: bytes, given: Given) -> str:
+        name, content = given[0], given[-1]
+        self._find(name)
+        flags = [flag.decode() for one in given[1:-1] if isinstance(one, list) for flag in one]
+        dates = [one for one in given[1:-1] if isinstance(one, bytes)]
+        arrived = (
+            parsedate_to_datetime(dates[0].decode().strip().replace("-", " ", 2))
+            if dates
+            else datetime.now().astimezone()
+        )
+        key = "INBOX" if name.upper() == b"INBOX" else name.decode("utf-8")
+        validity, uid = self._boxes.put(self._user, key, content, arrived, flags)
+        return f"[APPENDUID {validity} {uid}] filed"
+
+    # ------------------------------------------------------------------ messages
+
+    def _selected(self) -> Box:
+        if self._box is None:
+            raise _Refused("no mailbox is selected")
+        return self._box
+
+    def _news(self) -> None:
+        """What has come and gone since the client was told last."""
+        if self._box is None:
+            return
+        there = [mail.uid for mail in self._box.mails]
+        gone = set(self._told).difference(there)
+        for uid in sorted(gone, reverse=True):
+            self._say(f"* {self._told.index(uid) + 1} EXPUNGE")
+            self._told.remove(uid)
+        if len(there) > len(self._told):
+            self._told = there
+            self._say(f"* {len(there)} EXISTS")
+
+    def _chosen(self, words: bytes, uid: bool) -> Iterator[tuple[int, Kept]]:
+        """Number and message of a set like 1:3,7:*."""
+        by_uid = {mail.uid: mail for mail in self._selected().mails}
+        wanted = _set(words.decode(), max(self._told, default=0) if uid else len(self._told))
+        for number, one in enumerate(self._told, 1):
+            if wanted(one if uid else number) and one in by_uid:
+                yield number, by_uid[one]
+
+    def _fetch(self, c: Command, text: bytes, given: Given) -> None:
+        asked = text[c.args :].split(b" ", 1)[1].decode().strip()
+        asked = asked[1:-1] if asked.startswith("(") and asked.endswith(")") else asked
+        asked = _MACROS.get(asked.upper(), asked)
+        found = list(_ITEM.finditer(asked))
+        if "".join(item[0] for item in found) != asked:
+            raise ValueError("an item that is not known")
+        for number, mail in self._chosen(given[0], c.uid):
+            items = [item[1].upper() for item in found]
+            parts: list[bytes] = []
+            if c.uid and "UID" not in items:
+                parts.append(b"UID %d" % mail.uid)
+            seen = any(item.startswith(("BODY[", "RFC822")) and item != "RFC822.SIZE"
+                       and item != "RFC822.HEADER" for item in items)  # fmt: skip
+            if seen and not self._read_only and "\\Seen" not in mail.flags:
+                mail.flags.add("\\Seen")
+                parts += [b"FLAGS " + _flags(mail)] if "FLAGS" not in items else []
+            parts += [_item(item, mail) for item in found]
+            self.wfile.write(b"* %d FETCH (" % number + b" ".join(parts) + b")\r\n")
+
+    def _store(self, c: Command, text: bytes, given: Given) -> None:
+        how = given[1].decode().upper()
+        flags = {flag.decode() for one in given[2:] for flag in _several(one)}
+        for number, mail in self._chosen(given[0], c.uid):
+            if self._read_only:
+                raise _Refused("it is opened read-only")
+            if how.startswith("+"):
+                mail.flags |= flags
+            elif how.startswith("-"):
+                mail.flags -= flags
+            else:
+                mail.flags = set(flags)
+            if not how.endswith(".SILENT"):
+                uid = b"UID %d " % mail.uid if c.uid else b""
+                told = b"* %d FETCH (" % number + uid + b"FLAGS " + _flags(mail) + b")\r\n"
+                self.wfile.write(told)
+
+    def _expunge(self, c: Command, _text: bytes, given: Given) -> None:
+        box = self._selected()
+        meant = {mail.uid for _, mail in self._chosen(given[0], True)} if c.uid else None
+        box.mails[:] = [
+            mail
+            for mail in box.mails
+            if not _deleted(mail) or (meant is not None and mail.uid not in meant)
+        ]
+
+    def _copy(self, c: Command, _text: bytes, given: Given) -> str:
+        target = self._find(given[1])
+        mails = [mail for _, mail in self._chosen(given[0], c.uid)]
+        if not mails:
+            return "nothing to do"
+        name = next(key for key, box in self._boxes.of(self._user).items() if box is target)
+        new = [self._boxes.put(self._user, name, m.content, m.arrived, m.flags)[1] for m in mails]
+        old = ",".join(str(mail.uid) for mail in mails)
+        if c.verb == b"MOVE":
+            self._selected().mails[:] = [m for m in self._selected().mails if m not in mails]
+        return f"[COPYUID {target.validity} {old} {','.join(map(str, new))}] done"
+
+    _move = _copy
+
+    def _search(self, c: Command, text: bytes, given: Given) -> None:
+        keys = [one.decode().upper() for one in given if isinstance(one, bytes)]
+        found = []
+        for number, mail in self._chosen(b"1:*", False):
+            if _matches(mail, list(keys), max(self._told, default=0)):
+                found.append(str(mail.uid if c.uid else number))
+        self._say(" ".join(["* SEARCH", *found]))
+
+
+_INSIDE: Final = frozenset(
+    "IDLE NAMESPACE LIST LSUB CREATE DELETE STATUS SELECT EXAMINE CLOSE UNSELECT APPEND FETCH STORE"
+    " EXPUNGE COPY MOVE SEARCH CHECK SUBSCRIBE UNSUBSCRIBE".split()
+)
+_COMMANDS: Final = _INSIDE | frozenset("CAPABILITY NOOP ID LOGOUT LOGIN AUTHENTICATE".split())
+
+
+def _set(text: str, last: int) -> Callable[[int], bool]:
+    """What a set like 1:3,7:* holds; ValueError if it is none."""
+    pairs: list[tuple[int, int]] = []
+    for part in text.split(","):
+        found = _RANGE.match(part)
+        if found is None:
+            raise ValueError("not a set")
+        ends = [last if end == "*" else int(end) for end in found.groups() if end is not None]
+        pairs.append((min(ends), max(ends)))
+    return lambda number: any(low <= number <= high for low, high in pairs)
+
+
+def _deleted(mail: Kept) -> bool:
+    return "\\Deleted" in mail.flags
+
+
+def _flags(mail: Kept) -> bytes:
+    return f"({' '.join(sorted(mail.flags))})".encode()
+
+
+def _several(one: object) -> list[bytes]:
+    return one if isinstance(one, list) else [one] if isinstance(one, bytes) else []
+
+
+def _item(found: re.Match[str], mail: Kept) -> bytes:
+    """One item of a FETCH response."""
+    name = found[1].upper().replace(".PEEK", "")
+    if name == "UID":
+        return b"UID %d" % mail.uid
+    if name == "FLAGS":
+        return b"FLAGS " + _flags(mail)
+    if name == "INTERNALDATE":
+        return f'INTERNALDATE "{mail.arrived:%d-%b-%Y %H:%M:%S %z}"'.encode()
+    if name == "RFC822.SIZE":
+        return b"RFC822.SIZE %d" % len(mail.content)
+    head, _, text = mail.content.partition(b"\r\n\r\n")
+    head += b"\r\n\r\n"
+    section = (found[2] or "").upper()
+    if name == "RFC822.HEADER" or section == "HEADER":
+        octets = head
+    elif section == "TEXT":
+        octets = text
+    elif section:
+        wanted = section[section.index("(") + 1 : -1].split()
+        keep = ".NOT" not in section
+        fields = re.findall(rb"(?m)^[^ \t\r\n].*\r\n(?:[ \t].*\r\n)*", head)
+        octets = b"".join(
+            one for one in fields
+            if (one.partition(b":")[0].decode("latin-1").strip().upper() in wanted) == keep
+        ) + b"\r\n"  # fmt: skip
+    else:
+        octets = mail.content
+    if found[3] is not None:
+        octets = octets[int(found[3]) : int(found[3]) + int(found[4])]
+        name = name[: name.rindex("<")] + f"<{found[3]}>"
+    return f"{name} {{{len(octets)}}}\r\n".encode() + octets
+
+
+def _matches(mail: Kept, keys: list[str], last: int) -> bool:
+    """The few search keys that programs use to find what is new; ValueError for others."""
+    while keys:
+        key = keys.pop(0)
+        wanted = True
+        if key == "NOT":
+            key, wanted = keys.pop(0), False
+        if key in ("ALL", "UNDELETED", "SEEN", "UNSEEN", "DELETED", "FLAGGED", "ANSWERED"):
+            flag = key.removeprefix("UN")
+            has = key == "ALL" or f"\\{flag.capitalize()}" in mail.flags
+            good = has if key == "ALL" or not key.startswith("UN") else not has
+        elif key == "SINCE":
+            day = datetime.strptime(keys.pop(0), "%d-%b-%Y").date()
+            good = mail.arrived.date() >= day
+        elif key == "UID":
+            good = _set(keys.pop(0), last)(mail.uid)
+        else:
+            raise ValueError("a search that is not known")
+        if good != wanted:
+            return False
+    return True
