@@ -20,6 +20,7 @@ from proxy.checks.clock import clock_notes
 from proxy.checks.configured import certificate_notes, limit_notes, settings_notes
 from proxy.checks.disk import disk_notes, store_notes
 from proxy.checks.hop import hop_notes
+from proxy.checks.mailboxes import mailbox_notes
 from proxy.checks.names import dns_notes
 from proxy.checks.ports import port_notes
 from proxy.texts import Language, known, t
@@ -78,7 +79,8 @@ def _notes(settings: Settings, online: bool) -> Iterator[Note]:
 
 
 async def _collect(settings: Settings) -> list[Note]:
-    return [note async for note in hop_notes(settings)]
+    notes = [note async for note in hop_notes(settings)]
+    return notes + [note async for note in mailbox_notes(settings)]
 
 
 def _finding(note: Note, lang: Language) -> Finding:

@@ -186,6 +186,7 @@ def _sections(
         ("master", recipes.postfix_master()),
         ("main", recipes.postfix_main(max_size)),
         ("dovecot", recipes.dovecot_auth()),
+        ("imap", recipes.dovecot_imap()),
         ("submission", recipes.dovecot_submission()),
         ("other", recipes.postfix_other(names)),
         ("service", recipes.service_commands(names)),

@@ -7,7 +7,9 @@ out, on three ports of 127.0.0.1 that each do one thing.
   check in front of it makes an open relay.
 - SUBMISSION takes mail of users who have logged in; AUTH is relayed to it.
 - QUEUE takes what waited in our own queue: no login, so it is the one port that trusts 127.0.0.1.
-Tested against a real Postfix in tests/peers/test_quickstart_postfix.py.
+And of IMAP the ports 143 and 993; Dovecot keeps one on 127.0.0.1, MAILBOXES, and trusts us to tell
+the address of each client.
+Tested against a real Postfix and Dovecot in tests/peers/test_quickstart_postfix.py.
 """
 
 import json
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from proxy.texts import Language, t
 
-INBOUND, SUBMISSION, QUEUE = 10025, 10587, 10026
+INBOUND, SUBMISSION, QUEUE, MAILBOXES = 10025, 10587, 10026, 10143
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ def configuration(names: Names, lang: Language) -> str:
             f'cert = {_quoted(names.cert)}\nkey = {_quoted(names.key)}\nauth = "{auth}"\n'
         )
 
+    def mailboxes(name: str, port: int, tls: str) -> str:
+        return (
+            f"# {t(f'quickstart.toml.{name}', lang)}\n"
+            f'[[imap]]\nname = "{name}"\nlisten = "0.0.0.0:{port}"\n'
+            f'upstream = "imap://127.0.0.1:{MAILBOXES}"\nupstream_client = "id"\ntls = "{tls}"\n'
+            f"cert = {_quoted(names.cert)}\nkey = {_quoted(names.key)}\n"
+        )
+
     return "\n".join(
         [
             f"# {t('quickstart.toml.head', lang)}\n",
@@ -51,6 +61,8 @@ def configuration(names: Names, lang: Language) -> str:
             listener("mx", 25, "inbound", INBOUND, "starttls", "none"),
             listener("submission", 587, "submission", SUBMISSION, "starttls", "next_hop"),
             listener("submissions", 465, "submission", SUBMISSION, "implicit", "next_hop"),
+            mailboxes("imap", 143, "starttls"),
+            mailboxes("imaps", 993, "implicit"),
             f"# {t('quickstart.toml.outbound', lang)}\n"
             f'[outbound]\nroute = "smtp://127.0.0.1:{QUEUE}"\n',
             f'# {t("quickstart.toml.http", lang)}\n[http]\nlisten = "127.0.0.1:8025"\n',
@@ -68,6 +80,8 @@ def dns_records(names: Names, address: str) -> str:
         (f"_dmarc.{domain}", "TXT", f'"v=DMARC1; p=none; rua=mailto:postmaster@{names.domain}"'),
         (f"_submission._tcp.{domain}", "SRV", f"0 1 587 {host}"),
         (f"_submissions._tcp.{domain}", "SRV", f"0 1 465 {host}"),
+        (f"_imap._tcp.{domain}", "SRV", f"0 1 143 {host}"),
+        (f"_imaps._tcp.{domain}", "SRV", f"0 1 993 {host}"),
     ]
     width = max(len(name) for name, _, _ in rows)
     return "".join(f"{name:{width}}  IN {kind:4} {value}\n" for name, kind, value in rows)
@@ -141,6 +155,22 @@ def dovecot_auth() -> str:
         "    mode = 0660\n"
         "    user = postfix\n"
         "    group = postfix\n"
+        "  }\n"
+        "}\n"
+    )
+
+
+def dovecot_imap() -> str:
+    """Dovecot's IMAP on one port of 127.0.0.1; it believes us who the client is (ID command)."""
+    return (
+        "login_trusted_networks = 127.0.0.1\n"
+        "service imap-login {\n"
+        "  inet_listener imap {\n"
+        "    address = 127.0.0.1\n"
+        f"    port = {MAILBOXES}\n"
+        "  }\n"
+        "  inet_listener imaps {\n"
+        "    port = 0\n"
         "  }\n"
         "}\n"
     )

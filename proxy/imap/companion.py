@@ -78,7 +78,8 @@ class Sink(Protocol):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is the same for all companions of a door. `folders`: special uses, or names. `preamble`
-    is said before all else for a client's address (PROXY protocol)."""
+    is said before all else for a client's address (PROXY protocol), `ident` are its arguments of an
+    ID command."""
 
     server: Server
     begin: Callable[[Meta], Sink | None]
@@ -87,6 +88,7 @@ class Plan:
     leave: Callable[[Look], Awaitable[None]]
     claims: Path
     preamble: Callable[[str, int], bytes] = lambda ip, port: b""
+    ident: Callable[[str, int], str] = lambda ip, port: ""
     folders: Sequence[str] = ("inbox", "sent")
     rate: float = 5.0
     max_size: int = 50 << 20
@@ -227,8 +229,11 @@ class Companion:
 
     async def _round(self, entry: Entry) -> None:
         """Log in, look into each folder, log out."""
-        server = self.plan.server._replace(preamble=self.plan.preamble(*self.client))
-        client = await connect(server, self.plan.patience)
+        plan, client_at = self.plan, self.client
+        server = plan.server._replace(
+            preamble=plan.preamble(*client_at), ident=plan.ident(*client_at)
+        )
+        client = await connect(server, plan.patience)
         try:
             credentials = self.credentials
             if credentials is None:  # the last session has ended meanwhile

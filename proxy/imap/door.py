@@ -25,7 +25,7 @@ from proxy.imap import notes, roster
 from proxy.imap.capture import Captures
 from proxy.imap.companion import Plan
 from proxy.imap.companions import Companions, Seat
-from proxy.imap.greeter import proxy_header
+from proxy.imap.greeter import originating, proxy_header
 from proxy.imap.known import FOLDER, Known
 from proxy.imap.leg import prepare
 from proxy.imap.login import Credentials
@@ -127,6 +127,10 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
     def preamble(ip: str, port: int) -> bytes:
         return proxy_header(ip, port, "0.0.0.0", 0) if server.tells == "proxy" else b""
 
+    def ident(ip: str, port: int) -> str:
+        told = server.tells == "id" and ip
+        return originating(ip, port, "127.0.0.1", 0).decode("ascii") if told else ""
+
     def leave(note: Login | Look) -> asyncio.Future[None]:
         return loop.run_in_executor(None, notes.leave, folder, note)
 
@@ -148,6 +152,7 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
         leave=leave,
         claims=settings.run_dir / "companions",
         preamble=preamble,
+        ident=ident,
         folders=capture.companion_folders,
         rate=capture.companion_rate,
         max_size=min(capture.companion_max_size, state.listener.max_size),

@@ -224,6 +224,8 @@ async def connect(server: Server, patience: float = PATIENCE) -> MailboxClient:
                     await client.starttls(server)
                 elif server.tls in ("require", "verify"):
                     raise MailboxError("tls", "the server offers no STARTTLS")
+            if server.ident and "ID" in client.capabilities:
+                await client.ask("ID", server.ident)
     except TimeoutError:
         client.close()
         raise MailboxError("timeout", "connect") from None

@@ -57,7 +57,8 @@ class MailboxError(Exception):
 
 class Server(NamedTuple):
     """Where the mailboxes are. `tls` is a policy: may, require, verify; `context` belongs to it.
-    `preamble` is sent before anything else (a PROXY header, where the server wants one)."""
+    `preamble` is sent before anything else (a PROXY header, where the server wants one), `ident`
+    are the arguments of an ID command before the login."""
 
     host: str
     port: int
@@ -65,6 +66,7 @@ class Server(NamedTuple):
     tls: str
     context: ssl.SSLContext
     preamble: bytes = b""
+    ident: str = ""
 
 
 class Response(NamedTuple):

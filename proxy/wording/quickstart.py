@@ -18,6 +18,13 @@ TEXTS: dict[str, Text] = {
     "quickstart.toml.submissions": Text(
         "The same, with TLS from the first byte.", "同じく利用者用（最初から TLS）。"
     ),
+    "quickstart.toml.imap": Text(
+        "Mailboxes, with STARTTLS. What mail programs read and file is captured on its way.",
+        "メールボックス（STARTTLS）。読まれるメールと保存されるメールを途中で記録します。",
+    ),
+    "quickstart.toml.imaps": Text(
+        "The same, with TLS from the first byte.", "同じくメールボックス（最初から TLS）。"
+    ),
     "quickstart.toml.outbound": Text(
         "Where mail goes that waited in our own queue.",
         "キューで待っていたメールを送り出す先。",
@@ -71,6 +78,22 @@ TEXTS: dict[str, Text] = {
     "quickstart.dovecot.text": Text(
         "Postfix asks Dovecot for each login on port 10587. Skip this if it already does.",
         "10587 番でのログインを Postfix が Dovecot に確認します。設定済みなら不要です。",
+    ),
+    "quickstart.imap": Text(
+        "Dovecot: IMAP behind Mailweir, in the same file",
+        "Dovecot: IMAP を Mailweir の後ろに置く（同じファイル）",
+    ),
+    "quickstart.imap.text": Text(
+        "Mailweir takes the ports 143 and 993; Dovecot listens on 127.0.0.1:10143 only, and hears"
+        " from Mailweir at which address a client is (login_trusted_networks), so that its limits"
+        " and logs stay right. Mail programs need no change. Each user who is logged in costs"
+        " Dovecot a second connection now and then: mail_max_userip_connections should have room"
+        " for one more. Without IMAP here take out this part and the two [[imap]] tables.",
+        "143 番と 993 番は Mailweir が使い、Dovecot は 127.0.0.1:10143 だけで待ち受けます。"
+        "クライアントのアドレスは Mailweir が Dovecot に伝えるので（login_trusted_networks）、"
+        "接続数の制限やログはこれまでどおりです。メールソフトの設定は変わりません。ログイン中の"
+        "利用者ごとに時々もう 1 本の接続が加わるため、mail_max_userip_connections には 1 つ余裕を"
+        "持たせてください。IMAP を使わない場合は、この部分と 2 つの [[imap]] を除きます。",
     ),
     "quickstart.submission": Text(
         "Or: Dovecot's submission service on port 10587",

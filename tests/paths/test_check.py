@@ -20,6 +20,7 @@ from proxy.checks.configured import certificate_notes, limit_notes, settings_not
 from proxy.heartbeat import Heartbeat
 from tests.certs import certificate_for, make_certificate
 from tests.faultsink import FaultSink
+from tests.paths.imapdoors import FakeImap
 
 NOW = datetime.now(UTC)
 Read = Callable[[str], Settings]
@@ -505,3 +506,37 @@ class TestWhole:
         file = tmp_path / "m.toml"
         file.write_text('[node]\nhostname="m.example.com"\ndomains=["example.com"]\ndata_dir="d"\n')
         assert {one.name for one in check_file(file)} >= {"config.no_listener", "disk.missing"}
+
+
+def imap_notes(read: Read, server: FakeImap, more: str = "") -> list[tuple[str, str]]:
+    settings = read(
+        f'[[imap]]\nname = "imap"\nlisten = "127.0.0.1:1143"\nupstream = "{server.url}"\n{more}\n'
+        f'[[imap]]\nname = "imaps"\nlisten = "127.0.0.1:1993"\nupstream = "{server.url}"\n{more}\n'
+    )
+    return [
+        (found.level, found.name) for found in check(settings) if found.name.startswith("imap.")
+    ]
+
+
+def test_the_imap_server_is_greeted_once(read: Read) -> None:
+    with FakeImap() as server:
+        assert imap_notes(read, server) == [("ok", "imap.greeted")]
+        assert server.connections == 1 and server.lines == []
+
+
+def test_an_imap_server_that_is_away_or_is_none(read: Read) -> None:
+    with FakeImap() as server:
+        pass
+    assert imap_notes(read, server) == [("fail", "imap.away")]
+    with FakeImap(b"220 mail.example.com ESMTP") as server:
+        assert imap_notes(read, server) == [("fail", "imap.away")]
+    with FakeImap() as server:
+        tls = 'upstream_tls = "require"'
+        assert imap_notes(read, server, tls) == [("fail", "imap.away")]
+
+
+def test_an_imap_server_that_lets_nobody_in(read: Read) -> None:
+    with FakeImap(b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi") as server:
+        assert imap_notes(read, server, 'upstream_client = "id"') == [
+            ("ok", "imap.greeted"), ("fail", "imap.no_login"), ("warn", "imap.no_id")
+        ]  # fmt: skip

@@ -289,6 +289,12 @@ async def test_it_tells_a_server_behind_which_address_its_user_is(desk: Desk) ->
         one = companion(plan, client=("192.0.2.7", 5))
         await for_a_while(one, lambda: one.figures.looks >= 1)
         assert server.said[0] == b"PROXY 192.0.2.7 5\r\n"
+    async with FakeImap(caps="IMAP4rev1 ID AUTH=PLAIN", script={"ID": b"TAG OK\r\n"}) as server:
+        plan = desk.plan(server, ident=lambda ip, port: f'("x-originating-ip" "{ip}")')
+        one = companion(plan, client=("192.0.2.7", 5))
+        await for_a_while(one, lambda: one.figures.looks >= 1)
+        assert [c.split()[0] for c in server.commands][:3] == ["CAPABILITY", "ID", "AUTHENTICATE"]
+        assert 'ID ("x-originating-ip" "192.0.2.7")' in server.commands
 
 
 @in_loop

@@ -26,6 +26,9 @@ def test_what_is_written_loads(tmp_path: Path, lang: Language) -> None:
         ("submission", 587, "submission", "starttls", "next_hop"),
         ("submissions", 465, "submission", "implicit", "next_hop"),
     ]
+    assert [
+        (i.name, i.listen.port, i.tls, i.upstream.port, i.upstream_client) for i in settings.imap
+    ] == [("imap", 143, "starttls", 10143, "id"), ("imaps", 993, "implicit", 10143, "id")]
     assert settings.smtp[0].recipient_domains == ("example.com",)
     assert not any(s.trusted for s in settings.smtp)
     assert settings.data_dir == tmp_path / "new" / "data"
