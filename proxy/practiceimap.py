@@ -15,7 +15,7 @@ import re
 import select
 import socketserver
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from proxy.imap.grammar import Command, NotUnderstood, arguments, command
 from proxy.practiceboxes import Box, Kept, Mailboxes
+from proxy.practicefetch import deleted, item, items, matches, numbers, sees, several, told_flags
 
 MAX_SIZE: Final = 50 * 2**20
 LINE: Final = 65_536
@@ -30,16 +31,6 @@ CAPABILITIES: Final = (
     "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN UIDPLUS MOVE IDLE ID SPECIAL-USE NAMESPACE UNSELECT"
 )
 _LITERAL = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
-_ITEM = re.compile(
-    r"(UID|FLAGS|INTERNALDATE|RFC822\.SIZE|RFC822\.HEADER|RFC822(?![.\w])"
-    r"|BODY(?:\.PEEK)?\[(HEADER|TEXT|HEADER\.FIELDS(?:\.NOT)? \([^)]*\))?\](?:<(\d+)\.(\d+)>)?)"
-    r"(?:\s+|\Z)",
-    re.IGNORECASE,
-)
-_RANGE = re.compile(r"(\d{1,10}|\*)(?::(\d{1,10}|\*))?\Z", re.ASCII)
-_MACROS = {"ALL": "FLAGS INTERNALDATE RFC822.SIZE", "FAST": "FLAGS INTERNALDATE RFC822.SIZE"}
-
-
 Given = list[Any]  # what grammar.arguments finds: octets, lists of octets
 
 
@@ -252,7 +243,7 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _close(self, c: Command, _text: bytes, _given: Given) -> None:
         if c.verb == b"CLOSE" and not self._read_only:
-            self._selected().mails[:] = [m for m in self._selected().mails if not _deleted(m)]
+            self._selected().mails[:] = [m for m in self._selected().mails if not deleted(m)]
         self._box = None
 
     _unselect = _close
@@ -294,34 +285,28 @@ class _Session(socketserver.StreamRequestHandler):
     def _chosen(self, words: bytes, uid: bool) -> Iterator[tuple[int, Kept]]:
         """Number and message of a set like 1:3,7:*."""
         by_uid = {mail.uid: mail for mail in self._selected().mails}
-        wanted = _set(words.decode(), max(self._told, default=0) if uid else len(self._told))
+        wanted = numbers(words.decode(), max(self._told, default=0) if uid else len(self._told))
         for number, one in enumerate(self._told, 1):
             if wanted(one if uid else number) and one in by_uid:
                 yield number, by_uid[one]
 
     def _fetch(self, c: Command, text: bytes, given: Given) -> None:
         asked = text[c.args :].split(b" ", 1)[1].decode().strip()
-        asked = asked[1:-1] if asked.startswith("(") and asked.endswith(")") else asked
-        asked = _MACROS.get(asked.upper(), asked)
-        found = list(_ITEM.finditer(asked))
-        if "".join(item[0] for item in found) != asked:
-            raise ValueError("an item that is not known")
+        found = items(asked)
         for number, mail in self._chosen(given[0], c.uid):
-            items = [item[1].upper() for item in found]
+            names = [one[1].upper() for one in found]
             parts: list[bytes] = []
-            if c.uid and "UID" not in items:
+            if c.uid and "UID" not in names:
                 parts.append(b"UID %d" % mail.uid)
-            seen = any(item.startswith(("BODY[", "RFC822")) and item != "RFC822.SIZE"
-                       and item != "RFC822.HEADER" for item in items)  # fmt: skip
-            if seen and not self._read_only and "\\Seen" not in mail.flags:
+            if any(map(sees, names)) and not self._read_only and "\\Seen" not in mail.flags:
                 mail.flags.add("\\Seen")
-                parts += [b"FLAGS " + _flags(mail)] if "FLAGS" not in items else []
-            parts += [_item(item, mail) for item in found]
+                parts += [b"FLAGS " + told_flags(mail)] if "FLAGS" not in names else []
+            parts += [item(one, mail) for one in found]
             self.wfile.write(b"* %d FETCH (" % number + b" ".join(parts) + b")\r\n")
 
     def _store(self, c: Command, text: bytes, given: Given) -> None:
         how = given[1].decode().upper()
-        flags = {flag.decode() for one in given[2:] for flag in _several(one)}
+        flags = {flag.decode() for one in given[2:] for flag in several(one)}
         for number, mail in self._chosen(given[0], c.uid):
             if self._read_only:
                 raise _Refused("it is opened read-only")
@@ -333,7 +318,7 @@ class _Session(socketserver.StreamRequestHandler):
                 mail.flags = set(flags)
             if not how.endswith(".SILENT"):
                 uid = b"UID %d " % mail.uid if c.uid else b""
-                told = b"* %d FETCH (" % number + uid + b"FLAGS " + _flags(mail) + b")\r\n"
+                told = b"* %d FETCH (" % number + uid + b"FLAGS " + told_flags(mail) + b")\r\n"
                 self.wfile.write(told)
 
     def _expunge(self, c: Command, _text: bytes, given: Given) -> None:
@@ -342,7 +327,7 @@ class _Session(socketserver.StreamRequestHandler):
         box.mails[:] = [
             mail
             for mail in box.mails
-            if not _deleted(mail) or (meant is not None and mail.uid not in meant)
+            if not deleted(mail) or (meant is not None and mail.uid not in meant)
         ]
 
     def _copy(self, c: Command, _text: bytes, given: Given) -> str:
@@ -363,7 +348,7 @@ class _Session(socketserver.StreamRequestHandler):
         keys = [one.decode().upper() for one in given if isinstance(one, bytes)]
         found = []
         for number, mail in self._chosen(b"1:*", False):
-            if _matches(mail, list(keys), max(self._told, default=0)):
+            if matches(mail, list(keys), max(self._told, default=0)):
                 found.append(str(mail.uid if c.uid else number))
         self._say(" ".join(["* SEARCH", *found]))
 
@@ -373,84 +358,3 @@ _INSIDE: Final = frozenset(
     " EXPUNGE COPY MOVE SEARCH CHECK SUBSCRIBE UNSUBSCRIBE".split()
 )
 _COMMANDS: Final = _INSIDE | frozenset("CAPABILITY NOOP ID LOGOUT LOGIN AUTHENTICATE".split())
-
-
-def _set(text: str, last: int) -> Callable[[int], bool]:
-    """What a set like 1:3,7:* holds; ValueError if it is none."""
-    pairs: list[tuple[int, int]] = []
-    for part in text.split(","):
-        found = _RANGE.match(part)
-        if found is None:
-            raise ValueError("not a set")
-        ends = [last if end == "*" else int(end) for end in found.groups() if end is not None]
-        pairs.append((min(ends), max(ends)))
-    return lambda number: any(low <= number <= high for low, high in pairs)
-
-
-def _deleted(mail: Kept) -> bool:
-    return "\\Deleted" in mail.flags
-
-
-def _flags(mail: Kept) -> bytes:
-    return f"({' '.join(sorted(mail.flags))})".encode()
-
-
-def _several(one: object) -> list[bytes]:
-    return one if isinstance(one, list) else [one] if isinstance(one, bytes) else []
-
-
-def _item(found: re.Match[str], mail: Kept) -> bytes:
-    """One item of a FETCH response."""
-    name = found[1].upper().replace(".PEEK", "")
-    if name == "UID":
-        return b"UID %d" % mail.uid
-    if name == "FLAGS":
-        return b"FLAGS " + _flags(mail)
-    if name == "INTERNALDATE":
-        return f'INTERNALDATE "{mail.arrived:%d-%b-%Y %H:%M:%S %z}"'.encode()
-    if name == "RFC822.SIZE":
-        return b"RFC822.SIZE %d" % len(mail.content)
-    head, _, text = mail.content.partition(b"\r\n\r\n")
-    head += b"\r\n\r\n"
-    section = (found[2] or "").upper()
-    if name == "RFC822.HEADER" or section == "HEADER":
-        octets = head
-    elif section == "TEXT":
-        octets = text
-    elif section:
-        wanted = section[section.index("(") + 1 : -1].split()
-        keep = ".NOT" not in section
-        fields = re.findall(rb"(?m)^[^ \t\r\n].*\r\n(?:[ \t].*\r\n)*", head)
-        octets = b"".join(
-            one for one in fields
-            if (one.partition(b":")[0].decode("latin-1").strip().upper() in wanted) == keep
-        ) + b"\r\n"  # fmt: skip
-    else:
-        octets = mail.content
-    if found[3] is not None:
-        octets = octets[int(found[3]) : int(found[3]) + int(found[4])]
-        name = name[: name.rindex("<")] + f"<{found[3]}>"
-    return f"{name} {{{len(octets)}}}\r\n".encode() + octets
-
-
-def _matches(mail: Kept, keys: list[str], last: int) -> bool:
-    """The few search keys that programs use to find what is new; ValueError for others."""
-    while keys:
-        key = keys.pop(0)
-        wanted = True
-        if key == "NOT":
-            key, wanted = keys.pop(0), False
-        if key in ("ALL", "UNDELETED", "SEEN", "UNSEEN", "DELETED", "FLAGGED", "ANSWERED"):
-            flag = key.removeprefix("UN")
-            has = key == "ALL" or f"\\{flag.capitalize()}" in mail.flags
-            good = has if key == "ALL" or not key.startswith("UN") else not has
-        elif key == "SINCE":
-            day = datetime.strptime(keys.pop(0), "%d-%b-%Y").date()
-            good = mail.arrived.date() >= day
-        elif key == "UID":
-            good = _set(keys.pop(0), last)(mail.uid)
-        else:
-            raise ValueError("a search that is not known")
-        if good != wanted:
-            return False
-    return True
