@@ -20,6 +20,7 @@ from proxy.checks.configured import certificate_notes, limit_notes, settings_not
 from proxy.heartbeat import Heartbeat
 from tests.certs import certificate_for, make_certificate
 from tests.faultsink import FaultSink
+from tests.paths.doors import free_port
 from tests.paths.imapdoors import FakeImap
 
 NOW = datetime.now(UTC)
@@ -525,9 +526,9 @@ def test_the_imap_server_is_greeted_once(read: Read) -> None:
 
 
 def test_an_imap_server_that_is_away_or_is_none(read: Read) -> None:
-    with FakeImap() as server:
-        pass
-    assert imap_notes(read, server) == [("fail", "imap.away")]
+    nobody = FakeImap()  # never started: its thread would take one connection after the end
+    nobody.port = free_port()
+    assert imap_notes(read, nobody) == [("fail", "imap.away")]
     with FakeImap(b"220 mail.example.com ESMTP") as server:
         assert imap_notes(read, server) == [("fail", "imap.away")]
     with FakeImap() as server:
