@@ -68,7 +68,7 @@ class Importer:
         scratch: Scratch,
         tell: Callable[[Told], None],
         *,
-        kind: tuple[str, str] = ("contact", ""),
+        kind: tuple[str, str] = ("", ""),
         choice: Choice = "store",
         ask: Callable[[Conflict], bool] | None = None,
         dry_run: bool = False,

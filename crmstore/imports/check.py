@@ -49,7 +49,7 @@ def prepare(
     row: Row, file: int, default: tuple[str, str], judge: Judge
 ) -> tuple[Wanted | None, list[Remark]]:
     """The wanted record, and what is to be told; None if one of the remarks refuses it. `default`:
-    the kind and type of a row that does not say."""
+    the kind and type of a row that does not say; ("", "") = by the file's header, else contacts."""
     line = row.line
     remarks = list(row.remarks)
 
@@ -58,6 +58,8 @@ def prepare(
         return None, remarks
 
     kind, type_ = kind_of(row.kind) if row.kind else default
+    if not row.kind and not kind:
+        kind = row.hint or "contact"
     if not kind:
         return refuse("kind_unknown", kind=row.kind, allowed=", ".join((*KINDS, *TYPES)))
     if kind == GENERAL:

@@ -61,6 +61,11 @@ _FIELDS: dict[str, tuple[str, ...]] = {
         *("担当者メール", "担当者メールアドレス"),
     ),
 }
+# Columns for the names of one kind: a list that has them for its names is a list of that kind.
+_NAMES_OF = {
+    **dict.fromkeys(("dealname", "potentialname", "商談名", "案件名"), "deal"),
+    **dict.fromkeys(("leadname", "見込み客名"), "lead"),
+}
 _KNOWN = {header: field for field, headers in _FIELDS.items() for header in headers}
 
 
@@ -78,6 +83,7 @@ class Columns(NamedTuple):
     type: int | None
     emails: tuple[int, ...]
     unknown: tuple[int, ...]
+    hint: str = ""  # the kind of record that the header of the names is for
 
     @property
     def usable(self) -> bool:
@@ -119,6 +125,9 @@ def map_header(headers: Sequence[str]) -> Columns:
             unknown.append(maybe)
         else:
             found["name"] = maybe
+    hint = ""
+    if "name" in found and not found.keys() & {"given", "family"}:
+        hint = _NAMES_OF.get(_folded(headers[found["name"]][:200]), "")
     # by their numbers, not by their places: the first address is the main one
     ordered = tuple(index for _, index in sorted(emails))
     return Columns(
@@ -133,4 +142,5 @@ def map_header(headers: Sequence[str]) -> Columns:
         found.get("type"),
         ordered,
         tuple(sorted(unknown)),
+        hint,
     )

@@ -191,6 +191,7 @@ class CsvFile:
             text(columns.contact),
             text(columns.type),
             remarks,
+            columns.hint,
         )
 
 

@@ -52,6 +52,7 @@ class Row(NamedTuple):
     contact: str = ""  # the address of a deal's main contact
     type: str = ""
     remarks: tuple[Remark, ...] = ()
+    hint: str = ""  # the kind that the file's header tells, for rows that say none
 
 
 @dataclass

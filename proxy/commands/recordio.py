@@ -33,8 +33,12 @@ def import_(
         list[Path], typer.Argument(metavar="FILE...", help="CSV or vCard; - is standard input.")
     ],
     kind: Annotated[
-        str, typer.Option(metavar="K", help="Of records whose file does not say it.")
-    ] = "contact",
+        str | None,
+        typer.Option(
+            metavar="K",
+            help="Of records that do not say it. Default: by the header (Deal Name), else contact.",
+        ),
+    ] = None,
     on_conflict: Annotated[
         Literal["ask", "file", "store"],
         typer.Option(help="Who wins where a file says something else than the store."),
@@ -56,7 +60,7 @@ def import_(
     from crmstore.recordbulk import is_empty
     from proxy.commands.records import kind_named
 
-    meant = kind_named("--kind", kind)
+    meant = kind_named("--kind", kind) if kind is not None else ("", "")
     if encoding is not None and encoding.lower() not in ENCODINGS:
         raise Refusal(f"--encoding {encoding}: allowed is one of: {', '.join(ENCODINGS)}")
     if delimiter is not None:

@@ -86,8 +86,25 @@ def test_headers_of_programs(header: str, line: str, name: str, addresses: tuple
 
 def test_deals_have_a_contact_and_a_state() -> None:
     file = read("商談名,ステージ,連絡先名,連絡先メール,種別\n更新,成約,山田,a@x.example,商談\n")
-    assert list(file) == [Row(2, "更新", (), "商談", "成約", "", "a@x.example")]
+    assert list(file) == [Row(2, "更新", (), "商談", "成約", "", "a@x.example", hint="deal")]
     assert file.unknown == ("連絡先名",)  # the name of the contact is not the deal's
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        ("Deal Name,Stage,Contact Email,Account Name", "deal"),  # Zoho CRM's deals
+        ("Potential Name,Stage", "deal"),
+        ("案件名,担当者メール", "deal"),
+        ("見込み客名,会社,メール", "lead"),
+        ("Lead Name,Email", "lead"),
+        ("氏名,商談名,メール", ""),  # people, and what they are asked about
+        ("商談名,姓,名,メール", ""),
+        ("Contact Name,Email", ""),
+    ],
+)
+def test_the_header_of_the_names_tells_the_kind(header: str, hint: str) -> None:
+    assert read(header + "\n").columns.hint == hint
 
 
 def test_columns_that_nothing_is_taken_from_are_told() -> None:

@@ -213,6 +213,17 @@ def test_the_contact_column_of_people_is_their_address() -> None:
     assert (wanted.addresses, wanted.contact) == ((), "taro@x.example")
 
 
+def test_a_row_that_says_no_kind_is_of_the_kind_of_its_list() -> None:
+    row = Row(2, "Renewal", contact="taro@x.example", hint="deal")
+    for said, meant in (("", "deal"), ("contact", "contact")):  # a person's word is stronger
+        wanted, _ = prepared(row, said)
+        assert wanted is not None
+        assert wanted.kind == meant
+    wanted, _ = prepared(Row(2, "x"), "")
+    assert wanted is not None
+    assert wanted.kind == "contact"
+
+
 def test_limits_are_those_of_records() -> None:
     assert check.MAX_ADDRESSES == records.MAX_ADDRESSES
     wanted, codes = prepared(Row(2, "x" * 600))
