@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from crmstore.headers import unfold
 from crmstore.identity import id_hash
 
-__all__ = ["MAX_REFERENCES", "base_subject", "quoted", "references", "squash"]
+__all__ = ["MAX_REFERENCES", "base_subject", "is_forward", "quoted", "references", "squash"]
 
 MAX_REFERENCES = 6
 MAX_QUOTED = 2_000
@@ -81,6 +81,15 @@ def base_subject(subject: str) -> tuple[str, bool]:
             break
         text = text[blob.end() :]
     return text.removesuffix("(fwd)").strip(), answer
+
+
+def is_forward(subject: str) -> bool:
+    """Does the subject say that this mail passes another one on?"""
+    text = unicodedata.normalize("NFKC", subject[:200]).casefold().lstrip()
+    prefix = _PREFIX.match(text)
+    if prefix is None:
+        return text.rstrip().endswith("(fwd)")
+    return not _ANSWERS.match(text)
 
 
 def quoted(text: str) -> str:

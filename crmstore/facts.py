@@ -16,8 +16,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from crmstore import addresses, bodytext, document
-from crmstore.answers import quoted, references
+from crmstore import addresses, bodytext, document, forwards
+from crmstore.answers import is_forward, quoted, references
 from crmstore.charsets import clean
 from crmstore.content import content, disposition, size
 from crmstore.headers import split, unfold
@@ -56,7 +56,8 @@ class Facts:
     message_id: str = ""
     date: int | None = None
     date_header: str = ""
-    # by header: from, sender, reply-to, to, cc, bcc, resent-*; "forward": who wrote an attached one
+    # by header: from, sender, reply-to, to, cc, bcc, resent-*; "forward": who wrote an attached one,
+    # "forward-text": who wrote one that was forwarded as text
     people: list[Person] = field(default_factory=list)
     preview: str = ""
     attachments: list[Attachment] = field(default_factory=list)
@@ -113,6 +114,10 @@ def read(data: bytes) -> Facts:
     names = [item.name for item in facts.attachments]
     full = document.made(facts.subject, facts.people, [*names, *text.names], text.body)
     facts.document, facts.tokens = document.packed(full), tokens(full)
+    if is_forward(facts.subject):
+        wrote = forwards.writer(text.body[:MAX_QUOTING])
+        if wrote is not None:
+            facts.people.append(("forward-text", wrote[1], wrote[0]))
     return facts
 
 

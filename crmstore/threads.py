@@ -7,9 +7,10 @@ messages have the Message-ID that is named, the one with more people in common i
 Because each step from a message to the one that it names is judged by these two alone, the order
 in which they come changes nothing: a parent that comes late gathers what was waiting for it.
 
-Some clients drop the references (Outlook, when the subject is edited). Such an answer joins if it
-is between the same two people within `REPAIR_DAYS` and quotes the other's words, or has the same
-subject behind "Re:" within `SUBJECT_DAYS`.
+Some clients drop the references (Outlook, when the subject is edited), and some servers give mail
+another Message-ID on its way, so that the answer names one that nobody here has seen. Such an answer
+joins if it is between the same two people within `REPAIR_DAYS` and quotes the other's words (where
+it names nothing), or has the same subject behind "Re:" within `SUBJECT_DAYS`.
 
 A thread is named by the lowest id of the messages that began it.
 Promises: cost does not grow with the store: everything is looked up by exact hashes, a few queries
@@ -236,10 +237,14 @@ class _Batch:
             why = f"names message {one.id}, but its sender has no part in that one"
             self.late[child.id] = (why, True)
 
-    # Answers without references
+    # Answers without references, or with none that leads anywhere
 
     def _repair(self) -> None:
-        lost = [one for one in self.new if one.pair and not one.refs and (one.answer or one.quoted)]
+        lost = [
+            one
+            for one in self.new
+            if one.pair and (one.answer or one.quoted) and not self.placed[one.id].why
+        ]
         if not lost:
             return
         stored = self._written_before(lost)
@@ -348,15 +353,16 @@ def _is_before(each: _Before, one: New) -> bool:
 
 
 def _answered(one: New, before: Sequence[_Before]) -> tuple[str, _Before | None]:
-    """The message that an answer without references answers, newest first, and why."""
+    """The message that such an answer answers, newest first, and why."""
+    names = "names no message that was seen" if one.refs else "names no message"
     for each in before if one.quoted else ():
         words = squash(each.preview)[:MAX_QUOTE]
         if len(words) >= MIN_QUOTE and words in one.quoted:
-            return f"names no message; quotes message {each.id} of the same two people", each
+            return f"{names}; quotes message {each.id} of the same two people", each
     for each in before if one.answer and len(one.subject) > 2 else ():
         recent = one.when_us - each.when_us <= SUBJECT_DAYS * _DAY_US
         if recent and each.subject == one.subject:
-            return f"names no message; answers the subject of message {each.id}", each
+            return f"{names}; answers the subject of message {each.id}", each
     return "", None
 
 

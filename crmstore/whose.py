@@ -14,8 +14,9 @@ Rules (contract.md [capture], features.md A7, A20, A30, B2):
   only, marked so, to be shown to the sender only. So is who stands in a Bcc header: it is known by
   somebody's own copy.
 - Nobody of ours (domain or user's address) ever keys a record.
-- Who wrote a message that is attached whole takes part only if a user sent it to nobody but
-  themselves: that is filing it. To anybody else it is a document (see docs/decisions).
+- Who wrote a message that is attached whole, or forwarded as text, takes part only if a user sent
+  it to nobody but themselves: that is filing it. To anybody else it is a document
+  (see docs/decisions).
 - Excluded: all who correspond are ours and capture.internal is off; `never` matches whoever
   writes, the owner, or every outside recipient; the owner's capturing is switched off.
 - Where that holds for some only, the mail is kept for the others and without these: they are no
@@ -57,7 +58,10 @@ _ROLE_OF = {
 RECIPIENT = "envelope recipient"  # the evidence of one whom no header names
 _AUTHORS = ("from ", "sender ", "resent-from ", "resent-sender ")
 _NOT_ADDRESSED = (*_AUTHORS, "reply-to ", "From of")
-_FORWARDED = "From of a message attached"
+_FORWARDED = {
+    "forward": "From of a message attached",
+    "forward-text": "From of a message forwarded as text",
+}
 
 
 FORCE = "force+"  # before a recipient: "although it is on the suppression list"
@@ -279,8 +283,8 @@ def _in_header(
     found: list[Participant] = []
     envelope = set(recipients)
     for header, address, name in facts.people if facts is not None else ():
-        if header == "forward":
-            found.append(Participant(header, address, name, _FORWARDED, False))
+        if header in _FORWARDED:
+            found.append(Participant("forward", address, name, _FORWARDED[header], False))
             continue
         role = _ROLE_OF.get(header, header)
         if header in ("from", "sender", "resent-from", "resent-sender"):

@@ -203,6 +203,7 @@ OUTLOOK = (
 QUOTED = "On Monday Alice wrote:\r\n> The offer that we spoke\r\n> about: 500 wheels at\r\n" \
     "> 30 EUR each, delivered in May.\r\nFine.\r\n"  # fmt: skip
 GERMAN = "Gut.\r\nVon: Alice\r\nGesendet: Montag\r\n\r\n" + OFFER
+UNKNOWN = "References: <rewritten-on-its-way@exchange.example>"
 # (from, to, days later, subject, text) of an answer without references -> does it join?
 REPAIRS: dict[str, tuple[str, str, int, str, str, bool]] = {
     "the same subject": (BOB, ALICE, 2, "Re: wheels", "Fine.", True),
@@ -220,6 +221,9 @@ REPAIRS: dict[str, tuple[str, str, int, str, str, bool]] = {
     "somebody else": (EVE, ALICE, 2, "Re: wheels", OUTLOOK, False),
     "to somebody else": (BOB, CAROL, 2, "Re: wheels", OUTLOOK, False),
     "too little in common": (BOB, ALICE, 2, "Re: ok", "> ok", False),
+    "it names what nobody has seen": (BOB, ALICE, 2, f"Re: wheels\r\n{UNKNOWN}", "Fine.", True),
+    "so does somebody else": (EVE, ALICE, 2, f"Re: wheels\r\n{UNKNOWN}", "Fine.", False),
+    "so does another subject": (BOB, ALICE, 2, f"Re: 30 EUR\r\n{UNKNOWN}", "Fine.", False),
 }
 
 
