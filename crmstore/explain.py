@@ -71,7 +71,8 @@ def explain(store: Store, id_: int, *, domains: Collection[str] = ()) -> dict[st
 
 
 _OF_SIGHTING = (
-    "capture_id", "seen", "owner", "direction", "source", "door", "mailbox", "status", "evidence",
+    "capture_id", "seen", "owner", "sent_as", "direction", "source", "door", "mailbox", "status",
+    "evidence",
 )  # fmt: skip
 
 

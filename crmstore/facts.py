@@ -56,8 +56,8 @@ class Facts:
     message_id: str = ""
     date: int | None = None
     date_header: str = ""
-    # by header: from, sender, reply-to, to, cc, bcc, resent-*; "forward": who wrote an attached one,
-    # "forward-text": who wrote one that was forwarded as text
+    # by header: from, sender, reply-to, to, cc, bcc, resent-*; "forward": who wrote an attached
+    # one, "forward-text": who wrote one that was forwarded as text
     people: list[Person] = field(default_factory=list)
     preview: str = ""
     attachments: list[Attachment] = field(default_factory=list)

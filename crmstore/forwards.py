@@ -1,8 +1,9 @@
 """Who wrote a mail that was forwarded as text, in the forms that mail programs give it. A core.
 
-Gmail, Outlook, Thunderbird and Apple Mail write some lines of the forwarded header over its text, in
-the language of the program, perhaps quoted: a line with the writer, and next to it lines for date,
-subject and addressees. That is all it takes; the lines above ("Forwarded message") differ too much.
+Gmail, Outlook, Thunderbird and Apple Mail write some lines of the forwarded header over its text,
+in the language of the program, perhaps quoted: a line with the writer, and next to it lines for
+date, subject and addressees. That is all it takes; the lines above ("Forwarded message") differ too
+much.
 Promises: never raises; linear; looks at the first `MAX_LINES` lines only, and finds one writer.
 Limits: everybody can write such lines. whose.py says when they count.
 Cites: beyond.md 23; docs/decisions/0082.
@@ -25,8 +26,8 @@ _FROM = frozenset(
 _OTHERS = frozenset(
     "date sent subject to cc datum gesendet betreff an objet envoyé à asunto enviado para fecha"
     " oggetto inviato data verzonden onderwerp aan assunto ämne till emne til aihe temat"
-    " do konu kime tarih 日付 日時 送信日時 件名 宛先 发送时间 日期 收件人 主题 寄件日期 收件者 主旨"
-    " 받는사람 제목 날짜".split()
+    " do konu kime tarih 日付 日時 送信日時 件名 宛先 发送时间 日期 收件人 主题 寄件日期 收件者"
+    " 主旨 받는사람 제목 날짜".split()
 )
 
 
@@ -46,7 +47,7 @@ def writer(text: str) -> tuple[str, str] | None:
 
 
 def _field(line: str) -> tuple[str, str]:
-    """The label of a line like "From: x", folded, and what stands behind it; ("", "") for others."""
+    """The folded label of a line like "From: x", and what stands behind it; ("", "") for others."""
     match = _LINE.match(line[:MAX_LINE])
     return ("".join(match[1].casefold().split()), match[2]) if match else ("", "")
 

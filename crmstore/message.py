@@ -52,7 +52,7 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
         ]
         copies = [(sighting, _of_copy(everybody, sighting)) for sighting in sightings]
         document["sightings"] = [
-            _sighting(connection, sighting, viewer, those) for sighting, those in copies
+            _sighting(connection, message, sighting, viewer, those) for sighting, those in copies
         ]
         own = [s["sha256"] for s in document["sightings"] if "sha256" in s]
         visible = {p.address for p in people if p.role in ("to", "cc")}
@@ -121,10 +121,15 @@ def _of_copy(people: Sequence[Row[Any]], sighting: Row[Any]) -> set[str]:
 
 
 def _sighting(
-    connection: Connection, sighting: Row[Any], viewer: str | None, people: set[str]
+    connection: Connection,
+    message: Row[Any],
+    sighting: Row[Any],
+    viewer: str | None,
+    people: set[str],
 ) -> dict[str, Any]:
-    """How, where and when; the envelope only for whom it was, with those of `people` in it whom
-    the next hop did not refuse."""
+    """How, where and when, and as whom the owner wrote if that is another address than the login;
+    the envelope only for whom it was, with those of `people` in it whom the next hop did not
+    refuse."""
     capture = connection.execute(
         select(schema.captures).where(schema.captures.c.capture_id == sighting.capture_id)
     ).one_or_none()
@@ -137,6 +142,8 @@ def _sighting(
         "seen": moment(sighting.seen_us),
         "evidence": sighting.evidence,
     }
+    if sighting.direction == "sent" and message.from_address not in ("", sighting.owner):
+        shown["sent_as"] = message.from_address
     if sighting.mailbox is not None:
         shown["mailbox"] = {
             "name": sighting.mailbox,

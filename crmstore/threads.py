@@ -8,9 +8,9 @@ Because each step from a message to the one that it names is judged by these two
 in which they come changes nothing: a parent that comes late gathers what was waiting for it.
 
 Some clients drop the references (Outlook, when the subject is edited), and some servers give mail
-another Message-ID on its way, so that the answer names one that nobody here has seen. Such an answer
-joins if it is between the same two people within `REPAIR_DAYS` and quotes the other's words (where
-it names nothing), or has the same subject behind "Re:" within `SUBJECT_DAYS`.
+another Message-ID on its way, so that the answer names one that nobody here has seen. Such an
+answer joins if it is between the same two people within `REPAIR_DAYS` and quotes the other's words
+(where it names nothing), or has the same subject behind "Re:" within `SUBJECT_DAYS`.
 
 A thread is named by the lowest id of the messages that began it.
 Promises: cost does not grow with the store: everything is looked up by exact hashes, a few queries

@@ -42,11 +42,12 @@ def _lines(work: Desk, found: dict[str, Any], lang: Language) -> Iterator[str]:
         parts = [
             work.local(seen["seen"]),
             t(f"explain.{seen['direction']}", lang, owner=seen["owner"]),
+            t("explain.sent_as", lang, address=seen["sent_as"]) if seen["sent_as"] else "",
             t("explain.way", lang, source=seen["source"], door=seen["door"] or "-"),
         ]
         if seen["mailbox"]:
             parts.append(t("explain.mailbox", lang, mailbox=seen["mailbox"]["name"]))
-        yield f"  {', '.join(parts)} ({seen['capture_id']})"
+        yield f"  {', '.join(filter(None, parts))} ({seen['capture_id']})"
         yield f"    {t('explain.same', lang, evidence=seen['evidence'])}"
         for why in seen["left_out"]:
             yield f"    {t(f'explain.left_out.{why}', lang)}"

@@ -6,6 +6,7 @@ TEXTS: dict[str, Text] = {
     "explain.email": Text("email {id}: {subject}", "メール {id}: {subject}"),
     "explain.seen": Text("How it was seen", "取得の経緯"),
     "explain.sent": Text("sent, for {owner}", "送信（{owner}）"),
+    "explain.sent_as": Text("as {address}", "差出人 {address} として"),
     "explain.received": Text("received, for {owner}", "受信（{owner}）"),
     "explain.way": Text("by {source}, door {door}", "経路 {source}、ドア {door}"),
     "explain.mailbox": Text("in mailbox {mailbox}", "メールボックス {mailbox}"),
