@@ -5,15 +5,17 @@ alone counts only at its beginning: people write about their holidays too.
 """
 
 from bounce.phrases import Phrases, prepare
+from bounce.reason import says_reply
 from bounce.signs import Signs
 from bounce.view import View
 from bounce.words import answers
 
-__all__ = ["is_auto_reply", "is_challenge"]
+__all__ = ["asks_for_proof", "is_auto_reply", "is_challenge"]
 
 _AWAY = Phrases(answers.AWAY)
 _ANYWHERE = Phrases(answers.ANYWHERE)
 _CHALLENGE = Phrases(answers.CHALLENGE)
+_SURELY = Phrases(answers.SURELY)
 # Any value of these says that a program answers.
 _FIELDS = (
     b"x-autoreply",
@@ -38,11 +40,15 @@ _CHALLENGE_FIELDS = (
 )
 
 
+def asks_for_proof(view: View, text: str) -> bool:
+    """A challenge whatever else its words look like: some programs dress theirs as a notice."""
+    if any(name in view.fields for name in _CHALLENGE_FIELDS):
+        return True
+    return bool(_SURELY.rules(prepare(text[:2_000]))) and not says_reply(text)
+
+
 def is_challenge(view: View, signs: Signs, text: str) -> bool:
     """Somebody's filter asks the sender to prove that he is a person."""
-    fields = view.fields
-    if any(name in fields for name in _CHALLENGE_FIELDS):
-        return True
     answering = signs.null_sender or signs.auto not in ("", "no") or _answers(view)
     if not answering or signs.handed_on:
         return False

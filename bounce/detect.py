@@ -11,7 +11,7 @@ person hands on or answers is mail, whatever is quoted in it or attached to it.
 from typing import Literal
 
 from bounce import arf, dsn, mdn, sns
-from bounce.autoreply import is_auto_reply, is_challenge
+from bounce.autoreply import asks_for_proof, is_auto_reply, is_challenge
 from bounce.dsn import address_in
 from bounce.fromstatus import from_status
 from bounce.fromtext import from_text
@@ -41,6 +41,9 @@ def _read(raw: bytes, sender: str | None) -> Report:
     view = View(raw)
     signs = look(view, sender)
     parts = {leaf.type for leaf in view.leaves} & _REPORT_PARTS
+    reporting = signs.report or signs.null_sender or signs.daemon
+    if not parts and reporting and any(dsn.is_disguised(view, leaf) for leaf in view.leaves):
+        parts.add("message/delivery-status")
     if parts and signs.handed_on and not signs.report and not signs.null_sender:
         view.oddities.append("report_handed_on")
         return _plain(view)
@@ -54,6 +57,8 @@ def _read(raw: bytes, sender: str | None) -> Report:
             return found
     if signs.any and not signs.by_person:
         said = notice(view)
+        if (signs.null_sender or signs.auto) and asks_for_proof(view, said.text):
+            return _answer(view, "challenge")
         if sns.is_notification(said.text):
             report = sns.parse(view, said.text + said.behind)
         else:

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 from bounce.report import MAX_RECIPIENTS, Action
 from bounce.status import enhanced_in
+from bounce.view import View
 from crmstore.addresses import key
 from crmstore.charsets import clean
+from crmstore.mimetree import Leaf
 
-__all__ = ["Entry", "Status", "address_in", "is_status", "parse"]
+__all__ = ["Entry", "Status", "address_in", "is_disguised", "is_status", "parse"]
 
 TYPES = frozenset(
-    ["message/delivery-status", "message/global-delivery-status", "message/delivery_status"]
+    "message/delivery-status message/global-delivery-status message/delivery_status"
+    " message/xdelivery-status message/x-delivery-status".split()
 )
 MAX_DIAGNOSTIC = 1_000
 
@@ -48,6 +51,19 @@ class Status(NamedTuple):
 def is_status(kind: str) -> bool:
     """Whether a part of this type is a delivery status."""
     return kind in TYPES
+
+
+_BEGINS = re.compile(
+    rb"\s{0,20}(?:reporting-mta|final-recipient|original-recipient|original-envelope-id)[ \t]*:",
+    re.IGNORECASE,
+)
+
+
+def is_disguised(view: View, leaf: Leaf) -> bool:
+    """Whether a part is a delivery status that a gateway has relabelled as text or as a file."""
+    if leaf.type not in ("text/plain", "application/octet-stream") or not leaf.parent:
+        return False
+    return _BEGINS.match(view.raw, leaf.start, leaf.end) is not None
 
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60})[ \t]*:(.*)")
@@ -166,7 +182,7 @@ def address_in(value: str) -> str:
         rest = inside or rest
     if "+2B" in rest or "+3D" in rest:
         rest = _XTEXT.sub(lambda found: chr(int(found[1], 16)), rest)
-    whole = key(rest)
+    whole = key(rest.removeprefix("mailto:"))
     if whole:
         return whole
     found = _LIKE.search(rest)

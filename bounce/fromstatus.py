@@ -24,7 +24,7 @@ def from_status(view: View, signs: Signs) -> Report | None:
     entries: list[Entry] = []
     whole: Status | None = None
     for leaf in view.leaves:
-        if dsn.is_status(leaf.type):
+        if dsn.is_status(leaf.type) or dsn.is_disguised(view, leaf):
             status = dsn.parse(view.text(leaf, MAX_STATUS))
             whole = whole or status
             entries += status.entries

@@ -5,6 +5,8 @@ is of a known shape or speaks of a failure, and it names a recipient. A sign in 
 is not enough if a person may have written it.
 """
 
+import re
+
 from bounce import dsn, reply
 from bounce.notice import Notice
 from bounce.phrases import Phrases, Text, prepare
@@ -12,7 +14,7 @@ from bounce.reason import Reason, of_words, says_reply
 from bounce.recipients import Found, by_patterns, loosely
 from bounce.reply import Classified
 from bounce.report import MAX_RECIPIENTS, Action, Kind, Recipient, Report, class_of
-from bounce.shapes import Shape, recognise, shows
+from bounce.shapes import Shape, opening, recognise, shows
 from bounce.signs import Signs
 from bounce.view import View
 from bounce.words import notices
@@ -38,7 +40,7 @@ def from_text(view: View, signs: Signs, said: Notice) -> Report | None:
     if signs.failed_recipients:
         people = _failed(signs.failed_recipients, people, shape)
     elif not people:
-        only = alone_in(said.returned.get("to", ""))
+        only = alone_in(said.returned.get("to", "")) or _in_subject(view)
         people = [Found(only, "", "")] if only else []
     if not people and (signs.null_sender or signs.daemon):
         embedded = _embedded(view, signs, said, said.behind)
@@ -84,20 +86,35 @@ def _believed(
     machine = signs.null_sender or signs.daemon
     if machine and known is not None:
         return True
-    speaks = "failure" in rules or "delay" in rules or bool(reply.clear_rules(words))
-    if not speaks:
+    clear = bool(reply.clear_rules(words))
+    relayed = "success" in rules and signs.success_subject
+    if not ("failure" in rules or "delay" in rules or clear or relayed):
         return False
     telling = signs.subject or signs.delay_subject or signs.success_subject
     if machine:
+        if signs.program and not signs.daemon:  # whose parcels cannot be delivered either
+            return telling and (clear or says_reply(said.text))
         return telling or (signs.null_sender and signs.daemon)
     if known is not None:
         if known.hint:
             return True
         # a person may have written the subject and quoted the notice
-        return telling and not _conversation(view) and not said.text.lstrip().startswith(">")
+        return telling and not _conversation(view) and not _introduced(known, said.text)
     if signs.program or signs.lists or signs.auto.startswith("auto-"):
         return telling and says_reply(said.text)  # no parcel that could not be delivered
     return False
+
+
+_PERSON = re.compile(
+    r"^[ \t]{0,8}>|\?|\b(?:i|i'm|i've|we|me|my|our|hi|hello|hey|dear|anyone|anybody|thanks)\b"
+    r"|ください|でしょうか|お世話|こんにちは|您好|你好",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _introduced(shape: Shape, text: str) -> bool:
+    """Whether a person has something to say about a notice before it begins, or has quoted it."""
+    return text.lstrip().startswith(">") or bool(_PERSON.search(opening(shape, text)))
 
 
 def _conversation(view: View) -> bool:
@@ -110,7 +127,8 @@ def _kind(signs: Signs, rules: set[str]) -> Kind:
         return "delayed"
     if signs.delay_subject and not rules & {"permanent", "failure"}:
         return "delayed"
-    if signs.success_subject and not signs.subject:
+    done = "success" in rules and not rules & {"permanent", "failure"}
+    if signs.success_subject and (done or not signs.subject):
         return "delivered"
     return "bounce"
 
@@ -129,6 +147,13 @@ def people_in(view: View, said: Notice, shape: Shape | None) -> list[Found]:
         if people:
             return people
     return []
+
+
+def _in_subject(view: View) -> str:
+    """The address in the subject, where no other place names one."""
+    subject = view.header(b"subject")
+    found = loosely(subject, frozenset()) if "@" in subject else []
+    return found[0].address if len(found) == 1 else ""
 
 
 def _before(people: list[Found], text: str) -> list[Found]:

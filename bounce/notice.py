@@ -37,7 +37,7 @@ _CUT = re.compile(
     r"|en-têtes de message d'origine|encabezados de mensajes? originale|message original"
     r"|mensaje original|messaggio originale|oorspronkelijk bericht|исходное сообщение"
     r"|元のメッセージ|元メッセージ|オリジナルメッセージ|返送メール|送信されたメール"
-    r"|原始邮件|原邮件|원본 메시지"
+    r"|原始邮件(?!信息)|原邮件(?!信息)|원본 메시지"
     r")",
     re.IGNORECASE | re.MULTILINE,
 )

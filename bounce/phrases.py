@@ -22,6 +22,7 @@ MAX_TEXT = 4_096
 GAP = 60
 
 _SPACES = str.maketrans(dict.fromkeys('\t\n\r\v\f\0.,:;!?()[]{}<>"*=#/\\|-_~+&$%@^', " "))
+_STROKES = str.maketrans("łøđ", "lod")  # letters that do not come apart in Unicode
 _DROPPED = re.compile("['`\u00b4\u2018\u2019\u02bc]|\\b(?:and|or)/(?:or|and)\\b")
 # Addresses say nothing of the reason, though people are called mailbox-full@. The look-behind
 # makes this linear: no search begins inside a run.
@@ -41,7 +42,7 @@ def fold(text: str) -> str:
     """Words in lower case without accents, a space before and behind each."""
     text = text[:MAX_TEXT]
     if not text.isascii():
-        parts = unicodedata.normalize("NFKD", text.casefold())
+        parts = unicodedata.normalize("NFKD", text.casefold().translate(_STROKES))
         text = "".join(c for c in parts if not unicodedata.combining(c))
     text = _DROPPED.sub("", text.lower()).translate(_SPACES).replace("e mail", "email")
     return f" {' '.join(text.split())} "

@@ -21,11 +21,16 @@ from crmstore.addresses import key
 
 __all__ = ["ADDRESS", "Found", "by_patterns", "loosely"]
 
-# Characters of an address as it stands in a sentence, of any script; not its punctuation.
+# Characters of an address as it stands in a sentence, of any script; not its punctuation. Inside a
+# local part "=" (SRS, VERP) and "'" (o'neil) are its own.
 _CHAR = r"[^\s<>()\[\]\"',;:|=：，、。；（）「」『』【】《》“”]"
-ADDRESS = _CHAR + "{1,128}@" + _CHAR + "{1,255}"
+_LOCAL = _CHAR.replace("'", "").replace("=", "")
+ADDRESS = f"(?!['=]){_LOCAL}{{1,128}}@{_CHAR}{{1,255}}"
+# "to=a@b", as logs and some notices write it.
+_NAMED = re.compile(r"(?:orig_)?(?:rcpt|to|recipient|addr|address|user|mailbox|e?mail)='?", re.I)
 _LINE_START = re.compile(
-    rf"^[ \t>*•-]{{0,12}}(?:<({ADDRESS})>|\"({ADDRESS})\"|({ADDRESS}))[ \t]*(?::|\.\.\.|\(|-|\[)",
+    rf"^[ \t>*•-]{{0,12}}(?:<({ADDRESS})>|\"({ADDRESS})\"|({ADDRESS}))"
+    r"(?:[ \t]*(?::|\.\.\.|\(|\[)|[ \t]+-)",
     re.MULTILINE,
 )
 _ALONE = re.compile(
@@ -49,12 +54,18 @@ _NOT_MEANT = re.compile(
     r"|absender|expéditeur|remitente|差出人|発信者|de|von|by)[ \t:<=\"'(]{0,8}$",
     re.IGNORECASE,
 )
+# "write to a@b or c@d": what holds of the first holds of the second.
+_OR = re.compile(r"[\s,;>)\"']{0,5}(?:or|and|oder|und|ou|et|o|y)[\s<(\"']{1,5}", re.IGNORECASE)
 _GENERATED = re.compile(
     rf"\((?:ultimately )?(?:generated|expanded) from:?[ \t]{{0,8}}<?({ADDRESS})>?", re.IGNORECASE
 )
 # "----- Transcript of session follows -----": what follows is not about one recipient.
 _SECTION = re.compile(r"^[ \t]{0,8}-{3,10} ?[A-Za-z]", re.MULTILINE)
-_NEVER = re.compile(r"^(?:post(?:master|man)|mailer-daemon|abuse|hostmaster|support|help)@")
+# To whom one may write about a report; recipients only if a notice names nobody else.
+_POSTMASTER = re.compile(r"(?:post(?:master|man)|mailer-daemon)@")
+_OFFICE = re.compile(
+    r"(?:post(?:master|man)|mailer-daemon|abuse|hostmaster|support|help(?:-?desk)?)@"
+)
 
 
 class Found(NamedTuple):
@@ -70,19 +81,20 @@ def by_patterns(
     patterns: Iterable[re.Pattern[str]],
     spared: frozenset[str],
     every: bool = False,
+    last: re.Pattern[str] = _POSTMASTER,
 ) -> list[Found]:
     """Whom the first pattern that finds somebody finds, or `every` pattern together; the first
-    group that matched is the address."""
+    group that matched is the address. Who is of `last` counts only if there is nobody else."""
     if every:
         together = [
             (found.start(), _first(found))
             for pattern in patterns
             for found in _some(pattern.finditer(text))
         ]
-        return _people(text, sorted(together), spared)
+        return _people(text, sorted(together), spared, last)
     for pattern in patterns:
         places = [(found.start(), _first(found)) for found in _some(pattern.finditer(text))]
-        people = _people(text, places, spared)
+        people = _people(text, places, spared, last)
         if people:
             return people
     return []
@@ -90,15 +102,23 @@ def by_patterns(
 
 def loosely(text: str, spared: frozenset[str]) -> list[Found]:
     """Whom a notice of no known shape is about."""
-    people = by_patterns(text, (_LINE_START, _ALONE, _LABELLED), spared)
+    people = by_patterns(text, (_LINE_START,), spared)
+    people = people or by_patterns(text, (_ALONE, _LABELLED), spared, last=_OFFICE)
     if people:
         return people
-    places = [
-        (found.start(), found[0])
-        for found in _some(_ANYWHERE.finditer(text))
-        if not _NOT_MEANT.search(text, max(0, found.start() - 40), found.start())
-    ]
-    return _people(text, places, spared)
+    places: list[tuple[int, str]] = []
+    unmeant = -1  # where the last address ended that cannot be meant
+    for found in _some(_ANYWHERE.finditer(text)):
+        start = found.start()
+        if (
+            _NOT_MEANT.search(text, max(0, start - 40), start)
+            or _OFFICE.match(found[0].lower())
+            or (unmeant >= 0 and _OR.fullmatch(text, unmeant, start))
+        ):
+            unmeant = found.end()
+        else:
+            places.append((start, found[0]))
+    return _people(text, places, spared, _OFFICE)
 
 
 def _some(found: Iterable[re.Match[str]]) -> Iterable[re.Match[str]]:
@@ -112,16 +132,20 @@ def _first(found: re.Match[str]) -> str:
     return next((group for group in found.groups() if group), "")
 
 
-def _people(text: str, places: list[tuple[int, str]], spared: frozenset[str]) -> list[Found]:
+def _people(
+    text: str, places: list[tuple[int, str]], spared: frozenset[str], last: re.Pattern[str]
+) -> list[Found]:
     """Each address with the text from it to the next other one."""
     kept: list[tuple[int, str]] = []
     for start, written in places:
-        address = key(written.strip(".,;:'\""))
-        if not address or address in spared or _NEVER.match(address):
-            continue
-        if kept and kept[-1][1] == address:
+        written = written.partition("...")[0]
+        named = _NAMED.match(written)
+        address = key((written[named.end() :] if named else written).strip(".,;:'\""))
+        if not address or address in spared or (kept and kept[-1][1] == address):
             continue
         kept.append((start, address))
+    if not all(last.match(address) for _, address in kept):
+        kept = [(start, address) for start, address in kept if not last.match(address)]
     words: dict[str, str] = {}
     originals: dict[str, str] = {}
     for number, (start, address) in enumerate(kept):

@@ -53,6 +53,7 @@ ORDER: tuple[tuple[str, str, str], ...] = (
     ("relay", "policy_block", "deferred"),
     ("sender", "policy_block", "deferred"),
     ("reverse_dns", "policy_block", "deferred"),
+    ("unsubscribed", "unsubscribed", "deferred"),
     ("inactive", "inactive_mailbox", "deferred"),
     ("block_list", "policy_block", "deferred"),
     ("dns_trouble", "server_unavailable", "server_unavailable"),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bounce.recipients import ADDRESS
 from bounce.view import View
 
-__all__ = ["SHAPES", "Shape", "recognise"]
+__all__ = ["SHAPES", "Shape", "opening", "recognise", "shows"]
 
 
 class Shape(NamedTuple):
@@ -324,9 +324,15 @@ SHAPES: tuple[Shape, ...] = (
             "posting is not allowed",
             "only members are allowed to post",
             "not allowed to post",
+            "you are not authorized to send mail to the",
+            "restricted to list subscribers",
+            "restricted to subscribers",
         ),
         hint=True,
-        recipients=_lines(r"[^\n<]{0,120}(?:list|ml)\b[^\n<]{0,60}<ADDRESS>"),
+        recipients=_lines(
+            r"[^\n<]{0,120}(?:list|ml)\b[^\n<]{0,60}<ADDRESS>",
+            r"[^\n@]{0,120}your message to ADDRESS",
+        ),
         otherwise="policy_block",
         why="mailing lists that refuse who is no member",
     ),
@@ -354,6 +360,13 @@ def shows(shape: Shape, text: str, lists: bool) -> bool:
         return False
     lower = _lower(text)
     return any(sign in lower for sign in shape.notice)
+
+
+def opening(shape: Shape, text: str) -> str:
+    """What stands in a notice above the line that shows its shape."""
+    lower = _lower(text)
+    at = min((lower.find(sign) for sign in shape.notice if sign in lower), default=len(lower))
+    return text[: text.rfind("\n", 0, at) + 1]
 
 
 def _lower(text: str) -> str:

@@ -10,7 +10,7 @@ headers.py).
 import binascii
 import html as entities
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from crmstore.charsets import clean, decode
 from crmstore.headers import split, unfold
@@ -97,24 +97,42 @@ _DELIMITER = re.compile(
 )
 
 
+# What may stand before the first delimiter of a message without Content-Type.
+_PREAMBLE = re.compile(rb"\s*\Z|[^\n]{0,60}\bM(?:IME|ULTI-PART)\b", re.IGNORECASE)
+MAX_MENDED = 8
+
+
 def _mended(raw: bytes, tree: Tree, oddities: list[str]) -> Tree:
-    """The tree, or that by the delimiters which really stand there: a report whose boundary
-    parameter was lost or rewritten on its way has none of the one it names."""
-    only = tree.leaves[0]
-    kind = tree.header.fields.get(b"content-type", [b""])[0].lstrip()[:10].lower()
-    if len(tree.leaves) > 1 or kind != b"multipart/" or only.parent:
+    """The tree, with the parts that really stand in a multipart which seems to have none: its
+    boundary parameter was lost or rewritten on its way, or its whole Content-Type."""
+    leaves: list[Leaf] = []
+    mended = 0
+    for leaf in tree.leaves:
+        inside = _inside(raw, leaf) if mended < MAX_MENDED else ()
+        mended += bool(inside)
+        leaves += inside or (leaf,)
+    if not mended:
         return tree
-    found = _DELIMITER.search(raw, tree.header.body, tree.header.body + 65_536)
+    oddities.append("boundary_mended")
+    return Tree(tree.header, leaves, tree.flags)
+
+
+def _inside(raw: bytes, leaf: Leaf) -> Sequence[Leaf]:
+    """The parts of a leaf that is a multipart, by the delimiters that stand in it."""
+    types = leaf.fields.get(b"content-type")
+    if (types and types[0].lstrip()[:10].lower() != b"multipart/") or (not types and leaf.parent):
+        return ()
+    # without a type only a preamble may come first, not a notice that quotes a message
+    look = 65_536 if types else 200
+    found = _DELIMITER.search(raw, leaf.start, min(leaf.end, leaf.start + look))
     if found is None or b'"' in found[1]:
-        return tree
+        return ()
+    if not types and not _PREAMBLE.match(raw[leaf.start : found.start()]):
+        return ()
     start = b'Content-Type: multipart/mixed; boundary="' + found[1] + b'"\n\n'
     shift = found.start() - len(start)
-    again = parse(start + raw[found.start() :])
-    oddities.append("boundary_mended")
-    leaves = [
-        leaf._replace(start=leaf.start + shift, end=leaf.end + shift) for leaf in again.leaves
-    ]
-    return Tree(tree.header, leaves, tree.flags)
+    again = parse(start + raw[found.start() : leaf.end])
+    return [part._replace(start=part.start + shift, end=part.end + shift) for part in again.leaves]
 
 
 def first(fields: Fields, name: bytes) -> str:

@@ -47,6 +47,16 @@ CHALLENGE: dict[str, str] = {
         sender verification required; add you to .. approved senders; approved sender list;
         approved list of senders; allowed senders list; whitelist; is protected by .. antispam;
         click .. to prove; to release your message; first time you have;
-        sender address verification required; 送信者認証; 確認のため .. 返信
+        sender address verification required; suspect email folder; list of allowed senders;
+        送信者認証; 確認のため .. 返信
+    """,
+}
+
+# What no report says: asked before a notice is read as one.
+SURELY: dict[str, str] = {
+    "challenge": """
+        to release your message; held because the address; held until you; prove you are human;
+        prove that you are; verify that you are a human; verify that you are a person;
+        confirm that you are a person; add your email address to; list of allowed senders
     """,
 }

@@ -6,28 +6,27 @@ STRONG: dict[str, str] = {
         reached their quota; reached its quota; reached his quota; reached the quota;
         reached storage quota; reached his storage; reached the storage; mailbox full;
         mailbox is full; mail box full; mail box is full; inbox full; inbox is full;
-        folder is full; maildir full; mailfolder is full; over quota; overquota;
-        over its quota; over his quota; over their quota; over the quota; quota exceed;
-        exceeded .. quota; exceeds .. quota; exceeding .. quota; exceeded their storage;
-        exceeded its storage; exceeded storage; storage limit; exceeded the storage;
-        exceeded mail storage; storage allocation; out of storage; storage space;
-        mailbox size limit; mailbox quota; mailbox exceeds; disk quota; mailbox has exceeded;
-        mailbox limit; mailbox over; user is over; quota violation; quota is full;
-        user has exhausted; exhausted .. storage; insufficient quota;
-        does not have enough space; not enough space; not enough storage; no space left for;
-        not enough disk space; not enough free space; mailbox would exceed; not enough room;
-        exceed .. mailbox; exceeded .. mailbox; exceeds .. mailbox size; mailbox too large;
-        would be over the allowed quota; too much mail data; too many messages in;
-        too many messages on; maximum number of messages; user mailbox exceeds; quotaexceed;
-        shutoffquotaexceeded; account is full; account full; is over allocation;
-        unable to append message to .. quota; max message file size; has too much mail;
-        reached .. storage; used up .. quota; quota has been exceeded;
+        folder is full; maildir full; mailfolder is full; over quota; overquota; over its quota;
+        over his quota; over their quota; over the quota; quota exceed; exceeded .. quota;
+        exceeds .. quota; exceeding .. quota; exceeded their storage; exceeded its storage;
+        exceeded storage; storage limit; exceeded the storage; exceeded mail storage;
+        storage allocation; out of storage; storage space; mailbox size limit; mailbox quota;
+        mailbox exceeds; disk quota; mailbox has exceeded; mailbox limit; mailbox over;
+        user is over; quota violation; quota is full; user has exhausted; exhausted .. storage;
+        insufficient quota; does not have enough space; not enough space; not enough storage;
+        no space left for; not enough disk space; not enough free space; mailbox would exceed;
+        not enough room; exceed .. mailbox; exceeded .. mailbox; exceeds .. mailbox size;
+        mailbox too large; would be over the allowed quota; too much mail data;
+        too many messages in; too many messages on; maximum number of messages;
+        user mailbox exceeds; quotaexceed; shutoffquotaexceeded; account is full; account full;
+        is over allocation; unable to append message to .. quota; max message file size;
+        has too much mail; reached .. storage; used up .. quota; quota has been exceeded;
         recipients mailbox is temporarily full; mailbox is almost full; no room in mailbox;
         message would exceed quota; account over limit; mailbox for user is full; user full|;
-        mbox full; quota limit; mail quota; full mailbox; quota used;
-        couldnt write .. disk full; exceeded the maximum allowable number of messages;
-        exceeded maximum inbound message; mailbox space; insufficient space;
-        exceeds the maximum mailbox size; would go over quota; overdrawn .. quota
+        mbox full; quota limit; mail quota; full mailbox; quota used; couldnt write .. disk full;
+        exceeded the maximum allowable number of messages; exceeded maximum inbound message;
+        mailbox space; insufficient space; exceeds the maximum mailbox size; would go over quota;
+        overdrawn .. quota; exceeding receiving limits; is over its limit
     """,
     "message_too_large": """
         is too large|; message .. too large|; message too large; message too big;
@@ -71,60 +70,65 @@ STRONG: dict[str, str] = {
     "sender": """
         domain of sender; sender domain; sender address; sender rejected; senders domain;
         sender verif; sender denied; sender not; sender is; senders address; invalid sender;
-        bad sender; envelope sender; return path; mail from .. rejected; mailfrom;
-        from address; from domain; address of the sender; sending domain; sender unknown;
-        unknown sender; callout; verify sender; backscatter; from field; addresses in from;
+        bad sender; envelope sender; return path; mail from .. rejected; mailfrom; from address;
+        from domain; address of the sender; sending domain; sender unknown; unknown sender;
+        callout; verify sender; backscatter; from field; addresses in from;
         not allowed to send from; not authorized to send from; not a valid sender; your domain;
         your sender; null sender; empty sender; empty envelope senders; sending mta;
         senders not allowed; sender blocked; senders are not;
         client does not have permissions to send as; sendasdenied; from header; header from;
         you are not allowed to send; dont accept mail from; do not accept mail from;
         does not accept mail from; not accept mail from; rejecting mail from;
-        mail from .. not accepted; refused mail from; no mail from
+        mail from .. not accepted; refused mail from; no mail from; batv; purported responsible;
+        senderfilterconfig; fully qualified email; not owned by user; unsigned dsn;
+        rfc 1035 violation; empty email address; bounce attack
     """,
     "authentication": """
         dmarc; spf|; dkim; sender policy framework; arc validation; authentication;
-        unauthenticated; not authenticated; authenticate; auth required; starttls;
-        must issue a; tls required; requires tls; encryption; certificate; dane|; mta sts;
-        smtp auth; senderid; sender id; domainkeys
+        unauthenticated; not authenticated; authenticate; auth required; starttls; must issue a;
+        tls required; requires tls; encryption; certificate; dane|; mta sts; smtp auth; senderid;
+        sender id; domainkeys; tls is required
     """,
     "reverse_dns": """
-        helo command; invalid bad helo name; helo reject; helo invalid; helo requires;
-        helo host; helo argument; your helo access; invalid ehlo; ehlo command rejected;
-        helo doesnt; reverse dns; ptr record; ptr|; rdns; reverse lookup; reverse address;
-        no reverse; cannot resolve your; ip name lookup; fqdn; mismatches client ip;
-        resolve your address; cannot find your hostname; cannot find your reverse;
-        client host rejected cannot find; generic hostname; invalid hostname; dynamic ip;
-        dial up; dialup; residential; unresolvable; valid hostname; does not resolve;
-        hostname used; may not be mail exchanger
+        helo command; invalid bad helo name; helo reject; helo invalid; helo requires; helo host;
+        helo argument; your helo access; invalid ehlo; ehlo command rejected; helo doesnt;
+        reverse dns; ptr record; ptr|; rdns; reverse lookup; reverse address; no reverse;
+        cannot resolve your; ip name lookup; fqdn; mismatches client ip; resolve your address;
+        cannot find your hostname; cannot find your reverse; client host rejected cannot find;
+        generic hostname; invalid hostname; dynamic ip; dial up; dialup; residential; unresolvable;
+        valid hostname; does not resolve; hostname used; may not be mail exchanger;
+        reverse resolution; not fully configured
     """,
     "relay": """
         relay denied; relay access; relaying denied; relay not permitted; relaying not;
         unable to relay; cannot relay; relay prohibited; not a relay; relay is not; no relay;
-        we do not relay; relaying is prohibited; not permitted to relay;
-        relay operation rejected; relaying mail; relay mail; not allowed to relay; rcpthosts;
-        open relay; relaying .. not allowed; relaying to; not an open relay;
-        insecure mail relay; authentication required for relay; relay from; relaydenied;
-        relay rejected; relaying; outside of our domains; third party relay
+        we do not relay; relaying is prohibited; not permitted to relay; relay operation rejected;
+        relaying mail; relay mail; not allowed to relay; rcpthosts; open relay;
+        relaying .. not allowed; relaying to; not an open relay; insecure mail relay;
+        authentication required for relay; relay from; relaydenied; relay rejected; relaying;
+        outside of our domains; third party relay; dont handle mail for; not local host;
+        as a relay; specify a domain
     """,
     "block_list": """
         messages from .. werent sent; messages from .. were not sent; is not allowed to send;
-        invalid ip; blacklist; black list; blocklist; block list; blocked list; denylist;
-        dnsbl; rbl|; dsbl; spamhaus; spamcop; barracudacentral; barracuda; sorbs|; senderscore;
+        invalid ip; blacklist; black list; blocklist; block list; blocked list; denylist; dnsbl;
+        rbl|; dsbl; spamhaus; spamcop; barracudacentral; barracuda; sorbs|; senderscore;
         sender score; cloudmark; proofpoint; trendmicro; reputation; are listed in;
-        currently listed in; found in dnsbl; listed at; listed on; listed by; listed as;
-        is listed; has been blocked; was blocked; is blocked; been blocked; are blocked;
-        blocked by; blocked for; blocked using; blocked due; blocked because; blocked from;
-        blocked since; blocked ip; banned sending ip; banned ip; your ip;
-        ip address .. blocked; your server is; your mail server; your host; your network;
-        client host; poor reputation; bad reputation; s3140; s3150; abuse from; abusive;
-        administrative prohibition; administrative block; bulk mail; unsolicited; sbl|;
-        sending ip; spamming; spam source; known spammer; spammer; open proxy; excessive spam;
-        black hole; temporarily blocked; blocked temporarily; permanently blocked;
-        block lifted; temporarily deferred due; user complaints; not authorized to connect;
-        ip blocked; connection refused by policy; mail from your; messages from your;
-        connections from; mail server .. blocked; connecting ip; firewall; ip block;
-        ips blocked; not accept .. from ips; denied access; is prohibited; bad mail server
+        currently listed in; found in dnsbl; listed at; listed on; listed by; listed as; is listed;
+        has been blocked; was blocked; is blocked; been blocked; are blocked; blocked by;
+        blocked for; blocked using; blocked due; blocked because; blocked from; blocked since;
+        blocked ip; banned sending ip; banned ip; your ip; ip address .. blocked; your server is;
+        your mail server; your host; your network; client host; poor reputation; bad reputation;
+        s3140; s3150; abuse from; abusive; administrative prohibition; administrative block;
+        bulk mail; unsolicited; sbl|; sending ip; spamming; spam source; known spammer; spammer;
+        open proxy; excessive spam; black hole; temporarily blocked; blocked temporarily;
+        permanently blocked; block lifted; temporarily deferred due; user complaints;
+        not authorized to connect; ip blocked; connection refused by policy; mail from your;
+        messages from your; connections from; mail server .. blocked; connecting ip; firewall;
+        ip block; ips blocked; not accept .. from ips; denied access; is prohibited;
+        bad mail server; bad ip profile; smtp server of your isp; server requires confirmation;
+        confirm this mail server; account is protected by; only accepting mail from;
+        traffic not accepted; due to policy; ask your postmaster for help
     """,
     "unknown_user": """
         invalid receiver; unknown receiver; receiver unknown; receiver not found;
@@ -141,71 +145,78 @@ STRONG: dict[str, str] = {
         no such person; no such local user; no such email; no such username; no such id;
         no such alias; nosuchuser; user not found; user not exist; user doesnt; user does not;
         user not known; user invalid; user is unknown; user could not be found; user cannot be;
-        no user; not a valid user; not a known user; not a user; not our user;
-        not our customer; not a registered; not registered; not listed in; unlisted;
-        unknown recipient; recipient unknown; recipient not found; recipient doesnt;
-        recipient does not; recipient not exist; recipient invalid; recipient is unknown;
-        recipient no longer; recipient could not; recipient cannot be; invalid recipient;
-        invalid user; invalid mailbox; invalid address; invalid email; invalid local;
-        invalid final; invalid username; nonexistent; non existent; non existing; non exist;
-        recipnotfound; recipientnotfound; bad recipient; bad destination; bad address;
-        bad mailbox; recipient address unknown; mailbox not found; mailbox unknown;
-        mailbox doesnt; mailbox does not; mailbox invalid; mailbox not local; unknown mailbox;
-        unknown address; unknown email; unknown local; unknown account; unknown customer;
-        unknown or illegal; unknown destination address; unknown to address; unknown name;
-        unknown virtual; unknown alias; unknown in; unrouteable address; unrouteable mail;
-        unroutable address; undeliverable address; address not found; address unknown;
-        address doesnt; address does not; address not exist; address invalid;
-        address is invalid; address not valid; address is unknown; address couldnt;
-        address could not be found; address not recognized; address wasnt found;
+        no user; not a valid user; not a known user; not a user; not our user; not our customer;
+        not a registered; not registered; not listed in; unlisted; unknown recipient;
+        recipient unknown; recipient not found; recipient doesnt; recipient does not;
+        recipient not exist; recipient invalid; recipient is unknown; recipient no longer;
+        recipient could not; recipient cannot be; invalid recipient; invalid user; invalid mailbox;
+        invalid address; invalid email; invalid local; invalid final; invalid username;
+        nonexistent; non existent; non existing; non exist; recipnotfound; recipientnotfound;
+        bad recipient; bad destination; bad address; bad mailbox; recipient address unknown;
+        mailbox not found; mailbox unknown; mailbox doesnt; mailbox does not; mailbox invalid;
+        mailbox not local; unknown mailbox; unknown address; unknown email; unknown local;
+        unknown account; unknown customer; unknown or illegal; unknown destination address;
+        unknown to address; unknown name; unknown virtual; unknown alias; unknown in;
+        unrouteable address; unrouteable mail; unroutable address; undeliverable address;
+        address not found; address unknown; address doesnt; address does not; address not exist;
+        address invalid; address is invalid; address not valid; address is unknown;
+        address couldnt; address could not be found; address not recognized; address wasnt found;
         address no longer; address not known; address isnt; address you entered;
         address not present; address not listed; email not found; email address not;
-        account not found; account does not; account doesnt; account not exist;
-        account is invalid; account unknown; account you tried; account .. does not exist;
-        account that you tried to reach does not exist; no mailbox; no account;
-        no valid recipient; no recipient; no email address; isnt a known; is not a known;
-        is not known; is unknown|; not known to; not known at; not recognised; not recognized;
-        not a valid mailbox; not a valid address; not a valid recipient; not valid recipient;
-        is not a valid; is no longer valid; not listed in public; not in address book;
-        not on this system; not on this server; not at this; not exist; doesnt exist;
-        does not exist; didnt exist; do not exist; did not exist; dont exist;
-        no longer on server; no longer exist; no longer at; no longer here; no longer works;
-        no longer work; no longer employed; no longer with; no longer in use; no longer valid;
-        no longer has; left the company; left our; have an account here; have a yahoo;
-        doesnt have a; does not have a; doesnt have an; does not have an;
-        undeliverable mailbox; user .. not found; recipient .. not found; user .. unknown;
-        mailbox .. not found; mailbox .. does not exist; recipient rejected;
-        recipient address rejected user; this address no longer; mispelled; misspelled; typo|;
-        verify address failed; verification failed for; recipient verify failed;
+        account not found; account does not; account doesnt; account not exist; account is invalid;
+        account unknown; account you tried; account .. does not exist;
+        account that you tried to reach does not exist; no mailbox; no account; no valid recipient;
+        no recipient; no email address; isnt a known; is not a known; is not known; is unknown|;
+        not known to; not known at; not recognised; not recognized; not a valid mailbox;
+        not a valid address; not a valid recipient; not valid recipient; is not a valid;
+        is no longer valid; not listed in public; not in address book; not on this system;
+        not on this server; not at this; not exist; doesnt exist; does not exist; didnt exist;
+        do not exist; did not exist; dont exist; no longer on server; no longer exist;
+        no longer at; no longer here; no longer works; no longer work; no longer employed;
+        no longer with; no longer in use; no longer valid; no longer has; left the company;
+        left our; have an account here; have a yahoo; doesnt have a; does not have a;
+        doesnt have an; does not have an; undeliverable mailbox; user .. not found;
+        recipient .. not found; user .. unknown; mailbox .. not found; mailbox .. does not exist;
+        recipient rejected; recipient address rejected user; this address no longer; mispelled;
+        misspelled; typo|; verify address failed; verification failed for; recipient verify failed;
         delivery to .. does not exist; cant find user; cannot find user; could not find user;
         couldnt find; directory lookup; not find your recipient; unable to find;
-        unable to deliver to this address; delete from list; badly formed;
-        deactivated or deleted; has been deleted; was deleted; been removed; illegal alias;
-        illegal user; illegal local; bad local; bad username; nomatch; no match; not match any;
-        vdeliver; dead address; cannot be routed; not handled by; no one at this; nobody at;
-        not deliverable to; cannot accept mail for; user account is unavailable;
-        mail receiving disabled; unknown ldap; null mx; does not accept mail;
-        does not accept email; no mail service; domain does not receive; non active; nullmx
+        unable to deliver to this address; delete from list; badly formed; deactivated or deleted;
+        has been deleted; was deleted; been removed; illegal alias; illegal user; illegal local;
+        bad local; bad username; nomatch; no match; not match any; vdeliver; dead address;
+        cannot be routed; not handled by; no one at this; nobody at; not deliverable to;
+        cannot accept mail for; user account is unavailable; mail receiving disabled; unknown ldap;
+        null mx; does not accept mail; does not accept email; no mail service;
+        domain does not receive; non active; nullmx; not found recipient; bounced address;
+        cant accept user; addresses were unknown; not an active address; mailbox not present;
+        no mail box; recipient not ok; badrcptto; badrecipientto; validrcptto; user missing home;
+        no longer an employee; no maildir; no such local; you sent to is not valid;
+        suppression list; has suppressed; previously bounced; history of bouncing
     """,
     "unknown_host": """
         malformed or unexpected name server reply; domain name not found;
         indicated no smtp service; no smtp service; host unknown name server;
         name server .. no data known; dns error domain name not found;
         couldnt find a mail exchanger; find any host; no dns; domain is not found;
-        domain is not valid; domain is not registered; domain is not known;
-        domain .. not found; does not resolve to; host unknown; unknown host; host not found;
-        domain not found; domain unknown; unknown domain; no such domain; no such host;
-        domain does not exist; domain doesnt; non existent domain; nonexistent domain;
-        nonexistentdomain; nxdomain; unrouteable domain; unroutable domain;
-        host or domain name not; unknown mail domain; no mx; mx record; bad host; bad domain;
-        invalid domain; invalid host; domain couldnt be found; domain isnt;
-        domain name does not; domain must resolve; unknown hostname; name or service not known;
-        address family mismatch; dns domain .. does not exist; doesnt have any valid;
-        couldnt be found; domain invalid; host cannot be found; unable to resolve route;
-        couldnt find any host; not a domain; any mail exchanger; no mail server;
-        mail server for .. not found; domain wasnt found; no valid host; illegal host;
-        recipients domain; original domain; domain listed; unable to find a host;
-        cannot find host
+        domain is not valid; domain is not registered; domain is not known; domain .. not found;
+        does not resolve to; host unknown; unknown host; host not found; domain not found;
+        domain unknown; unknown domain; no such domain; no such host; domain does not exist;
+        domain doesnt; non existent domain; nonexistent domain; nonexistentdomain; nxdomain;
+        unrouteable domain; unroutable domain; host or domain name not; unknown mail domain; no mx;
+        mx record; bad host; bad domain; invalid domain; invalid host; domain couldnt be found;
+        domain isnt; domain name does not; domain must resolve; unknown hostname;
+        name or service not known; address family mismatch; dns domain .. does not exist;
+        doesnt have any valid; couldnt be found; domain invalid; host cannot be found;
+        unable to resolve route; couldnt find any host; not a domain; any mail exchanger;
+        no mail server; mail server for .. not found; domain wasnt found; no valid host;
+        illegal host; recipients domain; original domain; domain listed; unable to find a host;
+        cannot find host; domain must exist; does not appear to be registered;
+        no information found for domain
+    """,
+    "unsubscribed": """
+        been unsubscribed; has unsubscribed; have unsubscribed; unsubscribed address;
+        previously unsubscribed; recipient unsubscribed; user unsubscribed; opted out;
+        requested not to receive; who marked your messages
     """,
     "moved": """
         please try new; user has moved; has moved; moved to; user moved; address changed;
@@ -214,50 +225,52 @@ STRONG: dict[str, str] = {
     """,
     "inactive": """
         account .. has been closed; account .. is closed; mailbox .. has been closed;
-        no longer being used; account on hold; disabled; suspended; suspend; inactive;
-        deactivated; discontinued; frozen; locked; not active; not activated; dormant;
-        expired account; account expired; account has expired; mailbox has expired;
-        account .. blocked; recipient account is blocked; mailbox .. blocked;
-        account is closed; account closed; account has been closed; account is on hold;
-        terminated; out of service; unused; abandoned; temporarily unavailable account;
-        not enabled; closed account; account status; user is blocked; unactivated;
-        account cancelled; has been inactive; mail disabled; no longer active;
-        no longer accepting; no longer accept; no longer in service
+        no longer being used; account on hold; disabled; suspended; suspend; inactive; deactivated;
+        discontinued; frozen; locked; not active; not activated; dormant; expired account;
+        account expired; account has expired; mailbox has expired; account .. blocked;
+        recipient account is blocked; mailbox .. blocked; account is closed; account closed;
+        account has been closed; account is on hold; terminated; out of service; unused; abandoned;
+        temporarily unavailable account; not enabled; closed account; account status;
+        user is blocked; unactivated; account cancelled; has been inactive; mail disabled;
+        no longer active; no longer accepting; no longer accept; no longer in service;
+        extended inactivity; archived recipient; temporarily limited; is archived
     """,
     "virus": """
         virus; malware; infected; trojan; worm|; phish; malicious; mcspamsignature; dangerous;
         signature .. found; ransomware
     """,
     "spam": """
-        spam|; spamassassin; spam message; spam content; spam score; spam rejected;
-        spam detected; spamlike; junk; ube|; uce|; unsolicited; looks like spam;
-        considered spam; bulk email; advertis; antispam; anti spam; spammy; blacklisted url;
-        spam message rejected; high probability; probability of; undesirable; surbl; uribl
+        spam|; spamassassin; spam message; spam content; spam score; spam rejected; spam detected;
+        spamlike; junk; ube|; uce|; unsolicited; looks like spam; considered spam; bulk email;
+        advertis; antispam; anti spam; spammy; blacklisted url; spam message rejected;
+        high probability; probability of; undesirable; surbl; uribl; dt spm; our filters rate;
+        contains a url
     """,
     "content": """
-        malformed message; malformed header; malformed mime; malformed content;
-        message content; content rejected; content blocked; content policy; content filter;
-        content restrict; inappropriate; offensive; banned|; prohibited content; attachment;
-        file extension; executable; filename; file name; file type; contents; headers too;
-        header too; header error; invalid header; too many headers; bare cr; bare lf;
-        bare line; line too long; lines too long; improper use of 8 bit; rfc 5322; rfc 2822;
-        rfc 5321; mime|; charset; character set; no subject; subject contains; message format;
-        message is not rfc; duplicate header; missing header; multiple from;
-        messages with multiple; missing from; missing date; invalid message; content type;
-        rejected by header; rejected by filter; filtered; body part; forbidden; conversion;
-        not rfc; noncompliant; non compliant
+        malformed message; malformed header; malformed mime; malformed content; message content;
+        content rejected; content blocked; content policy; content filter; content restrict;
+        inappropriate; offensive; banned|; prohibited content; attachment; file extension;
+        executable; filename; file name; file type; contents; headers too; header too;
+        header error; invalid header; too many headers; bare cr; bare lf; bare line; line too long;
+        lines too long; improper use of 8 bit; rfc 5322; rfc 2822; rfc 5321; mime|; charset;
+        character set; no subject; subject contains; message format; message is not rfc;
+        duplicate header; missing header; multiple from; messages with multiple; missing from;
+        missing date; invalid message; content type; rejected by header; rejected by filter;
+        filtered; body part; forbidden; conversion; not rfc; noncompliant; non compliant;
+        header not found in; 8 bit data; headers fail; plain text email; only accept plain text;
+        mass mailer; zip file; encapsulated
     """,
     "unavailable": """
-        mailbox unavailable; mailbox not available; mailbox is unavailable;
-        no longer available; user unavailable; recipient unavailable
+        mailbox unavailable; mailbox not available; mailbox is unavailable; no longer available;
+        user unavailable; recipient unavailable; mailbox unavaiable
     """,
     "dns_trouble": """
         dns query; dns temporary; dns timeout; dns soft; dns server; server failure; servfail;
         dns lookup failed; name server timeout; name server temporar; host not found try again;
         name service error .. try again; temporary failure in name; nameserver failure;
         nameserver timeout; name server busy; domain name server; could not contact dns;
-        dns error .. timed out; temporary lookup failure; temporary name;
-        host name lookup failure; temporary dns; dns failure temporar
+        dns error .. timed out; temporary lookup failure; temporary name; host name lookup failure;
+        temporary dns; dns failure temporar; lowest numbered mx
     """,
     "unreachable": """
         name server; name service; nameserver; lookup failed; could not resolve;
@@ -327,10 +340,11 @@ WEAK: dict[str, str] = {
     "policy": """
         policy; policies; blocked; block|; rejected; reject|; refused; denied; not allowed;
         not permitted; prohibited; not authorized; unauthorized; not accepted; not accept;
-        restricted; restrict; permission; forbidden; not welcome; unwanted; disallowed;
-        go away; dont want; declined; security; closed group; moderated; members only;
-        not a member; only members; not subscribed; subscribers only; not allowed to post;
-        may not post; not have permission; notauthorized; not a subscriber; access; posting
+        restricted; restrict; permission; forbidden; not welcome; unwanted; disallowed; go away;
+        dont want; declined; security; closed group; moderated; members only; not a member;
+        only members; not subscribed; subscribers only; not allowed to post; may not post;
+        not have permission; notauthorized; not a subscriber; access; posting; protocol violation;
+        closed mailing list; closed list
     """,
     "syntax": """
         syntax error; command not; bad sequence; improper sequence; command parameter;

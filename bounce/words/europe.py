@@ -10,17 +10,17 @@ STRONG: dict[str, str] = {
         mailbox ist voll; speicherplatz; speicherlimit; kontingent; quota uberschritten;
         kein platz; uberfullt; boite pleine; boite est pleine; boite aux lettres est pleine;
         boite aux lettres pleine; boite de reception est pleine; boite du destinataire pleine;
-        boite du destinataire est pleine; quota depasse; espace insuffisant;
-        depassement de quota; depasse le quota; depasse son quota; boite a lettres pleine;
-        quota de stockage; buzon lleno; buzon esta lleno; buzon de entrada esta lleno;
-        casilla llena; cuota excedida; excedido .. cuota; espacio insuficiente;
-        supera la cuota; sin espacio; casella piena; casella e piena; casella di posta piena;
-        casella di posta e piena; quota superata; spazio esaurito; spazio insufficiente;
-        caixa cheia; caixa postal cheia; caixa de correio cheia; caixa de entrada cheia;
-        caixa postal lotada; cota excedida; espaco insuficiente; postvak vol; mailbox is vol;
-        postvak is vol; quotum overschreden; skrzynka pelna; skrzynka jest pelna; przepelniona;
-        przekroczony limit; переполнен; превышен .. лимит; превышена квота; квота; нет места;
-        brevladan ar full; postkassen er fuld; postboksen er full; postilaatikko on taynna
+        boite du destinataire est pleine; quota depasse; espace insuffisant; depassement de quota;
+        depasse le quota; depasse son quota; boite a lettres pleine; quota de stockage;
+        buzon lleno; buzon esta lleno; buzon de entrada esta lleno; casilla llena; cuota excedida;
+        excedido .. cuota; espacio insuficiente; supera la cuota; sin espacio; casella piena;
+        casella e piena; casella di posta piena; casella di posta e piena; quota superata;
+        spazio esaurito; spazio insufficiente; caixa cheia; caixa postal cheia;
+        caixa de correio cheia; caixa de entrada cheia; caixa postal lotada; cota excedida;
+        espaco insuficiente; postvak vol; mailbox is vol; postvak is vol; quotum overschreden;
+        skrzynka pelna; skrzynka jest pelna; przepelniona; przekroczony limit; переполнен;
+        превышен .. лимит; превышена квота; квота; нет места; brevladan ar full;
+        postkassen er fuld; postboksen er full; postilaatikko on taynna; odbiorcy jest pelna
     """,
     "message_too_large": """
         nachricht ist zu gro; nachricht zu gro; zu gross; maximale nachrichtengro;
@@ -59,11 +59,11 @@ STRONG: dict[str, str] = {
         unbekannter empfanger; unbekannter benutzer; unbekannte adresse; unbekannte empfanger;
         adresse unbekannt; adresse existiert nicht; empfanger existiert nicht;
         benutzer existiert nicht; nicht gefunden; existiert nicht; ungultige adresse;
-        ungultiger empfanger; ungultige empfanger; postfach existiert nicht;
-        konto existiert nicht; kein benutzer; nicht verfugbar unter; kein postfach;
-        emailadresse .. nicht gefunden; wurde nicht gefunden; konnte nicht gefunden;
-        nicht vorhanden; adresse destinataire invalide; destinataire invalide;
-        destinataire inconnu; utilisateur inconnu; adresse inconnue; adresse invalide;
+        ungultiger empfanger; ungultige empfanger; postfach existiert nicht; konto existiert nicht;
+        kein benutzer; nicht verfugbar unter; kein postfach; emailadresse .. nicht gefunden;
+        wurde nicht gefunden; konnte nicht gefunden; nicht vorhanden;
+        adresse destinataire invalide; destinataire invalide; destinataire inconnu;
+        utilisateur inconnu; adresse inconnue; adresse invalide;
         adresse d au moins un destinataire invalide; compte inconnu; nexiste pas; n existe pas;
         introuvable; inexistant; destinataire non trouve; boite inconnue;
         adresse email introuvable; destinatario desconocido; usuario desconocido;
@@ -78,10 +78,12 @@ STRONG: dict[str, str] = {
         ontvanger onbekend; adres bestaat niet; bestaat niet; niet gevonden; nie istnieje;
         nieznany uzytkownik; nieznany odbiorca; adres nie istnieje; nieprawidlowy adres;
         не существует; не найден; неизвестный пользователь; неизвестный получатель; нет такого;
-        несуществующ; недействительный адрес; такого пользователя нет; пользователь не;
-        finns inte; okand mottagare; okand anvandare; findes ikke; finnes ikke;
-        ukendt modtager; ukjent mottaker; ukjent bruker; tuntematon vastaanottaja; ei loydy;
-        neexistuje; nem letezik; kullanici bulunamadi
+        несуществующ; недействительный адрес; такого пользователя нет; пользователь не; finns inte;
+        okand mottagare; okand anvandare; findes ikke; finnes ikke; ukendt modtager;
+        ukjent mottaker; ukjent bruker; tuntematon vastaanottaja; ei loydy; neexistuje;
+        nem letezik; kullanici bulunamadi; nicht bekannt; empfaenger unbekannt; empfaenger nicht;
+        empfaenger existiert; nessun utente; no es una direccion; non e un indirizzo;
+        nest pas une adresse; nao e um endereco; nicht im domino; nicht im adressbuch
     """,
     "unknown_host": """
         domain existiert nicht; domain nicht gefunden; domain unbekannt; host unbekannt;
@@ -92,14 +94,14 @@ STRONG: dict[str, str] = {
     """,
     "inactive": """
         deaktiviert; gesperrtes konto; konto gesperrt; postfach gesperrt; konto ist gesperrt;
-        inaktiv; stillgelegt; compte bloque; compte est bloque;
-        compte du destinataire est bloque; compte desactive; compte suspendu; compte ferme;
-        compte inactif; boite desactivee; boite inactive; cuenta desactivada;
-        cuenta suspendida; cuenta deshabilitada; cuenta bloqueada; cuenta inactiva;
-        account disabilitato; casella disabilitata; account sospeso; casella sospesa;
-        utente sospeso; conta desativada; conta suspensa; conta bloqueada; conta inativa;
-        conta cancelada; gedeactiveerd; uitgeschakeld; geblokkeerd account; konto zablokowane;
-        konto nieaktywne; заблокирован; отключен; неактивен; приостановлен
+        inaktiv; stillgelegt; compte bloque; compte est bloque; compte du destinataire est bloque;
+        compte desactive; compte suspendu; compte ferme; compte inactif; boite desactivee;
+        boite inactive; cuenta desactivada; cuenta suspendida; cuenta deshabilitada;
+        cuenta bloqueada; cuenta inactiva; account disabilitato; casella disabilitata;
+        account sospeso; casella sospesa; utente sospeso; conta desativada; conta suspensa;
+        conta bloqueada; conta inativa; conta cancelada; gedeactiveerd; uitgeschakeld;
+        geblokkeerd account; konto zablokowane; konto nieaktywne; заблокирован; отключен;
+        неактивен; приостановлен; fuera de servicio; destinataire archive
     """,
     "virus": "virus; schadsoftware; virus detecte; вирус; wirus; schadlich",
     "spam": """

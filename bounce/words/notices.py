@@ -15,9 +15,9 @@ TABLE: dict[str, str] = {
         配信が遅延; 再送を試み; 还会继续; 再次尝试
     """,
     "success": """
-        successfully delivered; was delivered to the following; has been delivered to;
-        was relayed; delivery was successful; has been successfully; 配信されました;
-        正常に配信; 已送达
+        successfully delivered; was delivered to the following; has been delivered to; was relayed;
+        delivery was successful; has been successfully; 配信されました; 正常に配信; 已送达;
+        successfully relayed
     """,
     "permanent": """
         permanent error; permanently; given up; giving up; gave up; fatal;
@@ -39,12 +39,16 @@ TABLE: dict[str, str] = {
         delivery problem; delivery errors; not deliverable; non deliverable; no longer exist;
         transcript of session; cant be delivered; non delivered; was unable to; were unable to;
         unable to send; not found; failed address; delivery attempts; not listed in;
-        nicht zugestellt; unzustellbar; konnte nicht; nicht erreicht; pas pu etre;
-        non distribu; na pas ete remis; impossible; no se pudo; no se puede; no ha podido;
-        mancata consegna; non e stato possibile; impossibile; nao foi possivel; nao pode ser;
-        onbestelbaar; kan niet; не может быть доставлено; не доставлено; не удалось; nie moze;
-        nie mozna; 配信できません; 送信できません; 届けできません; 届きません; 配信されません;
-        エラー; 見つかりません; 送達できません; お届け; 存在しません; 配信不能; 無法; 无法;
-        退信; 被拒; 失败; 失敗; 실패; 없습니다; 수 없
+        nicht zugestellt; unzustellbar; konnte nicht; nicht erreicht; pas pu etre; non distribu;
+        na pas ete remis; impossible; no se pudo; no se puede; no ha podido; mancata consegna;
+        non e stato possibile; impossibile; nao foi possivel; nao pode ser; onbestelbaar; kan niet;
+        не может быть доставлено; не доставлено; не удалось; nie moze; nie mozna; 配信できません;
+        送信できません;
+        届けできません; 届きません; 配信されません; エラー; 見つかりません; 送達できません; お届け;
+        存在しません; 配信不能; 無法; 无法; 退信; 被拒; 失败; 失敗;
+        실패; 없습니다; 수 없; recipients failed; recipient failed; was aborted; were aborted;
+        not been sent; wasnt sent; not authorized to send; nie mogla zostac;
+        nie zostala dostarczona; teslim edilemedi; iletilemedi; nepodarilo dorucit;
+        kunde inte levereras
     """,
 }

@@ -81,6 +81,17 @@ READ: dict[str, Callable[[], bytes]] = {
     "lost boundary parameter": lambda: (
         HEAD + b"Content-Type: multipart/report;\r\n\tbo\r\n\r\n" + STATUS_PART
     ),
+    "lost content type": lambda: (
+        HEAD + b"\r\nThis is a MIME-encapsulated message\r\n\r\n" + STATUS_PART + RETURNED
+    ),
+    "lost boundary of an inner multipart": lambda: (
+        REPORT
+        + b"--b\r\nContent-Type: multipart/alternative;\r\n\tbo\r\n\r\n"
+        + b"--c\r\nContent-Type: text/plain\r\n\r\n<client@example.net>: user unknown\r\n--c--\r\n"
+    ),
+    "status relabelled as a file": lambda: (
+        REPORT + b"--b\r\nContent-Type: application/octet-stream\r\n\r\n" + STATUS
+    ),
     "status in the text": lambda: (
         HEAD + b"Content-Type: multipart/report; boundary=none\r\n\r\nSorry.\r\n\r\n" + STATUS
     ),
