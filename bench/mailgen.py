@@ -47,8 +47,9 @@ def user(number: int) -> str:
 
 
 def pick(chance: random.Random, people: int) -> int:
-    """A fifth of all mail is with a hundredth of the people."""
-    return chance.randrange(max(1, people // 100) if chance.random() < 0.2 else people)
+    """A fifth of all mail is with a hundredth of the people, a hundredth with a single one (of a
+    million)."""
+    return int(people * chance.random() ** 3)
 
 
 class Writer:

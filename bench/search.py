@@ -1,147 +1,38 @@
-"""Full-text search at size: `python bench/search.py [--rows N] [--engine E] [--json] [--dir D]`.
+"""Full-text search at size: `python bench/search.py [--rows N] [--engine E] [--json] [--keep D]`.
 
-A store is filled with N messages: Japanese and English by turns (six in ten Japanese), words by a
-Zipf distribution, the formulas that are in every business mail, and words that only one message,
-one in a thousand or one in a hundred has. The texts are a pool of 5,000, so that filling a million
-does not take a day; the words that make a message rare are its own. Then questions of each kind
-are asked, in turns, at random; the first of each is not counted. PostgreSQL is a server of our own
-on the same machine and disk.
+A store of N messages (bench/storefill.py; with `--keep` the one that bench/store.py measures too)
+is asked questions of each kind (texts and words: bench/words.py), in turns, at random; the first of
+each is not counted. PostgreSQL is a server of our own on the same machine and disk.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sqlalchemy import text
 
+from bench.mailgen import outsider, pick
 from bench.measure import machine, markdown, quantile
-from bench.storefill import insert
-from config.database import parse_database
-from crmstore import document, schema, searchindex
+from bench.storefill import END_US, fill, place, settle
+from bench.words import Words
 from crmstore.search import Wanted, search
-from crmstore.store import Store, next_ids
-from crmstore.tokens import tokens
-from tests.peers.postgres import Postgres
+from crmstore.store import Store, counter
 
-POOL = 5_000
-CHUNK = 5_000
-PEOPLE = 2_000
-RECORDS = 20_000
-END_US = 1_795_000_000_000_000
 YEAR_US = 365 * 86_400 * 1_000_000
-KANA = "のにはをたがでてとしれさあるいすなっおまかもこりく"
-GREETING = "いつもお世話になっております。株式会社サンプルの山田です。"
-CLOSING = "ご確認のほど、よろしくお願いいたします。"
 HEAD = ["question", "asked", "rows, mean", "p50, ms", "p99, ms", "cut by time"]
 
 Ask = Callable[[random.Random, int], tuple[str, Wanted]]
-
-
-class Words:
-    """Two languages by rule."""
-
-    def __init__(self) -> None:
-        chance = random.Random(7)
-        kanji = [chr(0x4E00 + number * 7) for number in range(2_000)]
-        weights = list(itertools.accumulate(1 / (n + 5) for n in range(len(kanji))))
-        self.japanese = [
-            "".join(chance.choices(kanji, cum_weights=weights, k=chance.choice((1, 2, 2, 3))))
-            + "".join(chance.choice(KANA) for _ in range(chance.choice((1, 2, 3))))
-            for _ in range(20_000)
-        ]
-        letters = "etaoinshrdlucmfwypvbgkjqxz"
-        scale = list(itertools.accumulate(1 / (n + 2) for n in range(len(letters))))
-        self.english = ["the", "of", "and", "to", "we", "invoice", "offer", "delivery"] + [
-            "".join(chance.choices(letters, cum_weights=scale, k=chance.randrange(3, 11)))
-            for _ in range(30_000)
-        ]
-        self._zipf = list(itertools.accumulate(1 / (n + 3) for n in range(30_008)))
-
-    def some(self, chance: random.Random, words: list[str], count: int) -> list[str]:
-        return chance.choices(words, cum_weights=self._zipf[: len(words)], k=count)
-
-    def text(self, number: int) -> str:
-        """Number N of the pool."""
-        chance = random.Random(number)
-        count = min(600, int(chance.lognormvariate(4.8, 0.6)))
-        if chance.random() < 0.6:
-            body = self.some(chance, self.japanese, count)
-            rows = ["".join(body[n : n + 6]) + "。" for n in range(0, len(body), 6)]
-            return "\n".join([GREETING, *rows, CLOSING])
-        body = self.some(chance, self.english, count)
-        return "Dear customer,\n" + " ".join(body) + ".\nKind regards, the team"
-
-
-def own(number: int) -> str:
-    """What makes a message one that can be looked for."""
-    return f"ref{number} batch{number // 1_000} lot{number % 1_000} 案件{number % 100}番"
-
-
-def fill(store: Store, rows: int) -> float:
-    """Messages with people and links; returns seconds."""
-    words = Words()
-    pool = []
-    for number in range(min(POOL, rows)):
-        full = document.made(f"Subject 見積り {number}", [], [], words.text(number))
-        pool.append((full, tokens(full)))
-    begun = time.perf_counter()
-    with store.writing() as connection:
-        records = [
-            {"id": n + 1, "kind": "contact", "name": f"R{n}", "state": "open", "created_us": 1}
-            for n in range(RECORDS)
-        ]
-        insert(connection, schema.records, records)
-    for start in range(0, rows, CHUNK):
-        with store.writing() as connection:
-            numbers = range(start, min(start + CHUNK, rows))
-            _chunk(connection, numbers, rows, pool)
-    if store.engine.dialect.name == "postgresql":
-        with store.writing() as connection:
-            connection.execute(text("ANALYZE"))
-    return time.perf_counter() - begun
-
-
-def _chunk(connection: Any, numbers: range, total: int, pool: list[tuple[str, str]]) -> None:
-    tables: dict[str, list[dict[str, Any]]] = {"messages": [], "participants": [], "links": []}
-    entries = []
-    for id_, number in zip(next_ids(connection, "messages", len(numbers)), numbers, strict=True):
-        chance = random.Random(number)
-        when = END_US - (total - number) * (3 * YEAR_US // total)
-        digest = f"{number:032x}"
-        tables["messages"].append({
-            "id": id_, "sha256": digest, "identity": digest, "when_us": when, "date_us": when,
-            "subject": f"Subject {number}", "from_address": f"p{number % PEOPLE}@x.example",
-            "preview": "words " * 20,
-        })  # fmt: skip
-        at = {"message_id": id_, "when_us": when}
-        person = f"p{int(PEOPLE * chance.random() ** 3)}@x.example"
-        tables["participants"].append({**at, "role": "from", "address": person})
-        record = 1 + int(RECORDS * chance.random() ** 3)
-        tables["links"].append({**at, "record_id": record, "role": "from", "address": person})
-        full, tokenised = pool[number % len(pool)]
-        mine = own(number)
-        entries.append(
-            searchindex.Entry(
-                id_, when, document.packed(f"{full}\n{mine}"), f"{tokenised} {tokens(mine)}"
-            )
-        )
-    for name, some in tables.items():
-        insert(connection, schema.metadata.tables[name], some)
-    searchindex.add(connection, entries)
 
 
 def questions(words: Words) -> dict[str, Ask]:
@@ -171,10 +62,10 @@ def questions(words: Words) -> dict[str, Ask]:
         "one character": lambda c, n: (c.choice("見山願社の"), plain),
         "with a minus": lambda c, n: (f"{common(c)} -{middle(c)} -offer", plain),
         "in a record": lambda c, n: (
-            common(c), Wanted(record=1 + int(RECORDS * c.random() ** 3)),
+            common(c), Wanted(record=1 + pick(c, n)),
         ),
         "with a person": lambda c, n: (
-            middle(c), Wanted(address=f"p{int(PEOPLE * c.random() ** 3)}@x.example"),
+            middle(c), Wanted(address=outsider(pick(c, n))),
         ),
         "two years ago": lambda c, n: (
             common(c),
@@ -228,7 +119,7 @@ def ask(store: Store, rows: int, rounds: int) -> list[Result]:
     return [*results, total]
 
 
-def octets(store: Store, rows: int) -> dict[str, float]:
+def octets(store: Store) -> dict[str, float]:
     """Bytes a message of index and texts."""
     statements = {
         "sqlite": {
@@ -242,26 +133,11 @@ def octets(store: Store, rows: int) -> dict[str, float]:
         },
     }[store.engine.dialect.name]
     with store.reading() as connection:
+        rows = counter(connection, "messages")
         return {
             name: float(connection.execute(text(statement)).scalar_one()) / rows
             for name, statement in statements.items()
         }
-
-
-@contextmanager
-def stores(engine: str, folder: Path) -> Iterator[Store]:
-    """An empty store."""
-    if engine == "sqlite":
-        store = Store(folder / "mailweir.db")
-        store.migrate()
-        yield store
-        store.close()
-        return
-    with Postgres("shared_buffers = 512MB\nmax_wal_size = 4GB\n") as server:
-        store = Store(parse_database(server.database()))
-        store.migrate()
-        yield store
-        store.close()
 
 
 def main() -> None:
@@ -271,35 +147,37 @@ def main() -> None:
     parser.add_argument("--engine", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--dir", type=Path, help="where the stores are made (a temporary folder)")
+    parser.add_argument("--keep", type=Path, help="where they are made, if need be, and stay")
     args = parser.parse_args()
     engines = ["sqlite", "postgresql"] if args.engine == "both" else [args.engine]
     documents = []
+    folder = args.keep or Path(tempfile.mkdtemp(dir=args.dir))
+    folder.chmod(0o755)
+    about = machine(folder)
     for engine in engines:
-        folder = Path(tempfile.mkdtemp(dir=args.dir))
+        home = folder / f"{engine}-{args.rows}"
         try:
-            with stores(engine, folder) as store:
-                seconds = fill(store, args.rows)
+            with place(engine, home) as where:
+                store = where.store()
+                store.migrate()
+                fill(store, args.rows, args.rows)
+                settle(store)
                 results = ask(store, args.rows, args.rounds)
-                sizes = octets(store, args.rows)
+                sizes = octets(store)
+                store.close()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not args.keep:
+                shutil.rmtree(home, ignore_errors=True)
         per = " ".join(f"{name} {value:,.0f}" for name, value in sizes.items())
-        line = (
-            f"{engine}, {args.rows:,} messages: filled in {seconds:,.0f} s"
-            f" ({seconds / args.rows * 1e3:.2f} ms each), bytes a message: {per}"
-        )
+        line = f"{engine}, {args.rows:,} messages, bytes a message: {per}"
         if args.json:
             documents.append(
-                {"engine": engine, "rows": args.rows, "fill_seconds": seconds, "bytes": sizes,
+                {"engine": engine, "rows": args.rows, "bytes": sizes,
                  "questions": [asdict(result) for result in results]}
             )  # fmt: skip
         else:
             print(f"\n{line}\n\n{markdown(HEAD, [result.row() for result in results])}", flush=True)
-    print(
-        json.dumps(documents)
-        if args.json
-        else f"\n{machine(Path(args.dir or tempfile.gettempdir()))}"
-    )
+    print(json.dumps(documents) if args.json else f"\n{about}")
 
 
 if __name__ == "__main__":

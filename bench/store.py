@@ -1,11 +1,12 @@
 """Ingest and timeline on SQLite and PostgreSQL: `python bench/store.py [--rows N ...] [--quick]`.
 
-For each engine and each size: a store with that many records and messages (bench/storefill.py);
+For each engine and each size: a store with that many records and messages (bench/storefill.py; with
+`--keep DIR` large ones stay there, and what is measured goes on top of them);
 then the worker is started as `mailweir run` starts it, with its reading child, bound to one core,
 and finds a journal with thousands of messages at once (bench/mailgen.py: median 20 KB, a tenth with
 attachments, four in ten Japanese). Counted is from there until the last one is linked in the store.
 PostgreSQL is a server of our own on the same machine and disk; its CPU is told apart.
-Then pages of 50 of timelines, of records at random and of those with the most mail.
+Then pages of 50 of timelines: of records at random, and of those with the most mail.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,22 +31,22 @@ from sqlalchemy import text
 
 from bench.mailgen import Writer
 from bench.measure import cpu_seconds, machine, markdown, memory_kib, quantile, tree
-from bench.storefill import fill
+from bench.storefill import END_US, SPAN_US, Place, fill, place, settle
 from config.load import load
 from config.settings import Settings
 from crmstore import timeline
-from crmstore.store import Store, counter, open_store
+from crmstore.store import Store, counter, micros
 from proxy.journallock import FolderLock
 from tests.paths.office import Door
-from tests.peers.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SEGMENT = 64 << 20
 PAGES = 400
+MOST = 100
 HEAD = [
     "store", "messages and records before", "ingested", "messages/s, one core", "CPU, ms a message",
-    "of the server", "timeline p50, ms", "p99, ms", "database, bytes a message",
-    "blobs, bytes a message", "worker and reader, peak MB",
+    "of the server", "timeline p50, ms", "p99, ms", "most mail p50, ms", "p99, ms",
+    "database, bytes a message", "blobs, bytes a message", "worker and reader, peak MB",
 ]  # fmt: skip
 
 
@@ -61,6 +62,8 @@ class Result:
     server_ms: float
     p50_ms: float
     p99_ms: float
+    most_p50_ms: float  # of the records with the most mail
+    most_p99_ms: float
     database_bytes: float  # a message
     blob_bytes: float
     body_bytes: float
@@ -71,7 +74,8 @@ class Result:
         return [
             self.engine, f"{self.rows:,}", f"{self.messages:,} in {self.seconds:.1f} s",
             f"{self.messages / self.seconds:,.0f}", f"{self.cpu_ms:.3f}", server,
-            f"{self.p50_ms:.2f}", f"{self.p99_ms:.2f}", f"{self.database_bytes:,.0f}",
+            f"{self.p50_ms:.2f}", f"{self.p99_ms:.2f}",
+            f"{self.most_p50_ms:.2f}", f"{self.most_p99_ms:.2f}", f"{self.database_bytes:,.0f}",
             f"{self.blob_bytes:,.0f} of {self.body_bytes:,.0f}", f"{self.peak_mb:.0f}",
         ]  # fmt: skip
 
@@ -85,10 +89,10 @@ def configured(folder: Path, url: str) -> Path:
     return config
 
 
-def write_journal(settings: Settings, messages: int, people: int) -> tuple[Path, int]:
+def write_journal(settings: Settings, messages: int, people: int, seed: int) -> tuple[Path, int]:
     """A door's folder, not yet where the worker looks; and the octets of its bodies."""
-    writer = Writer(people)
-    door = Door(settings.data_dir / "aside", "mx-0", role="inbound")
+    writer = Writer(people, seed)
+    door = Door(settings.data_dir / "aside", f"mx-{seed}", role="inbound")
     octets = in_segment = 0
     for number in range(messages):
         mail = writer.mail(number)
@@ -128,54 +132,52 @@ def known(store: Store) -> int:
         return counter(connection, "messages")
 
 
-def pages(store: Store, rows: int) -> list[float]:
-    """Milliseconds for a page each: half of anybody, half of those with the most mail."""
+def pages(store: Store, rows: int, *, most: bool) -> list[float]:
+    """Milliseconds for a page each: of anybody, or of the hundred records with the most mail
+    (bench/mailgen.py, pick), from a moment within the history."""
     chance = random.Random(7)
     took = []
     for number in range(PAGES):
-        record = 1 + chance.randrange(rows if number % 2 else max(1, rows // 100))
+        record = 1 + chance.randrange(min(rows, MOST) if most else rows)
+        before = f"{END_US - chance.randrange(SPAN_US)}:0" if most and number % 2 else None
         begun = time.perf_counter()
-        timeline.page(store, record=record)
+        timeline.page(store, record=record, before=before)
         took.append((time.perf_counter() - begun) * 1000)
     return took
 
 
-def octets_of(store: Store, settings: Settings) -> int:
+def octets_of(store: Store) -> int:
     if store.engine.dialect.name == "sqlite":
         store.checkpoint()
-        return settings.database.stat().st_size
+        with store.reading() as connection:
+            pages, size = (
+                connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+                for name in ("page_count", "page_size")
+            )
+        return int(pages) * int(size)
     with store.reading() as connection:
         return int(
             connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
         )
 
 
-def settle(store: Store) -> None:
-    """A history is not of this minute: the server has looked at its tables since."""
-    if store.engine.dialect.name == "postgresql":
-        driver = store.engine.raw_connection()
-        driver.driver_connection.execute("VACUUM ANALYZE")  # type: ignore[union-attr]
-        driver.driver_connection.execute("CHECKPOINT")  # type: ignore[union-attr]
-        driver.close()
-
-
-def measure(folder: Path, server: Postgres | None, rows: int, messages: int) -> Result:
-    folder.mkdir()
-    url = server.database() if server is not None else "sqlite"
-    config = configured(folder, url)
-    settings = load(config)
-    for place in (settings.data_dir, settings.journal_dir, settings.blob_dir, settings.run_dir):
-        place.mkdir(parents=True)
-    (settings.run_dir / "metrics").mkdir()
-    store = open_store(settings)
+def measure(where: Place, rows: int, messages: int) -> Result:
+    settings = load(configured(where.folder, where.url))
+    for path in (settings.journal_dir, settings.blob_dir, settings.run_dir / "metrics"):
+        path.mkdir(parents=True, exist_ok=True)
+    (settings.run_dir / "worker.json").unlink(missing_ok=True)  # of a run before
+    store, server = where.store(), where.server
     store.migrate()
     fill(store, rows, rows)
     settle(store)
-    aside, octets = write_journal(settings, messages, rows)
-    size, before = octets_of(store, settings), known(store)
+    before = known(store)
+    # Not the mail of a run before: it is in the store already.
+    aside, octets = write_journal(settings, messages, rows, seed=micros() // 1_000_000)
+    size = octets_of(store)
+    blobs = stored(settings)
     os.sync()
     served = server.process.pid if server is not None and server.process is not None else 0
-    with worker(config, settings) as pid, FolderLock(aside):
+    with worker(settings.data_dir.parent / "mailweir.toml", settings) as pid, FolderLock(aside):
         cpu, theirs = cpu_seconds(pid), cpu_seconds(served) if served else 0.0
         aside.rename(settings.journal_dir / aside.name)
         begun = time.perf_counter()
@@ -184,15 +186,20 @@ def measure(folder: Path, server: Postgres | None, rows: int, messages: int) -> 
         seconds = time.perf_counter() - begun
         cpu, theirs = cpu_seconds(pid) - cpu, cpu_seconds(served) - theirs if served else 0.0
         peak = sum(memory_kib(one, "VmHWM") for one in tree(pid)) / 1024
-    blobs = sum(path.stat().st_size for path in settings.blob_dir.rglob("*.zst"))
-    took = pages(store, rows)
+    blobs = stored(settings) - blobs
+    took, most = pages(store, rows, most=False), pages(store, rows, most=True)
     result = Result(
         "sqlite" if server is None else "postgresql", rows, messages, seconds,
         cpu * 1000 / messages, theirs * 1000 / messages, quantile(took, 0.5), quantile(took, 0.99),
-        (octets_of(store, settings) - size) / messages, blobs / messages, octets / messages, peak,
+        quantile(most, 0.5), quantile(most, 0.99), (octets_of(store) - size) / messages,
+        blobs / messages, octets / messages, peak,
     )  # fmt: skip
     store.close()
     return result
+
+
+def stored(settings: Settings) -> int:
+    return sum(path.stat().st_size for path in settings.blob_dir.rglob("*.zst"))
 
 
 def main() -> int:
@@ -205,22 +212,25 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--dir", type=Path, default=None, help="the file system to measure on")
+    parser.add_argument(
+        "--keep", type=Path, help="where stores of ten times --messages and more stay"
+    )
     options = parser.parse_args()
     if options.quick:
         options.rows, options.messages = [1_000, 20_000], 2_000
-    folder = Path(tempfile.mkdtemp(prefix="mw-bench-", dir=options.dir))
-    tempfile.tempdir = str(folder)  # the server makes its folder in the same place
+    folder = Path(tempfile.mkdtemp(prefix="mw-bench-", dir=options.dir or options.keep))
     folder.chmod(0o755)
     about = machine(folder)
     results = []
     try:
         for engine in options.engines:
-            with nullcontext() if engine == "sqlite" else Postgres() as server:
-                for rows in options.rows:
-                    # What was deleted just now makes new files dear on ext4: all of it stays.
-                    place = folder / f"{engine}-{rows}"
-                    results.append(measure(place, server, rows, options.messages))
-                    print(" ".join(results[-1].row()), file=sys.stderr)
+            for rows in options.rows:
+                # What was deleted just now makes new files dear on ext4: all of it stays.
+                kept = options.keep is not None and rows >= 10 * options.messages
+                home = (options.keep if kept else folder) / f"{engine}-{rows}"
+                with place(engine, home) as where:
+                    results.append(measure(where, rows, options.messages))
+                print(" ".join(results[-1].row()), file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if options.json:

@@ -1,30 +1,52 @@
 """A store with a history: a million records and messages as rows, without their bodies.
 
 The rows are those that ingest would have made of mail by bench/mailgen.py, written a few thousand
-at a time. Keys are as in life: digests at random, capture ids and ids in the order of time.
+at a time; what is searched in is by bench/words.py. Keys are as in life: digests at random, capture
+ids and ids in the order of time. Filling goes on where it stopped, so a large store can be made in
+pieces: `python bench/storefill.py --keep DIR --engine E --rows N [--seconds S]`, which
+bench/store.py and bench/search.py then measure with the same `--keep DIR`.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sqlalchemy import LargeBinary, String, Table
 
 from bench.mailgen import USERS, outsider, pick, user
-from crmstore import recordbulk, schema, searchindex, users
+from bench.words import Words, own
+from config.database import parse_database
+from crmstore import document, recordbulk, schema, searchindex, users
 from crmstore.bulk import insert_rows
-from crmstore.store import Store, next_ids
+from crmstore.store import Store, counter, next_ids
+from crmstore.tokens import tokens
 from proxy.captureid import new_capture_id
+from tests.peers.postgres import Postgres
 
-CHUNK = 10_000
-WORDS = 120  # of a message in the search index
+CHUNK = 5_000
 THREAD_KEYS = 3
-SPACING_US = 1_000_000  # a message a second
+SPAN_US = 3 * 365 * 86_400 * 1_000_000  # three years
 END_US = 1_795_000_000_000_000  # the history ends here: before the mail that is measured
+# What an administrator would set for a store of this size (docs/operating.md).
+SERVER = """
+shared_buffers = 2GB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+wal_compression = on
+autovacuum_naptime = 60s
+"""
 _HEADER = {
     "v": 1, "type": "message", "time": "2026-11-22T00:40:01.123456Z", "door": "old-0",
     "client": {"ip": "192.0.2.1", "port": 1234, "helo": "relay.example", "tls": "TLSv1.3"},
@@ -36,20 +58,71 @@ _HEADER = {
 Row = Mapping[str, Any]
 
 
-def fill(store: Store, records: int, messages: int) -> None:
-    """Users, `records` contacts with an address each, `messages` messages that are linked."""
-    for number in range(USERS):
+@dataclass(frozen=True)
+class Place:
+    """Where a store is; `folder` is for the files around it."""
+
+    folder: Path
+    url: str
+    server: Postgres | None
+
+    def store(self) -> Store:
+        if self.server is None:
+            return Store(self.folder / "data" / "mailweir.db")
+        return Store(parse_database(self.url))
+
+
+@contextmanager
+def place(engine: str, folder: Path) -> Iterator[Place]:
+    """A store in this folder, empty if there was none; a server of its own runs meanwhile."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    if engine == "sqlite":
+        yield Place(folder, "sqlite", None)
+        return
+    home, name = folder / "server", folder / "database"
+    home.mkdir(exist_ok=True)
+    with Postgres(SERVER, folder=home) as server:
+        if not name.exists():
+            name.write_text(server.database().rpartition("/")[2])
+        yield Place(folder, server.url(name.read_text()), server)
+
+
+def fill(store: Store, records: int, messages: int, *, seconds: float = 1e9) -> bool:
+    """Users, `records` contacts with an address each, `messages` messages that are linked: what is
+    missing of them. False: after so many seconds there is more to do."""
+    until = time.monotonic() + seconds
+    with store.reading() as connection:
+        known = {name: counter(connection, name) for name in ("users", "records", "messages")}
+    for number in range(known["users"], USERS):
         users.add(store, user(number))
-    for start in range(0, records, CHUNK):
+    for start in range(known["records"], records, CHUNK):
         names = range(start, min(start + CHUNK, records))
         fresh = [recordbulk.Fresh("contact", f"Person {n}", "open", (outsider(n),)) for n in names]
         with store.writing() as connection:
             recordbulk.add_many(connection, fresh, 1, None)
-    for start in range(0, messages, CHUNK):
-        _messages(store, range(start, min(start + CHUNK, messages)), messages, records)
+        if time.monotonic() > until:
+            return False
+    pool = Words().pool() if known["messages"] < messages else []
+    for start in range(known["messages"], messages, CHUNK):
+        _messages(store, range(start, min(start + CHUNK, messages)), messages, records, pool)
+        if time.monotonic() > until:
+            return False
+    return True
 
 
-def _messages(store: Store, numbers: range, total: int, records: int) -> None:
+def settle(store: Store) -> None:
+    """A history is not of this minute: the server has looked at its tables since."""
+    if store.engine.dialect.name == "postgresql":
+        driver = store.engine.raw_connection()
+        driver.driver_connection.execute("VACUUM ANALYZE")  # type: ignore[union-attr]
+        driver.driver_connection.execute("CHECKPOINT")  # type: ignore[union-attr]
+        driver.close()
+
+
+def _messages(
+    store: Store, numbers: range, total: int, records: int, pool: list[tuple[str, str]]
+) -> None:
     tables: dict[str, list[Row]] = {
         name: []
         for name in (
@@ -60,18 +133,14 @@ def _messages(store: Store, numbers: range, total: int, records: int) -> None:
     with store.writing() as connection:
         ids = next_ids(connection, "messages", len(numbers))
         for id_, number in zip(ids, numbers, strict=True):
-            when = END_US - (total - number) * SPACING_US
+            when = END_US - (total - number) * (SPAN_US // total)
             _one(tables, id_, number, when, records)
-            entries.append(searchindex.Entry(id_, when, b"\0" * 400, _tokens(number)))
+            (text, some), mine = pool[number % len(pool)], own(number)
+            packed = document.packed(f"{text}\n{mine}")
+            entries.append(searchindex.Entry(id_, when, packed, f"{some} {tokens(mine)}"))
         for name, rows in tables.items():
             insert(connection, schema.metadata.tables[name], rows)
         searchindex.add(connection, entries)
-
-
-def _tokens(number: int) -> str:
-    """Words as mail has them: some in every second message, most in few."""
-    chance = random.Random(number)
-    return " ".join({f"w{int(30_000 ** chance.random())}" for _ in range(WORDS)})
 
 
 def _one(tables: Mapping[str, list[Row]], id_: int, number: int, when: int, records: int) -> None:
@@ -131,3 +200,27 @@ def _nothing(kind: Any) -> object:
     if isinstance(kind, LargeBinary):
         return b""
     return "" if isinstance(kind, String) else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", type=Path, required=True, help="where the store is, and stays")
+    parser.add_argument("--engine", choices=["sqlite", "postgresql"], required=True)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=1e9, help="then stop; 75: there is more")
+    options = parser.parse_args()
+    folder = options.keep / f"{options.engine}-{options.rows}"
+    with place(options.engine, folder) as where:
+        store = where.store()
+        store.migrate()
+        whole = fill(store, options.rows, options.rows, seconds=options.seconds)
+        if whole:
+            settle(store)
+        with store.reading() as connection:
+            print(f"{counter(connection, 'messages'):,} messages", file=sys.stderr)
+        store.close()
+    return 0 if whole else 75
+
+
+if __name__ == "__main__":
+    sys.exit(main())

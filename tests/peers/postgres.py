@@ -41,10 +41,11 @@ log_line_prefix = '%m [%p] %d '
 
 
 class Postgres(Server):
-    def __init__(self, settings: str = "") -> None:
-        """`settings`: more lines of postgresql.conf."""
+    def __init__(self, settings: str = "", *, folder: Path | None = None) -> None:
+        """`settings`: more lines of postgresql.conf. `folder`: an empty one, or one that a server
+        was in before; it stays, and is left with nothing to recover."""
         self.programs = _programs()
-        super().__init__()
+        super().__init__(folder)
         self.port = free_port()
         self.data = self.folder / "data"
         self.extra = settings
@@ -93,7 +94,8 @@ class Postgres(Server):
         return [self.port]
 
     def command(self) -> list[str]:
-        return [*self._as_user(), str(self.programs / "postgres"), "-D", str(self.data)]
+        program = [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        return [*self._as_user(), *program]
 
     def write_files(self) -> None:
         shutil.chown(self.folder, self.user)
@@ -120,12 +122,12 @@ class Postgres(Server):
 
     def _end(self, mode: str) -> None:
         if self.process is not None and self.process.poll() is None:
-            self._run("pg_ctl", "stop", "-m", mode, "-t", "20")
+            self._run("pg_ctl", "stop", "-m", mode, "-t", "120")
             self.process.wait(20)
         super().stop()
 
     def close(self) -> None:
-        self._end("immediate")
+        self._end("fast" if self.stays else "immediate")
         super().close()
 
     def _run(self, program: str, *arguments: str) -> None:

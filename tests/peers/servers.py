@@ -67,10 +67,12 @@ KEEPER = Path(__file__).with_name("keeper.py")
 class Server:
     """One server process in the foreground. A subclass writes its files and names its command."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder`: one that is there already and stays (bench/); else a temporary one."""
         self.process: subprocess.Popen[bytes] | None = None
+        self.stays = folder is not None
         # Not pytest's tmp_path: the server's own users must get in, and sockets' names be short.
-        self.folder = Path(tempfile.mkdtemp(prefix="mw-"))
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="mw-"))
         self.folder.chmod(0o755)
 
     def command(self) -> list[str]:
@@ -124,7 +126,8 @@ class Server:
 
     def close(self) -> None:
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.stays:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         try:
