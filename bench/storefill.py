@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import random
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,6 +78,9 @@ def place(engine: str, folder: Path) -> Iterator[Place]:
     """A store in this folder, empty if there was none; a server of its own runs meanwhile."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
+    # ext4 looks at every file that was deleted in the last five minutes beside a new one, which
+    # costs 0.2 ms a blob where others empty folders: have these in a place of their own.
+    subprocess.run(["chattr", "+T", str(folder), str(folder / "data")], stderr=subprocess.DEVNULL)
     if engine == "sqlite":
         yield Place(folder, "sqlite", None)
         return
