@@ -24,7 +24,7 @@ from proxy.failpoint import failpoint
 from proxy.journalfmt import GENESIS, KEY_SIZE, Framer, JournalError, JournalFull, Kind
 from proxy.journallock import FolderLock
 from proxy.journalrecover import Recovery, open_header, recover, timestamp
-from proxy.journalsegment import RESERVE, STEP, Disk, Segment, is_full
+from proxy.journalsegment import LARGE, RESERVE, STEP, Disk, Segment, is_full
 
 Done = Callable[[Exception | None], None]
 Answers = list[tuple[Done | None, Exception | None]]
@@ -60,6 +60,7 @@ class Committer:
         self.recovery: Recovery | None = None
         self.held: list[Item] = []
         self.unsynced = False
+        self._large = False  # the last batch of messages was: zeros ahead of such gain nothing
         self.bytes = self.frames = self.syncs = 0
         self._lock = lock
         self._door = door
@@ -111,6 +112,8 @@ class Committer:
         self.frames += len(made)
         self.bytes += segment.end - begin
         if messages:
+            self._large = segment.end - begin > LARGE * messages
+        if messages:
             failpoint("3.frame.written")
         if len(made) > messages:
             failpoint("7.verdict.written")
@@ -143,7 +146,8 @@ class Committer:
                 answers.append((done or self._complain, JournalError(f"not a frame: {fault}")))
                 continue
             upto = end + framer.size
-            if segment.make_room(upto + RESERVE if kind == "message" else upto):
+            wanted = upto + RESERVE if kind == "message" else upto
+            if segment.make_room(wanted, framer.size > LARGE):
                 made.append(_Made(item, framer.mark(), upto))
                 buffers.append(head)
                 buffers.extend(body)
@@ -217,7 +221,7 @@ class Committer:
             return
         if segment.end >= self._segment_bytes:
             self._rotate(segment)
-        elif segment.size - segment.end < RESERVE + STEP // 4 and idle:
+        elif segment.size - segment.end < RESERVE + STEP // 4 and idle and not self._large:
             if segment.make_room(segment.end + RESERVE + STEP // 4):
                 self._sync(segment)
             else:

@@ -2,9 +2,10 @@
 
 Room is written as zeros a step ahead of the frames: overwriting blocks that exist makes fdatasync
 twice as fast as appending (0.07 against 0.14 ms at p50, measured; an allocated but unwritten range
-gains little, since each write still changes the file system's own tables). The last RESERVE
-octets of that room are for verdicts only: a full disk refuses new messages but never loses what
-became of those that were accepted.
+gains little, since each write still changes the file system's own tables). For a frame of more
+than LARGE octets room is allocated and not written, since all of it would be written twice. The
+last RESERVE octets of the room are for verdicts only: a full disk refuses new messages but never
+loses what became of those that were accepted.
 
 Promises: a segment has its final name only with a good first frame, both synced; a failed write
 leaves `reached` at the last octet that is surely written.
@@ -24,6 +25,7 @@ from proxy.journalread import segment_path, sync_folder
 
 STEP = 1 << 20
 RESERVE = 256 << 10
+LARGE = 64 << 10
 _VECTORS = 1000  # IOV_MAX is 1024 on Linux
 _ZEROS = bytes(STEP)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -34,6 +36,9 @@ class Disk:
 
     def pwritev(self, fd: int, buffers: Sequence[bytes | memoryview], offset: int) -> int:
         return os.pwritev(fd, buffers, offset)
+
+    def allocate(self, fd: int, offset: int, length: int) -> None:
+        os.posix_fallocate(fd, offset, length)
 
     def fdatasync(self, fd: int) -> None:
         os.fdatasync(fd)
@@ -89,11 +94,26 @@ class Segment:
         fd = os.open(path, os.O_RDWR)
         return cls(path, number, fd, end, os.fstat(fd).st_size, disk)
 
-    def make_room(self, upto: int) -> bool:
-        """Is there, or can there be made, room up to this offset? Tries for a step more."""
+    def make_room(self, upto: int, large: bool = False) -> bool:
+        """Is there, or can there be made, room up to this offset? Tries for a step more.
+
+        large: most of it is written at once.
+        """
         if upto <= self.size:
             return True
-        return self._zeros(upto + STEP) or self._zeros(upto)
+        make = self._allocate if large else self._zeros
+        return make(upto + STEP) or make(upto)
+
+    def _allocate(self, upto: int) -> bool:
+        try:
+            self._disk.allocate(self._fd, self.size, upto - self.size)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            os.ftruncate(self._fd, self.size)
+            return False
+        self.size = upto
+        return True
 
     def _zeros(self, upto: int) -> bool:
         at = self.size

@@ -108,6 +108,11 @@ class FullDisk(Disk):
             raise OSError(errno.ENOSPC, "injected")
         return super().pwritev(fd, [data], offset)
 
+    def allocate(self, fd: int, offset: int, length: int) -> None:
+        if offset + length > max(self.room, os.fstat(fd).st_size):
+            raise OSError(errno.ENOSPC, "injected")
+        super().allocate(fd, offset, length)
+
 
 class FailingDisk(Disk):
     """Fails with EIO where asked."""

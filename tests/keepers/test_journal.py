@@ -23,7 +23,7 @@ from proxy.journal import (
 )
 from proxy.journalcommit import RETRY
 from proxy.journalread import list_segments, read_body, segment_path
-from proxy.journalsegment import RESERVE, STEP, Disk
+from proxy.journalsegment import LARGE, RESERVE, STEP, Disk
 from tests.keepers.journals import (
     ID,
     FailingDisk,
@@ -287,35 +287,36 @@ def test_full_looks_at_the_free_space(tmp_path: Path) -> None:
 # -- disk full
 
 
-async def fill(writer: JournalWriter, begin: int) -> int:
+async def fill(writer: JournalWriter, begin: int, size: int = 4000) -> int:
     """Messages until one is refused; the number of that one."""
     for number in range(begin, begin + 2000):
-        error = await answer(writer.append, message(number), [b"x" * 4000])
+        error = await answer(writer.append, message(number), [b"x" * size])
         if error is not None:
             assert type(error) is JournalFull
             return number
     raise AssertionError("the disk never filled up")
 
 
-async def full_and_free_again(writer: JournalWriter, make_room: Any) -> int:
+async def full_and_free_again(writer: JournalWriter, make_room: Any, size: int) -> int:
     """Messages are refused, verdicts are not; later it works again. How many messages came in."""
-    refused = await fill(writer, 0)
+    refused = await fill(writer, 0, size)
     assert refused > 3
     for number in range(refused):
         assert await answer(writer.append_verdict, verdict(number)) is None
-    assert type(await answer(writer.append, message(refused), [b"x" * 4000])) is JournalFull
+    assert type(await answer(writer.append, message(refused), [b"x" * size])) is JournalFull
     make_room()
     await put(writer, refused + 1)
     await answer(writer.append_verdict, verdict(refused + 1))
     return refused
 
 
-def test_disk_full(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [4000, LARGE + 1])
+def test_disk_full(tmp_path: Path, size: int) -> None:
     disk = FullDisk(STEP + STEP // 2)
 
     async def run() -> int:
         async with writing(tmp_path, disk=disk) as writer:
-            return await full_and_free_again(writer, lambda: setattr(disk, "room", 1 << 40))
+            return await full_and_free_again(writer, lambda: setattr(disk, "room", 1 << 40), size)
 
     refused = asyncio.run(run())
     assert story(tmp_path) == [
@@ -344,7 +345,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
-def test_disk_full_for_real(small_disk: Path) -> None:
+@pytest.mark.parametrize("size", [4000, LARGE + 1])
+def test_disk_full_for_real(small_disk: Path, size: int) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(1 << 20))
 
@@ -355,7 +357,7 @@ def test_disk_full_for_real(small_disk: Path) -> None:
                 big.write(bytes(50_000))
             assert type(await answer(big.finish)) is JournalFull
             assert not (small_disk / "mx-0" / big.name).exists()
-            return await full_and_free_again(writer, ballast.unlink)
+            return await full_and_free_again(writer, ballast.unlink, size)
 
     refused = asyncio.run(run())
     assert len(frames(small_disk / "mx-0")) == 2 * refused + 4
