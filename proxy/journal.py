@@ -58,6 +58,8 @@ BATCH = 256
 CROWD = 4
 RECENT = 0.02
 GATHER = 0.005
+#: Octets of bodies that wait for nothing, whatever the owner's `patience`.
+GATHERED = 4 << 20
 
 
 class Stats(NamedTuple):
@@ -86,8 +88,11 @@ class JournalWriter:
         min_free: int = 512 << 20,
         spool_above: int = 256 << 10,
         lock_wait: float = 5.0,
+        patience: float = 0.0,
         disk: Disk | None = None,
     ) -> None:
+        """`patience`: seconds that an append may wait for others to share a sync with, where no
+        client waits for its answer."""
         self.folder = folder
         self.door = door
         self.spool_above = spool_above
@@ -99,6 +104,8 @@ class JournalWriter:
         self._min_free = min_free
         self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
         self._fresh: list[Item] = []
+        self._gathered = 0
+        self._patience = patience
         self._handed = 0.0
         self._gathering: asyncio.TimerHandle | None = None
         self._closed = False
@@ -135,13 +142,19 @@ class JournalWriter:
             fresh = self._fresh
             fresh.append(item)
             if len(fresh) == 1:
-                if self._crowded():
-                    self._gathering = self._loop.call_later(GATHER, self._hand_over)
+                if self._patience or self._crowded():
+                    wait = self._patience or GATHER
+                    self._gathering = self._loop.call_later(wait, self._hand_over)
                 else:
                     # Once a turn of the loop, and an idle loop turns at once.
                     self._loop.call_soon(self._hand_over)
-            elif self._gathering is not None and len(fresh) >= 2 * self.company():
-                self._hand_over()
+            elif self._gathering is not None and not self._patience:
+                if len(fresh) >= 2 * self.company():
+                    self._hand_over()
+            if self._patience:
+                self._gathered += sum(map(len, item.body))
+                if self._gathered > GATHERED:
+                    self._hand_over()
 
     def _crowded(self) -> bool:
         """Will others append soon, so that waiting for them spares a sync for each?"""
@@ -152,6 +165,7 @@ class JournalWriter:
             self._gathering.cancel()
             self._gathering = None
         fresh, self._fresh = self._fresh, []
+        self._gathered = 0
         if fresh:
             self._handed = time.monotonic()
             self._queue.put(fresh)

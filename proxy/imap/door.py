@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 BACKLOG: Final = 4096
 ACCEPTS: Final = 64
 TICK: Final = 1.0
+#: Seconds that a capture may wait for others to share a sync with: it is nobody's answer.
+PATIENCE: Final = 0.05
 #: Seconds that captures may take to become durable at the end.
 GRACE: Final = 10.0
 
@@ -67,6 +69,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
         segment_bytes=settings.journal.segment_bytes,
         min_free=settings.journal.min_free,
         spool_above=settings.journal.spool_above,
+        patience=PATIENCE,
     )
     found = journal.recovery
     if found is not None and (found.cut or found.verdicts or found.orphans):
