@@ -117,6 +117,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
         ticker.cancel()
         await journal.close()
         counters.stop()
+        state.poller.close()
     if journal.broken is not None:
         raise DoorFailed(f"the journal is broken: {journal.broken}")
 

@@ -1,4 +1,4 @@
-"""One socket of an IMAP session, with or without TLS, straight on the loop's `add_reader` (edge).
+"""One socket of an IMAP session, with or without TLS, straight on the door's poller (edge).
 
 No transport and no stream lies between: octets are received into the process's one buffer, sent at
 once, and kept only where the other side does not take them (imap.md section 2 has what that makes
@@ -11,12 +11,13 @@ from, if its caller stops reading while `pending`.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Final
+
+from proxy.imap.poller import Poller
 
 #: Room that a TLS record may need (RFC 8446 section 5.1).
 RECORD: Final = 16_384
@@ -43,18 +44,18 @@ class Leg:
     kept has left. After an OSError of any method the leg is to be closed."""
 
     __slots__ = (
-        "_fd", "_handshaking", "_loop", "_out", "_reading", "_shaken", "_writing", "on_drained",
+        "_fd", "_handshaking", "_out", "_poller", "_reading", "_shaken", "_writing", "on_drained",
         "on_read", "sock", "tls",
     )  # fmt: skip
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         sock: socket.socket,
         on_read: Callable[[], None],
         on_drained: Callable[[], None],
     ) -> None:
-        self._loop = loop
+        self._poller = poller
         self.sock = sock
         self._fd = sock.fileno()
         self.on_read = on_read
@@ -83,17 +84,19 @@ class Leg:
         """Call `on_read` from now on."""
         if not self._reading and self._fd >= 0 and not self._handshaking:
             self._reading = True
-            self._loop.add_reader(self._fd, self._readable)
-
-    def _readable(self) -> None:
-        # Whose turn it is may change; to tell the loop so would cost it a new handle.
-        self.on_read()
+            self._poller.read(self._fd, self.on_read)
 
     def pause(self) -> None:
         """Do not: the peer has to wait."""
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._fd)
+            self._poller.read(self._fd, None)
+
+    def hand_to(self, on_read: Callable[[], None], on_drained: Callable[[], None]) -> None:
+        """From now on somebody else is told."""
+        self.on_read, self.on_drained = on_read, on_drained
+        if self._reading:
+            self._poller.read(self._fd, on_read)
 
     def receive(self, view: memoryview) -> int:
         """Octets received into `view`; 0 at the end of the stream, -1 if there is nothing now."""
@@ -129,7 +132,7 @@ class Leg:
             self._out.append(bytes(data[sent:]))
             if not self._writing:
                 self._writing = True
-                self._loop.add_writer(self._fd, self._flush)
+                self._poller.write(self._fd, self._flush)
 
     def _send(self, data: memoryview) -> int:
         send = self.sock.send
@@ -160,7 +163,7 @@ class Leg:
                 out.clear()
             # whoever reads next hears of it as well
         self._writing = False
-        self._loop.remove_writer(self._fd)
+        self._poller.write(self._fd, None)
         self.on_drained()
 
     def start_tls(
@@ -188,24 +191,28 @@ class Leg:
         self._handshake()
 
     def _handshake(self) -> None:
-        loop, fd = self._loop, self._fd
+        poller, fd = self._poller, self._fd
         if fd < 0:
             return
-        loop.remove_reader(fd)
-        loop.remove_writer(fd)
+        error: OSError | None = None
         try:
             assert isinstance(self.sock, ssl.SSLSocket)
             self.sock.do_handshake()
         except ssl.SSLWantReadError:
-            loop.add_reader(fd, self._handshake)
+            poller.write(fd, None)
+            poller.read(fd, self._handshake)
+            return
         except ssl.SSLWantWriteError:
-            loop.add_writer(fd, self._handshake)
-        except OSError as error:
-            self._hands(error)
-        except ValueError as error:  # the certificate's name cannot be one
-            self._hands(OSError(str(error)))
-        else:
-            self._hands(None)
+            poller.read(fd, None)
+            poller.write(fd, self._handshake)
+            return
+        except OSError as trouble:
+            error = trouble
+        except ValueError as trouble:  # the certificate's name cannot be one
+            error = OSError(str(trouble))
+        poller.read(fd, None)
+        poller.write(fd, None)
+        self._hands(error)
 
     def _hands(self, error: OSError | None) -> None:
         done, self._shaken = self._shaken, None
@@ -218,10 +225,7 @@ class Leg:
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
-        if self._reading or self._handshaking:
-            self._loop.remove_reader(fd)
-        if self._writing or self._handshaking:
-            self._loop.remove_writer(fd)
+        self._poller.forget(fd)
         self._reading = self._writing = False
         self._out = None
         self._shaken = None

@@ -53,7 +53,7 @@ class Session:
         self.user = ""
         self.logged_in = False
         self.seen = state.clock
-        self.client = Leg(state.loop, sock, self._client_readable, self._client_drained)
+        self.client = Leg(state.poller, sock, self._client_readable, self._client_drained)
         self.server: Leg | None = None
         self._dialogue: Dialogue | None = None
         self._dialing: Dialing | None = None
@@ -128,7 +128,7 @@ class Session:
     def _dial(self) -> None:
         state = self.state
         self._dialing = Dialing(
-            state.loop,
+            state.poller,
             state.server,
             (self.ip, self.port),
             state.view[:READ],
@@ -146,8 +146,7 @@ class Session:
         """The server has greeted us: so do we."""
         self._dialing = None
         self.server = leg
-        leg.on_read = self._server_readable
-        leg.on_drained = self._server_drained
+        leg.hand_to(self._server_readable, self._server_drained)
         listener = self.state.listener
         starttls = listener.tls == "starttls"
         ours = OurLeg(starttls, not starttls or listener.auth_plain_without_tls)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.settings import ImapListener, Settings
 from proxy.imap.capture import Captures
+from proxy.imap.poller import Poller
 from proxy.imap.upstream import UpstreamServer
 from proxy.metrics import ImapCounters
 from proxy.smtp.limits import ConnectionCounts, LoginFailures, client_key
@@ -44,6 +45,7 @@ class ImapState:
         self.listener = listener
         self.domains = settings.node.domains
         self.loop = loop
+        self.poller = Poller(loop)
         self.captures = captures
         self.server = server
         self.counters = counters

@@ -17,6 +17,7 @@ from typing import Any, Final
 from config.settings import ImapListener
 from proxy.imap.greeter import Greeter, originating, proxy_header
 from proxy.imap.leg import Leg, prepare
+from proxy.imap.poller import Poller
 from proxy.smtp.hoptls import client_context
 
 REFRESH: Final = 60.0
@@ -72,19 +73,19 @@ class Dialing:
     """One connection on its way. `ready(leg, greeting, capabilities)`: the leg's callbacks are
     the caller's to set. `failed(stage, why)`."""
 
-    __slots__ = ("_address", "_client", "_failed", "_greeter", "_leg", "_loop", "_ready", "_rest",
+    __slots__ = ("_address", "_client", "_failed", "_greeter", "_leg", "_poller", "_ready", "_rest",
                  "_server", "_sock", "_view")  # fmt: skip
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         server: UpstreamServer,
         client: tuple[str, int],
         view: memoryview,
         ready: Callable[[Leg, bytes, bytes | None], None],
         failed: Callable[[str, str], None],
     ) -> None:
-        self._loop = loop
+        self._poller = poller
         self._server = server
         self._client = client
         self._view = view
@@ -113,7 +114,7 @@ class Dialing:
         if code not in (0, errno.EINPROGRESS):
             self._no_connection(code)
         elif code and (self._server.implicit or self._server.tells != "none"):
-            self._loop.add_writer(sock.fileno(), self._connected)
+            self._poller.write(sock.fileno(), self._connected)
         else:
             # The server speaks first: its greeting, or the error, is what we wait for.
             self._begin(sock)
@@ -128,14 +129,14 @@ class Dialing:
     def _drop_socket(self) -> None:
         if self._sock is not None:
             if self._leg is None:
-                self._loop.remove_writer(self._sock.fileno())
+                self._poller.forget(self._sock.fileno())
             self._sock.close()
             self._sock = None
 
     def _connected(self) -> None:
         sock = self._sock
         assert sock is not None
-        self._loop.remove_writer(sock.fileno())
+        self._poller.write(sock.fileno(), None)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._no_connection(code)
@@ -145,7 +146,7 @@ class Dialing:
     def _begin(self, sock: socket.socket) -> None:
         server = self._server
         own = sock.getsockname() if server.tells != "none" else ("", 0)
-        leg = self._leg = Leg(self._loop, sock, self._readable, _nothing)
+        leg = self._leg = Leg(self._poller, sock, self._readable, _nothing)
         ip, port = self._client
         try:
             if server.tells == "proxy":

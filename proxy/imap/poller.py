@@ -1,0 +1,107 @@
+"""Which sockets can be read or written: one epoll for all legs of a door (edge).
+
+    poller = Poller(loop)
+    poller.read(fd, callback)          # call it whenever there is something; None: no more
+    poller.write(fd, callback)         # likewise, whenever there is room
+    poller.forget(fd)                  # before the descriptor is closed
+
+The loop watches this epoll as a single descriptor. `loop.add_reader` makes a handle for each socket
+and asks the kernel six times until it is watched, twice to change it and once to drop it; here a
+socket costs one call and an entry of a dict, and closing it drops it (decision 0116).
+
+Promises: level-triggered; a callback that fails is told to the loop's exception handler and stops no
+other. Limits: AT_ONCE events a turn, then the loop goes on with what else there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import Final
+
+AT_ONCE: Final = 256
+
+_IN: Final = select.EPOLLIN
+_OUT: Final = select.EPOLLOUT
+_END: Final = select.EPOLLHUP | select.EPOLLERR
+
+Callback = Callable[[], None]
+
+
+class Poller:
+    """Lives in its loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._reads: dict[int, Callback] = {}
+        self._writes: dict[int, Callback] = {}
+        # A number that was closed and given to a new socket within one turn: what this turn still
+        # has to tell of it is of the old one.
+        self._young: set[int] = set()
+        self._turning = False
+        loop.add_reader(self._epoll.fileno(), self._turn)
+
+    def read(self, fd: int, callback: Callback | None) -> None:
+        """`callback`: from now on whenever there is something to read, or the end."""
+        reads = self._reads
+        if callback is not None:
+            known = fd in reads
+            reads[fd] = callback
+            if not known:
+                self._watch(fd, _IN | _OUT if fd in self._writes else _IN, fd in self._writes)
+        elif reads.pop(fd, None) is not None:
+            self._unwatch(fd, _OUT if fd in self._writes else 0)
+
+    def write(self, fd: int, callback: Callback | None) -> None:
+        """`callback`: from now on whenever there is room to write, or an error."""
+        writes = self._writes
+        if callback is not None:
+            known = fd in writes
+            writes[fd] = callback
+            if not known:
+                self._watch(fd, _IN | _OUT if fd in self._reads else _OUT, fd in self._reads)
+        elif writes.pop(fd, None) is not None:
+            self._unwatch(fd, _IN if fd in self._reads else 0)
+
+    def forget(self, fd: int) -> None:
+        """The descriptor is closed now: the kernel forgets it by itself."""
+        self._reads.pop(fd, None)
+        self._writes.pop(fd, None)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def _watch(self, fd: int, events: int, known: bool) -> None:
+        if known:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+            if self._turning:
+                self._young.add(fd)
+
+    def _unwatch(self, fd: int, events: int) -> None:
+        if events:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.unregister(fd)
+
+    def _turn(self) -> None:
+        young, reads, writes = self._young, self._reads, self._writes
+        self._turning = True
+        for fd, events in self._epoll.poll(0, AT_ONCE):
+            if young and fd in young:
+                continue
+            try:
+                if events & ~_OUT and (callback := reads.get(fd)) is not None:
+                    callback()
+                if events & (_OUT | _END) and (callback := writes.get(fd)) is not None:
+                    callback()
+            except Exception as error:
+                self._loop.call_exception_handler(
+                    {"message": "a socket's callback failed", "exception": error}
+                )
+        self._turning = False
+        young.clear()
