@@ -148,9 +148,12 @@ class JournalWriter:
                 else:
                     # Once a turn of the loop, and an idle loop turns at once.
                     self._loop.call_soon(self._hand_over)
-            elif self._gathering is not None and not self._patience:
-                if len(fresh) >= 2 * self.company():
-                    self._hand_over()
+            elif (
+                self._gathering is not None
+                and not self._patience
+                and len(fresh) >= 2 * self.company()
+            ):
+                self._hand_over()
             if self._patience:
                 self._gathered += sum(map(len, item.body))
                 if self._gathered > GATHERED:

@@ -5,7 +5,9 @@
         capture.write(chunk)           # as the octets pass; never blocks, never asks to wait
         capture.finish("accepted")     # or capture.discard()
 
-Promises: nothing here delays or fails what passes to the client. A capture that cannot be kept
+Promises: nothing here fails what passes to the client. Where captures come faster than the disk
+takes them, `behind` asks the sessions they come from to read no more until they are told, PATIENCE
+seconds at most (a first sync goes as fast as the disk). A capture that cannot be kept all the same
 (journal full or broken, disk behind, memory used up) is dropped and counted by `skipped`; whoever
 looks for what is missing (the companion, the next FETCH) takes it again. `Known` learns a message
 only when its frame is durable.
@@ -18,6 +20,7 @@ without a frame, which recovery deletes. A keeper; lives in the loop of its door
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable
@@ -43,6 +46,11 @@ BEHIND: Final = 8 << 20
 WAITING: Final = 2_000
 #: Open big files of a process.
 BIG_FILES: Final = 200
+#: What waits for the disk when sessions are asked to read no more: captures, and their octets.
+CROWD: Final = 1_000
+HEAP: Final = 16 << 20
+#: Seconds that they read no more; then mail goes first until the disk has caught up.
+PATIENCE: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -79,6 +87,13 @@ class Captures:
         self.held = 0
         self.big_files = 0
         self.waiting = 0
+        self.behind = False
+        """The disk is: whoever has something captured should `wait`, and read no more till then."""
+        self._due = 0
+        self._slow = 0
+        self._impatient = False
+        self._waiters: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._on_broken = on_broken
         self._on_skip = on_skip
         self._ids = CaptureIds()
@@ -100,6 +115,37 @@ class Captures:
         """A message passes without being captured; `reason` is from a closed set."""
         self.stats.skipped[reason] = self.stats.skipped.get(reason, 0) + 1
         self._on_skip(reason)
+
+    def wait(self, tell: Callable[[], None]) -> None:
+        """`tell` is called once, when there is room again or it has been long enough."""
+        self._waiters.append(tell)
+
+    def due(self, count: int, octets: int, slow: int = 0) -> None:
+        """So many captures more (or less) wait for the disk; `slow`: big files that are behind."""
+        self.waiting += count
+        self._due += octets
+        self._slow += slow
+        if self.behind or self._impatient:
+            if self.waiting < CROWD // 2 and self._due < HEAP // 2 and not self._slow:
+                self._impatient = False
+                self._go_on()
+        elif self.waiting > CROWD or self._due > HEAP or self._slow:
+            self.behind = True
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._long_enough)
+
+    def _long_enough(self) -> None:
+        self._impatient = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self.behind = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiters, self._waiters = self._waiters, []
+        loop = asyncio.get_running_loop()
+        for tell in waiters:
+            loop.call_soon(tell)
 
     def new_id(self) -> str:
         return self._ids.next(time.time_ns() // 1_000_000, self._random.getrandbits(80))
@@ -151,7 +197,9 @@ class Capture:
             if self._big.error is not None:
                 self._give_up(self._big.error)
         else:
-            self.paused = True
+            if not self.paused:
+                self.paused = True
+                owner.due(0, 0, 1)
             self._over += len(chunk)
             if self._over > BEHIND:
                 owner.skip("disk_behind")
@@ -171,7 +219,9 @@ class Capture:
             self._big.write(chunk)
 
     def _resumed(self) -> None:
-        self.paused = False
+        if self.paused:
+            self.paused = False
+            self._owner.due(0, 0, -1)
         self._over = 0
 
     def _drop_chunks(self) -> list[bytes]:
@@ -189,6 +239,7 @@ class Capture:
             return
         self.lost = True
         self._drop_chunks()
+        self._resumed()
         if self._big is not None:
             big, self._big = self._big, None
             self._owner.big_files -= 1
@@ -212,8 +263,9 @@ class Capture:
                 done(False)
             return
         owner = self._owner
-        owner.waiting += 1
         self._finished = True
+        self._resumed()
+        owner.due(1, self.size if self._big is None else 0)
         header = self._header()
         verdict: dict[str, Any] = {
             "id": self.id, "outcome": outcome, "reply": reply[:400], "recipients": [],
@@ -245,9 +297,9 @@ class Capture:
         error: Exception | None,
     ) -> None:
         owner, meta = self._owner, self.meta
-        owner.waiting -= 1
         self._drop_chunks()
         big, self._big = self._big, None
+        owner.due(-1, -self.size if big is None else 0)
         if big is not None:
             owner.big_files -= 1
         if error is None:

@@ -66,10 +66,10 @@ class Dialogue:
     """One session, from the greeting on."""
 
     __slots__ = (
-        "_again", "_auth_tag", "_command", "_exchange", "_fetch", "_idle", "_idle_on",
+        "_again", "_auth_tag", "_command", "_exchange", "_idle", "_idle_on",
         "_login_parts", "_refusal", "_refusals", "_sasl", "_starttls", "bye", "client",
-        "edits", "ended", "host", "leg", "logged_in", "observer", "pending", "raw", "say",
-        "server", "start_tls",
+        "edits", "ended", "fetching", "host", "leg", "logged_in", "observer", "pending", "raw",
+        "say", "server", "start_tls",
     )  # fmt: skip
 
     def __init__(self, host: Host, leg: OurLeg) -> None:
@@ -103,7 +103,8 @@ class Dialogue:
         self._login_parts: tuple[bytes, list[bytes]] = (b"", [])
         self._sasl = False
         self._starttls: bytes | None = None
-        self._fetch = False
+        self.fetching = False
+        """The response at hand, or the last one, is a FETCH with a body."""
         self._again: list[tuple[bytes, bytes]] = []
 
     def from_client(self, buffer: bytearray, end: int) -> int:
@@ -220,7 +221,7 @@ class Dialogue:
             self.observer.overlong()
         self.server.tee = None
         if first:
-            self._fetch = False
+            self.fetching = False
             if head[:1] not in (b"*", b"+") and self._answered(head.partition(b" ")[0]) is None:
                 self._desync()
 
@@ -338,7 +339,7 @@ class Dialogue:
         stream.tee = None
         if not first:
             if observer is not None:
-                if self._fetch:
+                if self.fetching:
                     stream.tee = observer.fetch_more(text, size)
                 else:
                     stream.tee = observer.untagged_more(text, size)
@@ -351,6 +352,7 @@ class Dialogue:
         elif kind == b"+":
             self._plus()
         elif text:
+            self.fetching = False
             self._tagged(text, start, stop)
         if size < 0 and self.say:
             self._say(stop)
@@ -358,16 +360,16 @@ class Dialogue:
     def _untagged(self, text: bytes, start: int, stop: int, size: int) -> None:
         observer = self.observer
         if text[2:3].isdigit():
-            self._fetch = False
+            self.fetching = False
             if (
                 observer is not None
                 and (size >= 0 or b"[]" in text or b'RFC822 "' in text)
                 and b"FETCH (" in text[:40].upper()
             ):
-                self._fetch = True
+                self.fetching = True
                 self.server.tee = observer.fetch(text, size)
             return
-        self._fetch = False
+        self.fetching = False
         if text[2:6].upper() == b"BYE ":
             self.bye = True
         if b"CAPABILITY" in text[:64].upper():

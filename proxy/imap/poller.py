@@ -6,11 +6,11 @@
     poller.forget(fd)                  # before the descriptor is closed
 
 The loop watches this epoll as a single descriptor. `loop.add_reader` makes a handle for each socket
-and asks the kernel six times until it is watched, twice to change it and once to drop it; here a
-socket costs one call and an entry of a dict, and closing it drops it (decision 0116).
+and asks the kernel several times until it is watched; here a socket costs one call and an entry of
+a dict, and closing it drops it (decision 0116).
 
-Promises: level-triggered; a callback that fails is told to the loop's exception handler and stops no
-other. Limits: AT_ONCE events a turn, then the loop goes on with what else there is.
+Promises: level-triggered; a callback that fails is told to the loop's exception handler and stops
+no other. Limits: AT_ONCE events a turn, then the loop goes on with what else there is.
 """
 
 from __future__ import annotations

@@ -207,6 +207,8 @@ class Session:
             self._start_tls(dialogue)
         elif server.pending or (dialogue.client.hold and self._from_client_rest):
             self.client.pause()
+        elif state.captures.behind and dialogue.client.tee is not None:
+            self._wait_for_disk(self.client)
 
     def _server_readable(self) -> None:
         state, server = self.state, self.server
@@ -253,6 +255,8 @@ class Session:
         else:
             if self.client.pending:
                 server.pause()
+            elif state.captures.behind and dialogue.fetching:
+                self._wait_for_disk(server)
             if self._from_client_rest and not dialogue.client.hold:
                 self._go_on_with_client()
 
@@ -285,6 +289,16 @@ class Session:
             self.close()
         except Exception as error:
             self._fault(error)
+
+    def _wait_for_disk(self, leg: Leg) -> None:
+        """What is captured comes faster than it can be kept."""
+        leg.pause()
+        self.state.captures.wait(self._disk_is_back)
+
+    def _disk_is_back(self) -> None:
+        if self.server is not None and not self.client.pending:
+            self.server.resume()
+        self._server_drained()
 
     def _talks_too_early(self) -> None:
         self.close()

@@ -18,7 +18,7 @@ from proxy.journal import JournalWriter
 from proxy.journalfmt import Frame
 from proxy.journalread import list_segments, read_frames, segment_path
 from proxy.journalrecover import undecided_verdict
-from tests.keepers.journals import writing
+from tests.keepers.journals import GatedDisk, writing
 
 
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -175,3 +175,78 @@ async def test_a_broken_journal_ends_the_process_and_nothing_is_known(tmp_path: 
 def test_recovery_knows_that_what_was_read_is_there(source: str, outcome: str) -> None:
     found = undecided_verdict({"id": "X", "recipients": [], "imap": {"source": source}}, "now")
     assert found["outcome"] == outcome
+
+
+async def crowd(there: World, count: int) -> list[bool]:
+    """So many captures at once; what becomes of them, as it is known."""
+    ends: list[bool] = []
+    for uid in range(1, count + 1):
+        capture = there.captures.begin(meta(uid))
+        assert capture is not None
+        capture.write(b"Subject: x\r\n\r\n")
+        capture.finish("accepted", done=ends.append)
+    return ends
+
+
+@in_a_loop
+async def test_who_has_something_captured_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CROWD", 10)
+    disk = GatedDisk()
+    async with world(tmp_path / "j", disk=disk) as there:
+        ends = await crowd(there, 10)
+        assert not there.captures.behind
+        ends += await crowd(there, 1)
+        assert there.captures.behind
+        told = asyncio.Event()
+        there.captures.wait(told.set)
+        await asyncio.sleep(0.05)
+        assert not told.is_set() and there.captures.behind
+        disk.gate.set()
+        await asyncio.wait_for(told.wait(), 10)
+        assert not there.captures.behind and len(ends) > 5 and all(ends)
+    assert there.captures.stats.skipped == {}
+
+
+@in_a_loop
+async def test_a_large_body_that_the_disk_does_not_take_is_waited_for(tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with world(tmp_path / "j", disk=disk, spool_above=1000) as there:
+        capture = there.captures.begin(meta())
+        assert capture is not None
+        while not there.captures.behind:
+            capture.write(b"x" * 100_000)
+        assert capture.paused
+        told = asyncio.Event()
+        there.captures.wait(told.set)
+        disk.gate.set()
+        await asyncio.wait_for(told.wait(), 10)
+        assert not (there.captures.behind or capture.paused)
+        capture.write(b"x" * (2 << 20))
+        assert there.captures.behind
+        capture.discard()
+        assert not there.captures.behind
+
+
+@in_a_loop
+async def test_mail_goes_first_when_the_disk_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CROWD", 10)
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    disk = GatedDisk()
+    async with world(tmp_path / "j", disk=disk) as there:
+        await crowd(there, 11)
+        told = asyncio.Event()
+        there.captures.wait(told.set)
+        await asyncio.wait_for(told.wait(), 10)
+        await crowd(there, 20)
+        assert not there.captures.behind  # nobody is asked again before it has caught up
+        disk.gate.set()
+        while there.captures.waiting:
+            await asyncio.sleep(0.01)
+        disk.gate.clear()
+        await crowd(there, 11)
+        assert there.captures.behind
+        disk.gate.set()
