@@ -36,7 +36,8 @@ class Proxy(Process):
 
     name = ""
 
-    def __init__(self, folder: Path, upstream: int, certificate: Path) -> None:
+    def __init__(self, folder: Path, upstream: int, certificate: Path | None) -> None:
+        """`certificate`: a folder with cert.pem, key.pem and both.pem; Mailweir can do without."""
         self.folder, self.upstream, self.certificate = folder, upstream, certificate
         self.port, self.tls_port = free_port(), free_port()
         folder.mkdir(parents=True)
@@ -86,7 +87,7 @@ defaults
   timeout server 40m
 listen imap
   bind 127.0.0.1:{self.port}
-  bind 127.0.0.1:{self.tls_port} ssl crt {self.certificate / "both.pem"}
+  bind 127.0.0.1:{self.tls_port} ssl crt {self.certificate}/both.pem
   server one 127.0.0.1:{self.upstream}
 """)
         self.run(need("haproxy"), "-db", "-f", config)
@@ -192,16 +193,16 @@ class Mailweir(Proxy):
     name = "Mailweir"
 
     def begin(self) -> None:
+        ways = [("imap", self.port, "")]
+        if (where := self.certificate) is not None:
+            tls = f'tls = "implicit"\ncert = "{where}/cert.pem"\nkey = "{where}/key.pem"'
+            ways.append(("imaps", self.tls_port, tls))
         tables = "".join(
             f'[[imap]]\nname = "{name}"\nlisten = "127.0.0.1:{port}"\ndoors = 2\n'
             f'upstream = "imap://127.0.0.1:{self.upstream}"\nmax_connections_per_client = 20000\n'
             f"max_connections_per_user = 20000\n{tls}\n"
-            for name, port, tls in (
-                ("imap", self.port, ""),
-                ("imaps", self.tls_port, f'tls = "implicit"\ncert = "{self.certificate}/cert.pem"\n'
-                 f'key = "{self.certificate}/key.pem"'),
-            )
-        )  # fmt: skip
+            for name, port, tls in ways
+        )
         config = self.folder / "mailweir.toml"
         config.write_text(
             f'[node]\nhostname = "mail.example.com"\ndomains = ["example.com"]\n'
@@ -212,7 +213,8 @@ class Mailweir(Proxy):
         migrate = [*program, "migrate", "--config", str(config)]
         subprocess.run(migrate, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         self.run(*program, "run", "--config", config)
-        wait_for_banner(self.tls_port, self.process, greets=False)
+        if self.certificate is not None:
+            wait_for_banner(self.tls_port, self.process, greets=False)
 
     def processes(self) -> list[int]:
         """The doors."""

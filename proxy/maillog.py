@@ -175,8 +175,11 @@ def session_fault(listener: str, ip: str, error: BaseException | str) -> None:
 
 def auth(listener: str, ip: str, mech: str, ok: bool, words: str) -> None:
     """An AUTH exchange ended; `words` is the next hop's final reply, never what was exchanged."""
-    say = _log.info if ok else _log.warning
-    say("auth", listener=listener, client=ip, mechanism=mech, ok=ok, reply=words)
+    told = {"listener": listener, "client": ip, "mechanism": mech, "ok": ok, "reply": words}
+    if ok:
+        _emit({"event": "auth", **told})
+    else:
+        _log.warning("auth", **told)
 
 
 # Doors: messages

@@ -122,7 +122,6 @@ class Companion:
     figures: Figures
     active: Callable[[], float] = lambda: 0.0
     client: tuple[str, int] = ("", 0)
-    not_before: float = 0.0  # of the loop's clock: this user was looked after a moment ago
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
     last_look: float = 0.0
     looking: bool = False
@@ -139,9 +138,6 @@ class Companion:
 
     async def run(self) -> None:
         """Until cancelled, or until there is no use in going on."""
-        now = asyncio.get_running_loop().time()
-        if self.not_before > now:
-            await asyncio.sleep(self.not_before - now)
         try:
             claim = await self._claim()
         except OSError as error:

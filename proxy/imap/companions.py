@@ -55,15 +55,20 @@ class Seat:
 
 
 class _Desk:
-    """A user's sessions and their companion."""
+    """A user's sessions and their companion, which may begin later."""
 
-    __slots__ = ("companion", "ending", "seats", "task")
+    __slots__ = ("companion", "ending", "later", "seats", "task")
 
-    def __init__(self, companion: Companion, task: asyncio.Task[None]) -> None:
+    def __init__(self, companion: Companion, seats: set[Seat]) -> None:
         self.companion = companion
-        self.task = task
-        self.seats: set[Seat] = set()
+        self.task: asyncio.Task[None] | None = None
+        self.later: asyncio.TimerHandle | None = None
+        self.seats = seats
         self.ending: asyncio.TimerHandle | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.task is not None and self.task.done()
 
 
 class Companions:
@@ -78,6 +83,7 @@ class Companions:
     ) -> None:
         """`plan` is None where capture.companion is off; `tell` leaves a note in the background."""
         self.figures = Figures()
+        self._loop = asyncio.get_running_loop()
         self._plan = plan
         self._tell = tell
         self._excluded = excluded
@@ -107,13 +113,15 @@ class Companions:
         plan = self._plan
         if plan is None or credentials is None or self._excluded(user) is not None:
             return None
-        if asyncio.get_running_loop().time() < self._refused.get(user, 0.0):
+        now = self._loop.time()
+        if self._refused and now < self._refused.get(user, 0.0):
             return None
         desk = self._desks.get(user)
-        if desk is None or desk.task.done():
+        if desk is None or desk.over:
             if desk is None and len(self._desks) >= COMPANIONS:
                 return None
             seats = desk.seats if desk is not None else set()
+            begin = self._looked.get(user, 0.0)
             companion = Companion(
                 plan,
                 user,
@@ -122,11 +130,12 @@ class Companions:
                 self.figures,
                 lambda: self._active(user),
                 client,
-                self._looked.get(user, 0.0),
             )
-            task = asyncio.get_running_loop().create_task(self._run(companion))
-            desk = self._desks[user] = _Desk(companion, task)
-            desk.seats = seats
+            desk = self._desks[user] = _Desk(companion, seats)
+            if begin > now:  # this user was looked after a moment ago
+                desk.later = self._loop.call_at(begin, self._begin, desk)
+            else:
+                self._begin(desk)
         else:
             desk.companion.credentials = credentials  # the fresher, with a token that lives longer
             desk.companion.nudged.set()
@@ -151,6 +160,10 @@ class Companions:
         answered = self._plan is None or self._plan.roster(user) is not None
         self._told[user] = answered
         return answered
+
+    def _begin(self, desk: _Desk) -> None:
+        desk.later = None
+        desk.task = self._loop.create_task(self._run(desk.companion))
 
     async def _run(self, companion: Companion) -> None:
         try:
@@ -182,12 +195,11 @@ class Companions:
         if desk.seats:
             return
         desk.companion.forget()
-        if desk.task.done() or not desk.companion.looking:
+        if desk.task is None or desk.over or not desk.companion.looking:
             self._end(seat.user)
         else:
-            loop = asyncio.get_running_loop()
             desk.task.add_done_callback(lambda _: self._gone(seat.user, desk))
-            desk.ending = loop.call_later(LINGER, self._end, seat.user)
+            desk.ending = self._loop.call_later(LINGER, self._end, seat.user)
 
     def _gone(self, user: str, desk: _Desk) -> None:
         if self._desks.get(user) is desk and not desk.seats:
@@ -198,11 +210,14 @@ class Companions:
         if desk is not None:
             if desk.ending is not None:
                 desk.ending.cancel()
-            desk.task.cancel()
+            if desk.later is not None:
+                desk.later.cancel()
+            if desk.task is not None:
+                desk.task.cancel()
 
     async def close(self) -> None:
         """The door ends."""
-        tasks = [desk.task for desk in self._desks.values()]
+        tasks = [desk.task for desk in self._desks.values() if desk.task is not None]
         for user in list(self._desks):
             self._end(user)
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -171,19 +171,22 @@ class Dialogue:
         pending = self.pending
         if tag in pending:
             self._again.append((tag, verb))
+            if len(self._again) > PENDING:
+                self._desync()
         elif tag:
             pending[tag] = verb
-        if len(pending) + len(self._again) > PENDING:
-            self._desync()
+            if len(pending) > PENDING:
+                self._desync()
 
     def _answered(self, tag: bytes) -> bytes | None:
         """Whose answer it is; None if nobody waits for it."""
         verb = self.pending.pop(tag, None)
-        for at, (other, next_verb) in enumerate(self._again):
-            if other == tag:
-                del self._again[at]
-                self.pending[tag] = next_verb
-                break
+        if self._again:
+            for at, (other, next_verb) in enumerate(self._again):
+                if other == tag:
+                    del self._again[at]
+                    self.pending[tag] = next_verb
+                    break
         return verb
 
     def _client_more(self, text: bytes, start: int, stop: int, size: int) -> None:
@@ -233,7 +236,7 @@ class Dialogue:
         if self.logged_in:
             if verb == b"STARTTLS":
                 return NO_TLS
-            if size > self.host.largest and verb in (b"APPEND", b"REPLACE"):
+            if size >= 0 and verb in (b"APPEND", b"REPLACE") and size > self.host.largest:
                 return TOO_BIG
             return None
         if size > LITERAL_BEFORE_LOGIN:
@@ -449,11 +452,8 @@ class _Client(ClientStream):
     __slots__ = ("_dialogue",)
 
     def __init__(self, dialogue: Dialogue) -> None:
-        super().__init__(LINE_BEFORE_LOGIN)
+        super().__init__(dialogue.client_line, LINE_BEFORE_LOGIN)
         self._dialogue = dialogue
-
-    def line(self, text: bytes, start: int, stop: int, size: int, first: bool) -> None:
-        self._dialogue.client_line(text, start, stop, size, first)
 
     def long_begins(self, head: bytes, first: bool) -> None:
         self._dialogue.client_long(head, first)
@@ -471,11 +471,8 @@ class _Server(ServerStream):
     __slots__ = ("_dialogue",)
 
     def __init__(self, dialogue: Dialogue) -> None:
-        super().__init__()
+        super().__init__(dialogue.server_line)
         self._dialogue = dialogue
-
-    def line(self, text: bytes, start: int, stop: int, size: int, first: bool) -> None:
-        self._dialogue.server_line(text, start, stop, size, first)
 
     def long_begins(self, head: bytes, first: bool) -> None:
         """Nothing to decide: a server's line passes in any case."""

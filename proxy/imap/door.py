@@ -27,7 +27,7 @@ from proxy.imap.companion import Plan
 from proxy.imap.companions import Companions, Seat
 from proxy.imap.greeter import originating, proxy_header
 from proxy.imap.known import FOLDER, Known
-from proxy.imap.leg import prepare
+from proxy.imap.leg import keep_alive, prompt
 from proxy.imap.login import Credentials
 from proxy.imap.mailclient import Server
 from proxy.imap.notes import Login
@@ -193,6 +193,7 @@ def _tls_context(listener: ImapListener) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(listener.cert, listener.key)
+    context.num_tickets = 1  # each costs, and a client that comes back gets the next one then
     return context
 
 
@@ -206,7 +207,8 @@ def _listen(listener: ImapListener) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setblocking(False)
-        prepare(sock)
+        prompt(sock)
+        keep_alive(sock)
         sock.bind((host, port))
         sock.listen(BACKLOG)
     except BaseException:

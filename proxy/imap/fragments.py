@@ -34,6 +34,8 @@ _STATUS: Final = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
 _FETCH = re.compile(rb"\* [0-9]+ (?:UID)?FETCH\b", re.IGNORECASE)
 _STAR, _PLUS, _BRACE, _CR = b"*+}\r"
 
+Line = Callable[[bytes, int, int, int, bool], None]
+
 
 def announced(text: bytes) -> tuple[int, bool] | None:
     """The literal that the end of a line announces: its size, and whether it is a `{n+}`."""
@@ -53,12 +55,16 @@ def in_quotes(text: bytes) -> bool:
 
 
 class Fragments:
-    """What both directions share. Subclasses are told by `line`, `long_begins`, `long_line` and
-    `dropped`; `tee`, if set, gets the octets of the literal at hand."""
+    """What both directions share. Subclasses are told by `long_begins`, `long_line` and `dropped`;
+    `tee`, if set, gets the octets of the literal at hand."""
 
-    __slots__ = ("_head", "_tail", "continued", "drop", "hold", "literal", "longest", "tee")
+    __slots__ = ("_head", "_tail", "continued", "drop", "hold", "line", "literal", "longest", "tee")
 
-    def __init__(self, longest: int = LONGEST) -> None:
+    def __init__(self, line: Line, longest: int = LONGEST) -> None:
+        self.line = line
+        """Is told of each line without its end, where it lies in the buffer with its end (from,
+        to), the size of the literal that follows (-1: none), and whether a command or response
+        begins here."""
         self.longest = longest
         self.literal = 0
         """Octets of the literal at hand that are still to come."""
@@ -126,14 +132,6 @@ class Fragments:
         if found is not None:
             self._announce(*found)
 
-    def line(self, text: bytes, start: int, stop: int, size: int, first: bool) -> None:
-        """A whole line, without its end; with it, it lies at `start` to `stop` in the buffer.
-
-        `size` is that of the literal that follows, -1 for none. `first`: a command or response
-        begins here.
-        """
-        raise NotImplementedError
-
     def long_begins(self, head: bytes, first: bool) -> None:
         """A line is longer than is kept; it is passed on as it comes."""
         raise NotImplementedError
@@ -166,8 +164,8 @@ class ServerStream(Fragments):
 
     __slots__ = ("_in_fetch",)
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        super().__init__(longest)
+    def __init__(self, line: Line, longest: int = LONGEST) -> None:
+        super().__init__(line, longest)
         self._in_fetch = False
 
     def _line(self, text: bytes, start: int, stop: int) -> None:
@@ -203,8 +201,8 @@ class ClientStream(Fragments):
 
     __slots__ = ("at_once", "denied", "waiting")
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        super().__init__(longest)
+    def __init__(self, line: Line, longest: int = LONGEST) -> None:
+        super().__init__(line, longest)
         self.waiting: int | None = None
         """Size of the literal for which the server's `+` has not come yet."""
         self.at_once = False
@@ -214,7 +212,7 @@ class ClientStream(Fragments):
 
     def _line(self, text: bytes, start: int, stop: int) -> None:
         first, self.continued = not self.continued, False
-        found = announced(text)
+        found = announced(text) if text[-1:] == b"}" else None
         if found is None:
             self.line(text, start, stop, -1, first)
             return

@@ -31,9 +31,13 @@ KEEPALIVE: Final = (
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-def prepare(sock: socket.socket) -> None:
-    """Small answers at once, dead peers noticed. Clients inherit it from a listening socket."""
+def prompt(sock: socket.socket) -> None:
+    """Small answers at once. Clients inherit it from a listening socket, and the next as well."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Dead peers are noticed."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE:
         sock.setsockopt(socket.IPPROTO_TCP, option, value)
@@ -44,8 +48,8 @@ class Leg:
     kept has left. After an OSError of any method the leg is to be closed."""
 
     __slots__ = (
-        "_fd", "_handshaking", "_out", "_poller", "_reading", "_shaken", "_writing", "on_drained",
-        "on_read", "sock", "tls",
+        "_fd", "_handshaking", "_poller", "_reading", "_shaken", "_writing", "backlog",
+        "on_drained", "on_read", "sock", "tls",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +65,8 @@ class Leg:
         self.on_read = on_read
         self.on_drained = on_drained
         self.tls = False
-        self._out: deque[bytes] | None = None
+        self.backlog: deque[bytes] | None = None
+        """What could not be sent yet; None or empty mostly."""
         self._reading = False
         self._writing = False
         self._handshaking = False
@@ -70,7 +75,7 @@ class Leg:
     @property
     def pending(self) -> bool:
         """Something could not be sent yet."""
-        return bool(self._out)
+        return bool(self.backlog)
 
     @property
     def closed(self) -> bool:
@@ -109,7 +114,7 @@ class Leg:
         got, room = 0, len(view)
         try:
             while room - got >= RECORD:
-                count = self.sock.recv_into(view[got:])
+                count = self.sock.recv_into(view[got:] if got else view)
                 if not count:
                     return got
                 got += count
@@ -122,14 +127,20 @@ class Leg:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send now what goes; keep the rest."""
-        if self._out:
-            self._out.append(bytes(data))
+        if self.backlog:
+            self.backlog.append(bytes(data))
             return
-        sent = self._send(memoryview(data))
+        if self.tls:
+            sent = self._send(memoryview(data))
+        else:
+            try:
+                sent = self.sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
         if sent < len(data):
-            if self._out is None:
-                self._out = deque()
-            self._out.append(bytes(data[sent:]))
+            if self.backlog is None:
+                self.backlog = deque()
+            self.backlog.append(bytes(data[sent:]))
             if not self._writing:
                 self._writing = True
                 self._poller.write(self._fd, self._flush)
@@ -150,7 +161,7 @@ class Leg:
         return sent
 
     def _flush(self) -> None:
-        out = self._out
+        out = self.backlog
         try:
             while out:
                 sent = self._send(memoryview(out[0]))
@@ -227,7 +238,7 @@ class Leg:
         fd, self._fd = self._fd, -1
         self._poller.forget(fd)
         self._reading = self._writing = False
-        self._out = None
+        self.backlog = None
         self._shaken = None
         if isinstance(self.sock, ssl.SSLSocket) and not self._handshaking:
             try:

@@ -80,13 +80,13 @@ class _Reader(ServerStream):
     __slots__ = ("_client", "_literals", "_parts", "_small")
 
     def __init__(self, client: Wire) -> None:
-        super().__init__(LONGEST)
+        super().__init__(self._line_heard, LONGEST)
         self._client = client
         self._parts: list[bytes] = []
         self._literals: list[bytes | None] = []
         self._small: list[bytes] | None = None
 
-    def line(self, text: bytes, start: int, stop: int, size: int, first: bool) -> None:
+    def _line_heard(self, text: bytes, start: int, stop: int, size: int, first: bool) -> None:
         if self._small is not None:
             self._literals.append(b"".join(self._small))
             self._small = None

@@ -13,13 +13,14 @@ the dialogue until one side leaves.
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Final
 
 from proxy import maillog
 from proxy.imap.capabilities import OurLeg, rewrite
 from proxy.imap.dialogue import Dialogue, Edit
-from proxy.imap.leg import Leg
+from proxy.imap.leg import Leg, keep_alive
 from proxy.imap.login import Found, account
 from proxy.imap.observer import Observer
 from proxy.imap.peek import HeaderPeek
@@ -30,6 +31,8 @@ from proxy.smtp.limits import client_key
 
 #: Seconds that a closing connection may take to read our last words.
 LINGER: Final = 15.0
+#: Seconds after which a session is worth asking whether its server is still there.
+BRIEF: Final = 60.0
 
 AWAY: Final = b"* BYE [UNAVAILABLE] The mail server cannot be reached, try again later\r\n"
 FAULT: Final = b"* BYE [UNAVAILABLE] Temporary local problem, try again later\r\n"
@@ -37,14 +40,16 @@ STOPPING: Final = b"* BYE [UNAVAILABLE] Service shutting down, connect again\r\n
 TOO_MANY: Final = b"* BYE [UNAVAILABLE] Too many connections\r\n"
 IDLE: Final = b"* BYE Nothing was said for too long\r\n"
 
+_CAPABILITIES = re.compile(rb"\[CAPABILITY [^\]]*\] ?", re.IGNORECASE)
+
 
 class Session:
     """Made for each connection that is accepted."""
 
     __slots__ = (
         "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
-        "_peek", "_starting_tls", "client", "ip", "logged_in", "port", "seen", "server", "state",
-        "user",
+        "_lasting", "_peek", "_since", "_starting_tls", "client", "ip", "logged_in", "port", "seen",
+        "server", "state", "user",
     )  # fmt: skip
 
     def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
@@ -52,7 +57,8 @@ class Session:
         self.ip, self.port = ip, port
         self.user = ""
         self.logged_in = False
-        self.seen = state.clock
+        self.seen = self._since = state.clock
+        self._lasting = False
         self.client = Leg(state.poller, sock, self._client_readable, self._client_drained)
         self.server: Leg | None = None
         self._dialogue: Dialogue | None = None
@@ -205,7 +211,7 @@ class Session:
             self.client.send(words)
         if dialogue.start_tls is not None:
             self._start_tls(dialogue)
-        elif server.pending or (dialogue.client.hold and self._from_client_rest):
+        elif server.backlog or (dialogue.client.hold and self._from_client_rest):
             self.client.pause()
         elif state.captures.behind and dialogue.client.tee is not None:
             self._wait_for_disk(self.client)
@@ -253,7 +259,7 @@ class Session:
         elif dialogue.start_tls is not None:
             self._start_tls(dialogue)
         else:
-            if self.client.pending:
+            if self.client.backlog:
                 server.pause()
             elif state.captures.behind and dialogue.fetching:
                 self._wait_for_disk(server)
@@ -343,7 +349,7 @@ class Session:
     def login(self, found: Found, mechanism: str, ok: bool, words: bytes) -> Observer | None:
         """A login was answered."""
         state = self.state
-        said = words.decode("utf-8", "replace")
+        said = _CAPABILITIES.sub(b"", words).decode("utf-8", "replace")
         maillog.auth(state.listener.name, self.ip, mechanism, ok, said)
         if not ok:
             if "[UNAVAILABLE]" not in said:  # that is the server's trouble: nobody has guessed
@@ -378,6 +384,9 @@ class Session:
         """Every few seconds: has it been too long?"""
         listener = self.state.listener
         silent = self.state.clock - self.seen
+        if not self._lasting and self.server is not None and self.state.clock > self._since + BRIEF:
+            self._lasting = True
+            keep_alive(self.server.sock)
         if self._closing:
             if silent > LINGER:
                 self.close()

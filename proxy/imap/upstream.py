@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from config.settings import ImapListener
 from proxy.imap.greeter import Greeter, originating, proxy_header
-from proxy.imap.leg import Leg, prepare
+from proxy.imap.leg import Leg, prompt
 from proxy.imap.poller import Poller
 from proxy.smtp.hoptls import client_context
 
@@ -106,7 +106,7 @@ class Dialing:
         family, address = self._server.addresses[self._address]
         try:
             self._sock = sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            prepare(sock)
+            prompt(sock)
             code = sock.connect_ex(address)
         except OSError as error:
             self._no_connection(error.errno or 0)
