@@ -12,6 +12,7 @@ from config.settings import ImapListener, Settings
 from proxy.checks import Note, fail, ok, warn
 from proxy.imap.capabilities import shown
 from proxy.imap.leg import Leg
+from proxy.imap.poller import Poller
 from proxy.imap.upstream import Dialing, UpstreamServer
 
 SECONDS = 20.0
@@ -47,7 +48,8 @@ async def _visit(listener: ImapListener) -> list[Note]:
         answer.set_result((None, b"", f"{stage}: {why}"))
 
     buffer = memoryview(bytearray(65_536))
-    dialing = Dialing(loop, upstream, ("127.0.0.1", 0), buffer, ready, failed)
+    poller = Poller(loop)
+    dialing = Dialing(poller, upstream, ("127.0.0.1", 0), buffer, ready, failed)
     try:
         async with asyncio.timeout(SECONDS):
             await upstream.look_up()
@@ -56,6 +58,8 @@ async def _visit(listener: ImapListener) -> list[Note]:
     except (OSError, TimeoutError) as error:
         dialing.close()
         return [fail("imap.away", about, server=server, reason=str(error) or "time-out")]
+    finally:
+        poller.close()
     if leg is None:
         return [fail("imap.away", about, server=server, reason=why)]
     tls = leg.tls_version or "-"

@@ -54,6 +54,7 @@ class FakeImap:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.sock.shutdown(socket.SHUT_RDWR)  # closing alone would let accept() take one more
         self.sock.close()
 
     @property
