@@ -8,6 +8,7 @@ import re
 import socket
 from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
