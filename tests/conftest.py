@@ -110,8 +110,10 @@ def migrate(store: "Store") -> None:
         return
     path = store.backend.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    half = path.with_name("half-written")  # nobody sees a database that is not whole
+    with open(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(_migrated())
+    half.rename(path)
 
 
 @cache
