@@ -173,6 +173,7 @@ class Postfix(Server):
             "queue_run_delay": "1s",
             "minimal_backoff_time": "1s",
             "maximal_backoff_time": "2s",
+            "transport_retry_time": "1s",  # a delivery agent that could not start (a busy machine)
         }
         if self.relay_to is not None:
             settings["relayhost"] = f"[127.0.0.1]:{self.relay_to}"

@@ -64,7 +64,11 @@ def test_postfix_relays_and_retries() -> None:
     with FaultSink(mail=["451 4.3.0 not yet", "250 2.1.0 ok"]) as sink:
         with Postfix(relay_to=sink.port) as relay:
             assert swaks(relay.port, data=MESSAGE).ok
-            (message,) = sink.wait_for_messages(1, timeout=20)
+            try:
+                (message,) = sink.wait_for_messages(1, timeout=40)
+            except AssertionError:
+                print(relay.log())
+                raise
             trace, below = split_trace(message.body)
             assert (below, len(trace)) == (MESSAGE, 1)
 
