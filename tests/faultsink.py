@@ -208,7 +208,7 @@ class FaultSink:
             self.complaints.append(connection.end)
         finally:
             self.note()
-            await hang_up(writer, politely=connection.end in ("quit", "close"))
+            await hang_up(reader, writer, politely=connection.end in ("quit", "close"))
 
     def note(self) -> None:
         with self._changed:

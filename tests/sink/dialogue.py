@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import socket
 import struct
@@ -12,6 +13,8 @@ from tests.sink.script import HANG, OK, RESET, Action, At, Fault, Say
 
 if TYPE_CHECKING:
     from tests.faultsink import FaultSink
+
+LINGER = 0.5  # s in which a client that we left may go on talking
 
 
 class End(Exception):
@@ -287,10 +290,22 @@ class Dialogue:
         raise End(fault.value)
 
 
-async def hang_up(writer: asyncio.StreamWriter, politely: bool) -> None:
-    """Close; politely is after everything was sent (over TLS: and the other side agreed)."""
+async def hang_up(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, politely: bool
+) -> None:
+    """Close; politely is after everything was sent (over TLS: and the other side agreed).
+
+    A socket that is closed with unread octets sends a RST, which takes our last words from the
+    other side's buffer: so what still comes is read for a moment, as a server would.
+    """
     try:
         if politely:
+            if writer.can_write_eof():
+                writer.write_eof()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER):
+                        while await reader.read(65536):
+                            pass
             writer.close()
             await writer.wait_closed()
     except OSError:
