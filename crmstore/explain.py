@@ -2,8 +2,9 @@
 
 Builds on message.py, and tells besides: links that are hidden, with the reason; why a participant
 is on no record; whether the rules kept somebody out of a copy. Who that was is told by nobody: not
-even the rule, which may be an address.
-A keeper, read side. Cites: features.md A10 to A12; SCHEMA.md "Hidden".
+even the rule, which may be an address. For a viewer: why they see it (and then what they see of
+it), or why not (and then nothing of it).
+A keeper, read side. Cites: features.md A10 to A12, B2; SCHEMA.md "Hidden".
 """
 
 from collections.abc import Collection, Sequence
@@ -12,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from crmstore import schema
-from crmstore.message import email
+from crmstore.message import NoSuchEmail, email
 from crmstore.relinkstep import FORMER, OURS, OWNER, ours
+from crmstore.sharing import viewer_of
 from crmstore.store import Store
 from crmstore.whose import kinds
 
@@ -25,22 +27,33 @@ HIDDEN = {FORMER: "former", OURS: "ours", OWNER: "owner"}
 links, records = schema.links, schema.records
 
 
-def explain(store: Store, id_: int, *, domains: Collection[str] = ()) -> dict[str, Any]:
+def explain(
+    store: Store, id_: int, *, domains: Collection[str] = (), viewer: str | None = None
+) -> dict[str, Any]:
     """ "participants" with "keys" (records) and "why" there are none: "ours", "no_record",
     "hidden"; "links" with "hidden" (a list of "former", "ours", "owner") and "shared_by";
     "sightings" with "left_out" (a list of "never", "user disabled"); "thread" and "delivery".
 
+    With a viewer there is "viewer" besides: who, whether they see it and why (sharing.Viewer.why);
+    if they do not, there is nothing else.
     `domains`: those that are ours. NoSuchEmail.
     """
-    found = email(store, id_)
+    looks = None if viewer is None else _looks(store, id_, viewer)
+    if looks is not None and not looks["sees"]:
+        return {"id": id_, "viewer": looks}
+    found = email(store, id_, viewer=viewer)
     with store.reading() as connection:
         linked = _links(connection, id_)
+        if viewer is not None:
+            shown = {(link["record"], link["role"], link["address"]) for link in found["links"]}
+            linked = [one for one in linked if (one.record_id, one.role, one.address) in shown]
         people = {person["address"] for person in found["participants"]}
         mine = ours(connection, people) | {a for a in people if a.rpartition("@")[2] in domains}
         held = _held(connection, {link.address for link in linked})
         left_out = _left_out(connection, [seen["capture_id"] for seen in found["sightings"]])
     return {
         "id": id_,
+        **({"viewer": looks} if looks is not None else {}),
         "subject": found["subject"],
         "message_id": found["message_id"],
         "participants": [_participant(p, linked, mine) for p in found["participants"]],
@@ -68,6 +81,18 @@ def explain(store: Store, id_: int, *, domains: Collection[str] = ()) -> dict[st
         "thread": {"id": found["thread"], "evidence": found["thread_evidence"]},
         "delivery": found["delivery"],
     }
+
+
+def _looks(store: Store, id_: int, viewer: str) -> dict[str, Any]:
+    with store.reading() as connection:
+        who = viewer_of(connection, viewer)
+        seen = connection.execute(
+            select(schema.sightings).where(schema.sightings.c.message_id == id_)
+        ).all()
+    if who is None or not seen:
+        raise NoSuchEmail(f"no email {id_}")
+    why = who.why(seen)
+    return {"login": who.login, "sees": bool(who.sightings(seen)), "why": why}
 
 
 _OF_SIGHTING = (

@@ -3,7 +3,8 @@
 A keeper, read side. The envelope is not stored twice: it is read from the ledger's frames, which
 are the evidence. They know more than the stored copy may tell: of their recipients are shown those
 only who take part in this copy. So whom [capture].never keeps out is nowhere, and a Bcc stands at
-nobody's sighting but the sender's. For the rest Bcc is as in timeline.py.
+nobody's sighting but the sender's. Who may see what is sharing.py's: what is not shown to a viewer
+is, in the same words, not there.
 """
 
 import json
@@ -14,8 +15,9 @@ from sqlalchemy import Connection, Row, select
 
 from crmstore import addresses, delivery, schema
 from crmstore.archive import Archive
+from crmstore.sharing import Viewer, viewer_of
 from crmstore.store import Store
-from crmstore.timeline import hide_bcc, owner_of, rows_for
+from crmstore.timeline import rows_for
 from crmstore.times import moment
 
 __all__ = ["NoSuchEmail", "email", "raw"]
@@ -27,14 +29,18 @@ class NoSuchEmail(LookupError):
 
 def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any]:
     """The timeline's row of a message, and "participants", "sightings", "links", "bytes", and
-    "delivery": what became of it (delivery.py)."""
+    "delivery": what became of it (delivery.py). NoSuchEmail, also for what is not shown."""
     with store.reading() as connection:
         message = _message(connection, id_)
-        viewer = owner_of(connection, viewer)
-        sightings = _all(connection, schema.sightings, id_)
-        document = rows_for(connection, [id_], viewer=viewer)[0]
+        who = viewer_of(connection, viewer)
+        sightings = _sightings(connection, id_, who)
+        document = rows_for(connection, [id_], viewer=who)[0]
         everybody = _all(connection, schema.participants, id_)
-        people = hide_bcc(everybody, sightings, viewer)
+        linked = _all(connection, schema.links, id_)
+        people: Sequence[Row[Any]] = everybody
+        if who is not None:
+            people = who.people(everybody, sightings)
+            linked = [link for link in who.people(linked, sightings) if not link.hidden]
         once: dict[tuple[str, str], dict[str, Any]] = {}
         for p in people:  # several copies may tell of the same Bcc
             shown = {"role": p.role, "address": p.address, "name": p.name, "evidence": p.evidence}
@@ -48,18 +54,15 @@ def email(store: Store, id_: int, *, viewer: str | None = None) -> dict[str, Any
                 "address": link.address,
                 "evidence": link.evidence,
             }
-            for link in hide_bcc(_all(connection, schema.links, id_), sightings, viewer)
+            for link in linked
         ]
         copies = [(sighting, _of_copy(everybody, sighting)) for sighting in sightings]
         document["sightings"] = [
-            _sighting(connection, message, sighting, viewer, those) for sighting, those in copies
+            _sighting(connection, message, sighting, those) for sighting, those in copies
         ]
         own = [s["sha256"] for s in document["sightings"] if "sha256" in s]
-        visible = {p.address for p in people if p.role in ("to", "cc")}
         told = {
-            sighting.capture_id: those if viewer in (None, sighting.owner) else visible
-            for sighting, those in copies
-            if sighting.direction == "sent"
+            sighting.capture_id: those for sighting, those in copies if sighting.direction == "sent"
         }
         document["delivery"] = delivery.of_message(connection, told)
         document["bytes"] = message.bytes
@@ -79,23 +82,20 @@ def raw(
 ) -> Iterator[bytes]:
     """The message as it was captured, to the byte: the copy that was seen first, or that of one
     sighting. A viewer gets a copy of their own: the sender's may tell a Bcc.
-    NoSuchEmail; BlobMissing, BlobDamaged while reading."""
+    NoSuchEmail, also for what is not shown; BlobMissing, BlobDamaged while reading."""
     captures = schema.captures.c
     with store.reading() as connection:
         message = _message(connection, id_)
-        viewer = owner_of(connection, viewer)
-        sightings = [
-            sighting
-            for sighting in _all(connection, schema.sightings, id_)
-            if viewer in (None, sighting.owner) and capture_id in (None, sighting.capture_id)
-        ]
-        if capture_id is None and viewer is None:
+        who = viewer_of(connection, viewer)
+        sightings = _sightings(connection, id_, who)
+        if capture_id is None and who is None:
             return archive.stream(message.sha256)
-        if not sightings:
-            whose = f" for {viewer}" if viewer is not None else ""
+        those = [seen for seen in sightings if capture_id in (None, seen.capture_id)]
+        if not those:
+            whose = f" for {who.login}" if who is not None else ""
             raise NoSuchEmail(f"email {id_} has no sighting {capture_id or ''}{whose}".rstrip())
         sha256 = connection.execute(
-            select(captures.sha256).where(captures.capture_id == sightings[0].capture_id)
+            select(captures.sha256).where(captures.capture_id == those[0].capture_id)
         ).scalar()
     return archive.stream(sha256 if sha256 is not None else message.sha256)
 
@@ -109,6 +109,18 @@ def _message(connection: Connection, id_: int) -> Row[Any]:
     return row
 
 
+def _sightings(connection: Connection, id_: int, who: Viewer | None) -> Sequence[Row[Any]]:
+    """Those of a message that are shown. NoSuchEmail if none is: in the words for one that is not
+    there, so that nobody learns which messages there are."""
+    rows = _all(connection, schema.sightings, id_)
+    if who is None:
+        return rows
+    shown = who.sightings(rows)
+    if not shown:
+        raise NoSuchEmail(f"no email {id_}")
+    return shown
+
+
 def _all(connection: Connection, table: Any, id_: int) -> Sequence[Row[Any]]:
     return connection.execute(
         select(table).where(table.c.message_id == id_).order_by(table.c.id)
@@ -117,19 +129,18 @@ def _all(connection: Connection, table: Any, id_: int) -> Sequence[Row[Any]]:
 
 def _of_copy(people: Sequence[Row[Any]], sighting: Row[Any]) -> set[str]:
     """Who takes part in this copy, as far as its owner may know."""
-    return {person.address for person in hide_bcc(people, [sighting], sighting.owner)}
+    shown = Viewer(sighting.owner).people(people, [sighting])
+    return {person.address for person in shown}
 
 
 def _sighting(
     connection: Connection,
     message: Row[Any],
     sighting: Row[Any],
-    viewer: str | None,
     people: set[str],
 ) -> dict[str, Any]:
     """How, where and when, and as whom the owner wrote if that is another address than the login;
-    the envelope only for whom it was, with those of `people` in it whom the next hop did not
-    refuse."""
+    the envelope with those of `people` whom the next hop did not refuse."""
     capture = connection.execute(
         select(schema.captures).where(schema.captures.c.capture_id == sighting.capture_id)
     ).one_or_none()
@@ -155,8 +166,6 @@ def _sighting(
         return shown
     shown["door"] = capture.door
     shown["outcome"] = capture.outcome
-    if viewer is not None and viewer != sighting.owner:
-        return shown
     shown["sha256"] = capture.sha256
     shown["bytes"] = capture.bytes
     header = _frame(connection, capture, capture.seq)

@@ -39,9 +39,10 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from crmstore import addresses, document, schema
 from crmstore.bulk import among
 from crmstore.searchindex import SPAN, WINDOW, mark
+from crmstore.sharing import Viewer, owner_of, viewer_of
 from crmstore.snippet import cut
 from crmstore.store import Store, counter
-from crmstore.timeline import MAX_PAGE, owner_of, rows_for, shown_to
+from crmstore.timeline import MAX_PAGE, rows_for
 from crmstore.tokens import FIELD, Query, Refused, Sight, Term, parse, term
 
 __all__ = ["BUDGET", "Found", "Refused", "Wanted", "search"]
@@ -102,9 +103,9 @@ def search(
     wanted = wanted or Wanted()
     until = clock() + budget
     with store.reading() as connection:
-        viewer = owner_of(connection, viewer)
+        who = viewer_of(connection, viewer)
         owner = owner_of(connection, wanted.user)
-        filters = _Filters(connection, wanted, owner, viewer)
+        filters = _Filters(connection, wanted, owner, who)
         reading = _Reading(connection, query, filters)
         hits: dict[int, str] = {}
         place = 0
@@ -120,7 +121,7 @@ def search(
                 whole = False
                 break
         shown = list(hits)[:limit]
-        rows = rows_for(connection, shown, owner, viewer)
+        rows = rows_for(connection, shown, owner, who)
         texts = {id_: hits[id_] for id_ in shown if hits[id_]}
         texts |= reading.texts([id_ for id_ in shown if id_ not in texts])
         for row in rows:
@@ -151,7 +152,7 @@ class _Filters:
     """Conditions on a message besides its text."""
 
     def __init__(
-        self, connection: Connection, wanted: Wanted, owner: str | None, viewer: str | None
+        self, connection: Connection, wanted: Wanted, owner: str | None, viewer: Viewer | None
     ) -> None:
         self._connection = connection
         self.first_us, self.until_us = wanted.first_us, wanted.until_us
@@ -180,7 +181,9 @@ class _Filters:
         ]
         if seen:
             seen.append(sightings.c.hidden == 0)
-        if owner is not None:
+        if viewer is not None:
+            seen.append(viewer.sighting())
+        if owner is not None or viewer is not None:
             self._narrow.append((sightings.c.message_id, and_(*seen)))
         if seen:
             self._conditions.append(
@@ -196,9 +199,9 @@ class _Filters:
         if self.until_us is not None:
             self._conditions.append(messages.when_us < self.until_us)
 
-    def _add(self, source: Any, condition: ColumnElement[bool], viewer: str | None) -> None:
+    def _add(self, source: Any, condition: ColumnElement[bool], viewer: Viewer | None) -> None:
         if viewer is not None:
-            condition = and_(condition, shown_to(viewer, source))
+            condition = and_(condition, viewer.person(source))
         self._narrow.append((source.c.message_id, condition))
         self._conditions.append(exists().where(source.c.message_id == messages.id, condition))
 

@@ -9,14 +9,13 @@ tests/keepers/test_query_plans.py holds that.
 Hidden mail (relink.py) is on no page: links, sightings and messages with `hidden` are passed over
 along the index.
 
-Bcc: a recipient whom only the envelope knew is marked with the role "bcc". With a `viewer`
-(a login or address) it is shown to nobody but the owner of that sending: not in the row, not as
-a link, and not as the reason why a message is on the page. Received mail whose header does not name
-its recipient shows that one to nobody but themselves. Without one it is the operator who
-looks, and sees it marked. Who may see which message at all is a later issue's.
+With a `viewer` (a login or address) a page has what sharing.py shows them and nothing else: their
+messages, and of each their sightings; a Bcc of somebody else is not in the row, not a link, and not
+the reason why a message is on the page. Without one it is the operator who looks: a recipient whom
+only the envelope knew is marked with the role "bcc".
 "status" speaks for all recipients: the worst of them. On the page of a record or an address it is
 that of those who are on it (three queries more for a page with mail that bounced or waits).
-A keeper, read side. Cites: contract.md; features.md A2, A30; beyond.md 20.
+A keeper, read side. Cites: contract.md; features.md A2, A30, B2; beyond.md 1.20.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +28,8 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
-    and_,
     exists,
     func,
-    or_,
     select,
     tuple_,
 )
@@ -40,11 +37,12 @@ from sqlalchemy import (
 from crmstore import addresses, delivery, schema
 from crmstore.bulk import among
 from crmstore.charsets import storable
+from crmstore.sharing import Viewer, owner_of, viewer_of
 from crmstore.store import Store
 from crmstore.times import moment
-from crmstore.whose import RECIPIENT, ROLES
+from crmstore.whose import ROLES
 
-__all__ = ["Page", "hide_bcc", "owner_of", "page", "rows_for", "shown_to"]
+__all__ = ["Page", "page", "rows_for"]
 
 MAX_PAGE = 1_000
 _PARTED = ("hard_bounce", "soft_bounce", "queued")  # may not be true of every recipient
@@ -80,21 +78,21 @@ def page(
     """The messages that fit every filter. ValueError for a `before` that was not a `next`."""
     limit = max(1, min(limit, MAX_PAGE))
     with store.reading() as connection:
-        viewer = owner_of(connection, viewer)
+        who = viewer_of(connection, viewer)
+        owner = owner_of(connection, user)
         key = addresses.key(address) or _typed(address) if address else None
         wanted = _wanted(
             address=key,
             record=record,
-            owner=owner_of(connection, user),
+            owner=owner,
             source=None if source is None else storable(source),
             thread=thread,
-            viewer=viewer,
+            viewer=who,
             after=_cursor(before),
         )
         found = connection.execute(wanted.limit(limit + 1)).all()
-        owner = owner_of(connection, user)
         ids = [row[1] for row in found[:limit]]
-        rows = rows_for(connection, ids, owner, viewer, about=_About(key, record))
+        rows = rows_for(connection, ids, owner, who, about=_About(key, record))
     last = found[limit - 1] if len(found) > limit else None
     return Page(rows, f"{last[0]}:{last[1]}" if last is not None else None)
 
@@ -106,20 +104,6 @@ def _cursor(before: str | None) -> tuple[int, int] | None:
     if not colon or not (when.isascii() and when.isdigit() and id_.isascii() and id_.isdigit()):
         raise ValueError("before: allowed is what the page before gave as next")
     return int(when), int(id_)
-
-
-def owner_of(connection: Connection, who: str | None) -> str | None:
-    """A user's login for their login or one of their addresses; else the address itself."""
-    if who is None:
-        return None
-    text = _typed(who)
-    names, users = schema.user_addresses.c, schema.users.c
-    login = connection.execute(
-        select(users.login)
-        .join(schema.user_addresses, names.user_id == users.id)
-        .where(names.address == (addresses.key(text) or text))
-    ).scalar()
-    return login if login is not None else text
 
 
 def _typed(text: str) -> str:
@@ -134,7 +118,7 @@ def _wanted(
     owner: str | None,
     source: str | None,
     thread: int | None,
-    viewer: str | None,
+    viewer: Viewer | None,
     after: tuple[int, int] | None,
 ) -> Select[Any]:
     """(when, id) of the messages, in order. The narrowest filter leads, the others are looked up
@@ -153,8 +137,9 @@ def _wanted(
         filters.append((sightings, [sightings.c.source == source, sightings.c.hidden == 0]))
     if viewer is not None:
         for table, conditions in filters:
-            if table is not sightings:
-                conditions.append(shown_to(viewer, table))
+            conditions.append(viewer.sighting() if table is sightings else viewer.person(table))
+        if not any(table is sightings for table, _ in filters):
+            filters.append((sightings, [viewer.sighting()]))
     if not filters or thread is not None:
         wanted = select(messages.when_us, messages.id).where(messages.hidden == 0)
         if thread is not None:
@@ -177,23 +162,6 @@ def _wanted(
 
 def _not_hidden() -> ColumnElement[bool]:
     return exists().where(messages.id == participants.c.message_id, messages.hidden == 0)
-
-
-def shown_to(viewer: str, table: FromClause) -> ColumnElement[bool]:
-    """Whether a participant or link may be shown: not a Bcc, or the viewer is who sent it."""
-    seen = schema.sightings.alias()
-    open_ = and_(table.c.role != "bcc", table.c.capture_id.is_(None))
-    mine = exists().where(
-        seen.c.message_id == table.c.message_id,
-        seen.c.owner == viewer,
-        seen.c.capture_id == table.c.capture_id,
-        or_(
-            seen.c.direction == "sent",
-            table.c.evidence != RECIPIENT,
-            seen.c.address == table.c.address,
-        ),
-    )
-    return or_(open_, mine)
 
 
 # Rows
@@ -219,11 +187,12 @@ def rows_for(
     connection: Connection,
     ids: Sequence[int],
     owner: str | None = None,
-    viewer: str | None = None,
+    viewer: Viewer | None = None,
     *,
     about: _About = _NOBODY,
 ) -> list[dict[str, Any]]:
-    """The contract's rows of these messages, in this order."""
+    """The contract's rows of these messages, in this order; those that are not shown are left
+    out."""
     found = {
         row.id: row
         for row in connection.execute(
@@ -235,6 +204,11 @@ def rows_for(
     people = _by_message(connection, participants, ids, participants.c.id)
     files = _by_message(connection, schema.attachments, ids, schema.attachments.c.position)
     linked = _links(connection, ids)
+    if viewer is not None:
+        people = {id_: viewer.people(some, seen.get(id_, ())) for id_, some in people.items()}
+        linked = {id_: viewer.people(some, seen.get(id_, ())) for id_, some in linked.items()}
+        seen = {id_: shown for id_, some in seen.items() if (shown := viewer.sightings(some))}
+        owner = owner or viewer.login
     ends: dict[str, dict[str, str]] = {}
     if about != _NOBODY:
         differ = [some for some in seen.values() if any(s.status in _PARTED for s in some)]
@@ -244,10 +218,10 @@ def rows_for(
         _row(
             found[id_],
             seen.get(id_, []),
-            hide_bcc(people.get(id_, []), seen.get(id_, []), viewer),
-            hide_bcc(linked.get(id_, []), seen.get(id_, []), viewer),
+            people.get(id_, []),
+            linked.get(id_, []),
             files.get(id_, []),
-            owner or viewer,
+            owner,
             shared,
             delivery.theirs(
                 ends,
@@ -256,7 +230,7 @@ def rows_for(
             ),
         )
         for id_ in ids
-        if id_ in found
+        if id_ in found and (viewer is None or id_ in seen)
     ]
 
 
@@ -281,26 +255,6 @@ def _links(connection: Connection, ids: Sequence[int]) -> dict[int, list[Row[Any
     ):
         grouped.setdefault(row.message_id, []).append(row)
     return grouped
-
-
-def hide_bcc(
-    rows: Sequence[Row[Any]], seen: Sequence[Row[Any]], viewer: str | None
-) -> list[Row[Any]]:
-    """The participants or links that this viewer may see (see the module's text)."""
-    if viewer is None:
-        return list(rows)
-    mine = [sighting for sighting in seen if sighting.owner == viewer]
-
-    def shown(row: Row[Any]) -> bool:
-        if row.role != "bcc" and row.capture_id is None:
-            return True
-        return any(
-            row.capture_id == one.capture_id
-            and (one.direction == "sent" or row.evidence != RECIPIENT or one.address == row.address)
-            for one in mine
-        )
-
-    return [row for row in rows if shown(row)]
 
 
 def _row(

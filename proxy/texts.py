@@ -12,7 +12,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 from proxy.printable import printable
-from proxy.wording import Text, bounces, check, explain, quickstart, recordio, search, trial
+from proxy.wording import (
+    Text,
+    bounces,
+    check,
+    explain,
+    mail,
+    quickstart,
+    recordio,
+    search,
+    trial,
+)
 
 Language = Literal["en", "ja"]
 
@@ -24,6 +34,7 @@ _CATALOGUE: dict[str, Text] = {
     **bounces.TEXTS,
     **check.TEXTS,
     **explain.TEXTS,
+    **mail.TEXTS,
     **quickstart.TEXTS,
     **recordio.TEXTS,
     **search.TEXTS,

@@ -11,16 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
 
 from proxy.printable import printable
+from proxy.texts import language, t
 
 if TYPE_CHECKING:
     from config.settings import Settings
     from crmstore.store import Store
+
+
+Viewer = Annotated[
+    str | None, typer.Option("--as", metavar="VIEWER", help="As this user may see it.")
+]
 
 
 class Refusal(Exception):
@@ -142,6 +148,14 @@ def typed_addresses(option: str, texts: Sequence[str]) -> list[str]:
             warn(f"{typed.address}: did you mean {typed.meant}?")
         found.append(typed.address)
     return found
+
+
+def note_viewer(ctx: typer.Context, work: Desk, viewer: str | None) -> None:
+    """Nobody sees nothing: say so, since it may be a slip of the pen."""
+    from crmstore.sharing import is_somebody
+
+    if viewer is not None and not is_somebody(work.store, viewer):
+        warn(t("mail.nobody", language(call(ctx).lang), viewer=viewer))
 
 
 def warn(text: str) -> None:

@@ -5,23 +5,28 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.common import Desk, call, desk, put, put_json
+from proxy.commands.common import Desk, Viewer, call, desk, put, put_json
 from proxy.commands.suppression import put_delivery
 from proxy.texts import Language, language, t
 
 Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
 
 
-def explain(ctx: typer.Context, id: Id) -> None:
-    """Why a message is on the records it is on, and why not on others."""
+def explain(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:
+    """Why a message is on the records it is on, and not on others; why somebody may see it."""
     from crmstore.explain import explain as explained
 
     lang = language(call(ctx).lang)
     with desk(ctx) as work:
-        found = explained(work.store, id, domains=work.settings.node.domains)
+        found = explained(work.store, id, domains=work.settings.node.domains, viewer=viewer)
         if work.json:
             put_json(found)
             return
+        if "viewer" in found:
+            looks = found["viewer"]
+            put(t(f"explain.sees.{looks['why']}", lang, viewer=looks["login"]))
+            if not looks["sees"]:
+                return
         for line in _lines(work, found, lang):
             put(line)
         if found["delivery"]:

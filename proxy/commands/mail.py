@@ -9,9 +9,11 @@ import typer
 from proxy.commands.common import (
     Desk,
     Refusal,
+    Viewer,
     call,
     desk,
     no,
+    note_viewer,
     put,
     put_json,
     put_lines,
@@ -54,6 +56,7 @@ def emails(
     before: Annotated[
         str | None, typer.Option(metavar="PLACE", help="The next page, as this one names it.")
     ] = None,
+    viewer: Viewer = None,
 ) -> None:
     """The timeline, newest first."""
     from crmstore import records, timeline
@@ -61,6 +64,7 @@ def emails(
     with desk(ctx) as work:
         if record is not None:
             records.show(work.store, record)  # one that is not there is not an empty timeline
+        note_viewer(ctx, work, viewer)
         try:
             page = timeline.page(
                 work.store,
@@ -71,6 +75,7 @@ def emails(
                 thread=thread,
                 limit=limit,
                 before=before,
+                viewer=viewer,
             )
         except ValueError as error:
             raise Refusal(f"--{error}") from None
@@ -100,12 +105,12 @@ def _row(work: Desk, row: dict[str, Any], lang: Language) -> tuple[object, ...]:
     )
 
 
-def show(ctx: typer.Context, id: Id) -> None:
+def show(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:
     """One message: people, files, sightings, records."""
     from crmstore import message
 
     with desk(ctx) as work:
-        found = message.email(work.store, id)
+        found = message.email(work.store, id, viewer=viewer)
         if work.json:
             put_json(found)
             return
@@ -155,7 +160,8 @@ def _sighting(work: Desk, sighting: dict[str, Any]) -> str:
         f"by {sighting['source']}",
         f"in {sighting['mailbox']['name']}" if "mailbox" in sighting else "",
         f"from {client['ip']}" if client.get("ip") else "",
-        f"as {client['auth']}" if client.get("auth") else "",
+        f"logged in as {client['auth']}" if client.get("auth") else "",
+        f"as {sighting['sent_as']}" if sighting.get("sent_as") else "",
         f"({sighting['status']}, capture {sighting['capture_id']})",
     ]
     return " ".join(part for part in parts if part)
@@ -170,15 +176,17 @@ def raw(
             metavar="CAPTURE", help="The copy of this sighting, as `email show` names it."
         ),
     ] = None,
+    viewer: Viewer = None,
 ) -> None:
-    """The bytes as they were sent, to standard output: the copy that was seen first."""
+    """The bytes as they were sent, to standard output: the copy that was seen first, with --as
+    theirs."""
     from crmstore import message
     from crmstore.archive import BlobDamaged, BlobMissing, open_archive
 
     with desk(ctx) as work:
         try:
             archive = open_archive(work.settings)
-            chunks = message.raw(work.store, archive, id, capture_id=sighting)
+            chunks = message.raw(work.store, archive, id, capture_id=sighting, viewer=viewer)
             if work.json:
                 content = b"".join(chunks)
                 text = base64.b64encode(content).decode("ascii")
@@ -197,15 +205,17 @@ def file(
     number: Annotated[
         int, typer.Argument(metavar="N", min=1, help="As `mailweir email show` numbers them.")
     ],
+    viewer: Viewer = None,
 ) -> None:
     """One of its files, to standard output; those inside of winmail.dat too."""
     from crmstore import message, unpack
     from crmstore.archive import BlobDamaged, BlobMissing, open_archive
 
     with desk(ctx) as work:
-        known = message.email(work.store, id)["attachments"]
+        known = message.email(work.store, id, viewer=viewer)["attachments"]
         try:
-            whole = b"".join(message.raw(work.store, open_archive(work.settings), id))
+            copy = message.raw(work.store, open_archive(work.settings), id, viewer=viewer)
+            whole = b"".join(copy)
         except (BlobMissing, BlobDamaged) as error:
             raise Refusal(f"email {id}: {type(error).__name__}: {error}", code=1) from None
         octets = unpack.file(whole, number - 1) if number <= len(known) else None

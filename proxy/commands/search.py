@@ -7,7 +7,17 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.commands.common import Desk, Refusal, call, desk, put_lines, put_table, warn
+from proxy.commands.common import (
+    Desk,
+    Refusal,
+    Viewer,
+    call,
+    desk,
+    note_viewer,
+    put_lines,
+    put_table,
+    warn,
+)
 from proxy.texts import Language, language, t
 
 HIGHLIGHT = ("«", "»")
@@ -50,9 +60,7 @@ def search(
     before: Annotated[
         str | None, typer.Option(metavar="PLACE", help="The next page, as this one names it.")
     ] = None,
-    viewer: Annotated[
-        str | None, typer.Option("--as", metavar="VIEWER", help="As this user may see it.")
-    ] = None,
+    viewer: Viewer = None,
 ) -> None:
     """Full text of subjects, people, bodies and names of files; Japanese included."""
     from crmstore import records
@@ -73,6 +81,7 @@ def search(
             files=attachment,
             file=file,
         )
+        note_viewer(ctx, work, viewer)
         try:
             page = store_search.search(
                 work.store, " ".join(text), wanted, limit=limit, before=before, viewer=viewer

@@ -4,6 +4,28 @@ from proxy.wording import Text
 
 TEXTS: dict[str, Text] = {
     "explain.email": Text("email {id}: {subject}", "メール {id}: {subject}"),
+    "explain.sees.own": Text(
+        "{viewer} sees it: it was sent by them, or to them",
+        "{viewer} は閲覧できます: 本人が送信または受信したメールです",
+    ),
+    "explain.sees.private": Text(
+        "{viewer} does not see it: it is private mail of others",
+        "{viewer} は閲覧できません: ほかの利用者の非公開メールです",
+    ),
+    "explain.sees.former": Text(
+        "{viewer} does not see it: it came by an address that they have no longer"
+        ' (capture.address_change = "hide")',
+        "{viewer} は閲覧できません: いまは持っていないアドレスのメールです"
+        '（capture.address_change = "hide"）',
+    ),
+    "explain.sees.disabled": Text(
+        "{viewer} does not see it: the user is disabled",
+        "{viewer} は閲覧できません: 無効な利用者です",
+    ),
+    "explain.sees.nobody": Text(
+        "{viewer} does not see it: no user of ours, and no mail waits for that address",
+        "{viewer} は閲覧できません: 登録された利用者ではなく、このアドレスのメールもありません",
+    ),
     "explain.seen": Text("How it was seen", "取得の経緯"),
     "explain.sent": Text("sent, for {owner}", "送信（{owner}）"),
     "explain.sent_as": Text("as {address}", "差出人 {address} として"),

@@ -89,6 +89,9 @@ FILTERS: dict[str, dict[str, Any]] = {
     "record": {"record": 1},
     "user": {"user": "alice@ours.example"},
     "source": {"source": "submission"},
+    "viewer": {"viewer": "alice@ours.example"},
+    "viewer of a record": {"record": 1, "viewer": "alice@ours.example"},
+    "viewer of a thread": {"thread": 1, "viewer": "alice@ours.example"},
     "user and source": {"user": "alice@ours.example", "source": "submission"},
     "all of them": {
         "record": 1,
@@ -113,6 +116,7 @@ def test_a_page(office: Office, filters: dict[str, Any], before: str | None) -> 
 def test_one_message(office: Office) -> None:
     with Recorded(office) as recorded:
         message.email(office.store, 1)
+        message.email(office.store, 1, viewer="alice@ours.example")
     assert [s for s in recorded.scans() if s.startswith("SCAN")] == []
 
 

@@ -154,6 +154,26 @@ def test_one_message_with_everything_known_of_it(call, ask) -> None:
     assert raw["bytes"] == len(MAILS[0].encode())
 
 
+def test_as_somebody_shows_what_they_may_see(call, ask) -> None:
+    bobs, alices = (str(row["id"]) for row in ask("emails"))
+    assert [str(r["id"]) for r in ask("emails", "--as", "alice@example.com")] == [alices]
+    assert [str(r["id"]) for r in ask("search", "example", "--as", "bob@example.com")] == [bobs]
+    for command in ("show", "raw"):
+        assert call("email", command, alices, "--as", "alice@example.com")[0] == 0
+        code, out, err = call("email", command, alices, "--as", "bob@example.com")
+        assert (code, out) == (1, "") and err == f"mailweir: no email {alices}\n"
+    code, out, err = call("email", "file", bobs, "1", "--as", "alice@example.com")
+    assert (code, out) == (1, "")
+    (why,) = ask("email", "explain", alices, "--as", "bob@example.com")
+    assert why["viewer"] == {"login": "bob@example.com", "sees": False, "why": "private"}
+    code, out, _ = call("email", "explain", alices, "--as", "bob@example.com")
+    assert code == 0 and "does not see it" in out and "customer" not in out
+    code, out, _ = call("--lang", "ja", "email", "explain", bobs, "--as", "bob@example.com")
+    assert code == 0 and "閲覧できます" in out
+    code, _, err = call("emails", "--as", "nobody@example.com")
+    assert code == 0 and "nobody@example.com" in err
+
+
 def test_raw_is_the_message_to_the_byte(
     config: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
