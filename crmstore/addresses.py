@@ -9,7 +9,7 @@ missing brackets, source routes.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import idna
@@ -17,9 +17,19 @@ import idna
 from crmstore.charsets import clean
 from crmstore.words import decode_words
 
-__all__ = ["MAX_ADDRESS", "MAX_ADDRESSES", "MAX_NAME", "domain_of", "key", "read"]
+__all__ = [
+    "MAX_ADDRESS",
+    "MAX_ADDRESSES",
+    "MAX_NAME",
+    "MAX_OWNED",
+    "domain_of",
+    "key",
+    "keys",
+    "read",
+]
 
 MAX_ADDRESSES = 2_000
+MAX_OWNED = 200  # of one person or record
 MAX_ADDRESS = 320  # RFC 5321 section 4.5.3.1: 64 + 1 + 255
 MAX_NAME = 200
 SHORT = 160  # characters of a header that is worth remembering
@@ -148,6 +158,20 @@ def key(address: str) -> str:
     if not local or not domain or len(result) > MAX_ADDRESS or _BAD.search(result):
         return ""
     return result
+
+
+def keys(emails: Iterable[str]) -> list[str]:
+    """What somebody typed as the addresses of one person or record, each once, in their order.
+    ValueError, to be shown, for what is no address and for more than MAX_OWNED."""
+    found: dict[str, None] = {}
+    for email in emails:
+        address = key(email)
+        if not address:
+            raise ValueError(f"{email[:100]!r} is no address")
+        found[address] = None
+    if len(found) > MAX_OWNED:
+        raise ValueError(f"at most {MAX_OWNED} addresses")
+    return list(found)
 
 
 def _ascii_domain(domain: str) -> str:

@@ -24,8 +24,8 @@ from crmstore.store import Store, micros, next_ids
 
 __all__ = ["KINDS", "NoSuchRecord", "Record", "RecordAddress", "add", "change", "listing", "show"]
 
-MAX_ADDRESSES = 200
 MAX_NAME = 500
+MAX_HISTORY = 5 * addresses.MAX_OWNED  # those it had once, too
 
 Never = Callable[[str], object | None]
 
@@ -50,7 +50,7 @@ def add(
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r}: allowed are {', '.join(KINDS)}")
     fields = _fields(kind, name=name, state=state, type=type, company=company)
-    wanted = _keys(emails)
+    wanted = addresses.keys(emails)
     if kind == "deal" and main_contact is None:
         raise ValueError("a deal needs a main contact")
     if kind not in WITH_CONTACT and main_contact is not None:
@@ -96,7 +96,7 @@ def change(
     the record's until then, and mail from then on is not; with nothing to remove, those of
     `add_emails` were the record's only until then. Seconds since 1970.
     """
-    wanted, gone = _keys(add_emails), _keys(remove_emails)
+    wanted, gone = addresses.keys(add_emails), addresses.keys(remove_emails)
     now = micros()
     span = _Span(now, since, until if not gone else None)
     ended = now if until is None else micros(until)
@@ -113,8 +113,10 @@ def change(
         _lose(connection, record, gone, ended, exact=until is not None)
         kept = [a for a in wanted if a in record.addresses and a not in gone]
         fresh = [a for a in wanted if a not in kept]
-        if len(record.history) + len(fresh) > MAX_ADDRESSES * 5:
-            raise ValueError(f"at most {MAX_ADDRESSES * 5} addresses in the history of a record")
+        if len(record.history) + len(fresh) > addresses.MAX_OWNED * 5:
+            raise ValueError(
+                f"at most {addresses.MAX_OWNED * 5} addresses in the history of a record"
+            )
         _refuse_ours(connection, fresh, domains)
         warnings, linked = _gain(connection, id_, record.kind, fresh, span, never)
         if since is not None:
@@ -184,18 +186,6 @@ def _fields(kind: str, **given: str) -> dict[str, str]:
             raise ValueError(f"type: at most {MAX_TYPE} characters")
         values["type"] = type_of(values["type"])
     return values
-
-
-def _keys(emails: Iterable[str]) -> list[str]:
-    found: dict[str, None] = {}
-    for email in emails:
-        address = addresses.key(email)
-        if not address:
-            raise ValueError(f"{email[:100]!r} is no address")
-        found[address] = None
-    if len(found) > MAX_ADDRESSES:
-        raise ValueError(f"at most {MAX_ADDRESSES} addresses")
-    return list(found)
 
 
 def _refuse_ours(connection: Connection, wanted: Sequence[str], domains: Iterable[str]) -> None:

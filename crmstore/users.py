@@ -26,8 +26,6 @@ __all__ = [
     "set_enabled", "version",
 ]  # fmt: skip
 
-MAX_ADDRESSES = 200
-
 
 class Conflict(Exception):
     """Somebody else has this login or address; the text says who."""
@@ -56,7 +54,7 @@ class User:
 def add(store: Store, login: str, *, name: str = "", emails: Sequence[str] = ()) -> User:
     """A new user. `emails` default to the login, if that is an address."""
     login = _login(login)
-    wanted = _keys(emails) or _keys([login] if addresses.key(login) else [])
+    wanted = addresses.keys(emails) or addresses.keys([login] if addresses.key(login) else [])
     with store.writing() as connection:
         if connection.execute(select(users.id).where(users.login == login)).first():
             raise Conflict(f"login {login} exists")
@@ -164,12 +162,12 @@ def change(
             connection.execute(
                 update(schema.users).where(users.id == id_).values(name=clean(name)[:200])
             )
-        gone = _keys(remove_emails)
+        gone = addresses.keys(remove_emails)
         if missing := set(gone) - set(user.addresses):
             raise Conflict(f"{user.login} has no address {', '.join(sorted(missing))}")
         if gone:
             _take(connection, id_, gone)
-        wanted = [a for a in _keys(add_emails) if a not in user.addresses]
+        wanted = [a for a in addresses.keys(add_emails) if a not in user.addresses]
         _free(connection, wanted, id_)
         warnings = _give(connection, id_, user.login, wanted, len(user.addresses))
         _changed(connection)
@@ -196,18 +194,6 @@ def _login(login: str) -> str:
     if not text or len(text) > addresses.MAX_ADDRESS or clean(text) != text or " " in text:
         raise ValueError(f"{login[:100]!r} is no login: allowed is one word, like an address")
     return addresses.key(text) or text
-
-
-def _keys(emails: Iterable[str]) -> list[str]:
-    found: dict[str, None] = {}
-    for email in emails:
-        address = addresses.key(email)
-        if not address:
-            raise ValueError(f"{email[:100]!r} is no address")
-        found[address] = None
-    if len(found) > MAX_ADDRESSES:
-        raise ValueError(f"at most {MAX_ADDRESSES} addresses")
-    return list(found)
 
 
 def _find(connection: Connection, who: str) -> int:

@@ -8,16 +8,14 @@ address is refused is refused, because by its name alone it would be somebody el
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from crmstore.addresses import MAX_ADDRESS
+from crmstore.addresses import MAX_ADDRESS, MAX_OWNED
 from crmstore.imports.rows import Checked, Place, Remark, Row
 from crmstore.imports.terms import folded_name, state_of
 from crmstore.kinds import GENERAL, KINDS, TYPES, WITH_CONTACT, kind_of, type_of
 
 __all__ = ["Wanted", "prepare"]
 
-# As crmstore.records has them (a test compares).
-MAX_NAME = MAX_COMPANY = 500
-MAX_ADDRESSES = 200
+MAX_NAME = MAX_COMPANY = 500  # as crmstore.records has it
 
 Judge = Callable[[str], Iterable[Checked]]  # the addresses of a cell
 
@@ -77,8 +75,8 @@ def prepare(
         if not found:
             return refuse("no_contact_address", contact=row.contact)
         contact = next(iter(found))
-    if len(addresses) > MAX_ADDRESSES:
-        return refuse("too_many_addresses", found=len(addresses), allowed=MAX_ADDRESSES)
+    if len(addresses) > MAX_OWNED:
+        return refuse("too_many_addresses", found=len(addresses), allowed=MAX_OWNED)
     if cells and not addresses and not (has_contact and row.name):
         return refuse("no_good_address")
     name = row.name or row.company

@@ -13,7 +13,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ from zoneinfo import ZoneInfo
 from config.settings import ImapListener, Settings
 from crmstore.mailplace import Look
 from proxy import maillog
+from proxy.doorsocket import BACKLOG, DoorFailed, bound, tls_context
 from proxy.imap import notes, roster
 from proxy.imap.capture import Captures
 from proxy.imap.companion import Plan
@@ -41,17 +41,12 @@ from proxy.metrics import ImapCounters
 if TYPE_CHECKING:
     from proxy.heartbeat import Heartbeat
 
-BACKLOG: Final = 4096
 ACCEPTS: Final = 64
 TICK: Final = 1.0
 #: Seconds that a capture may wait for others to share a sync with: it is nobody's answer.
 PATIENCE: Final = 0.05
 #: Seconds that captures may take to become durable at the end.
 GRACE: Final = 10.0
-
-
-class DoorFailed(Exception):
-    """The door cannot go on; the supervisor starts it anew."""
 
 
 async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Heartbeat) -> None:
@@ -91,7 +86,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
         captures=captures,
         server=server,
         counters=counters,
-        tls_context=_tls_context(listener),
+        tls_context=tls_context(listener.tls, listener.cert, listener.key),
     )
     companions = _companions(settings, state)
     counters.start(loop)
@@ -187,29 +182,11 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
     return companions
 
 
-def _tls_context(listener: ImapListener) -> ssl.SSLContext | None:
-    if listener.tls == "none" or listener.cert is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(listener.cert, listener.key)
-    context.num_tickets = 1  # each costs, and a client that comes back gets the next one then
-    return context
-
-
 def _listen(listener: ImapListener) -> socket.socket:
-    host, port = listener.listen
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = bound(*listener.listen)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)
         prompt(sock)
         keep_alive(sock)
-        sock.bind((host, port))
         sock.listen(BACKLOG)
     except BaseException:
         sock.close()

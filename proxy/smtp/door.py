@@ -13,12 +13,11 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-import ssl
 from typing import TYPE_CHECKING, Final
 
-from config.settings import Settings, SmtpListener
+from config.settings import Settings
 from proxy import maillog
+from proxy.doorsocket import BACKLOG, DoorFailed, bound, tls_context
 from proxy.journal import JournalWriter
 from proxy.metrics import SmtpCounters
 from proxy.smtp.doorstate import DoorState
@@ -30,13 +29,7 @@ from proxy.smtp.wayback import WayBack
 if TYPE_CHECKING:
     from proxy.heartbeat import Heartbeat
 
-#: 3,000 connects at once: 0.16 s with 4096, 26.7 s with asyncio's 100 (threats.md row 24).
-BACKLOG: Final = 4096
 GRACE: Final = 10.0
-
-
-class DoorFailed(Exception):
-    """The door cannot go on; the supervisor starts it anew."""
 
 
 async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbeat) -> None:
@@ -74,7 +67,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
         journal=journal,
         next_hop=next_hop,
         counters=counters,
-        tls_context=_tls_context(listener),
+        tls_context=tls_context(listener.tls, listener.cert, listener.key),
         connections=settings.limits.connections,
         per_client=listener.max_connections_per_client,
         proxy_from=listener.proxy_from if listener.proxy_protocol else (),
@@ -82,7 +75,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
     )
     counters.start(loop)
     server = await loop.create_server(
-        door_factory(state, loop), sock=_socket(listener), backlog=BACKLOG
+        door_factory(state, loop), sock=bound(*listener.listen), backlog=BACKLOG
     )
     ticker = loop.create_task(_tick(state, back, heartbeat))
     heartbeat.ready = True
@@ -106,32 +99,6 @@ def _tell_recovery(door: str, journal: JournalWriter) -> None:
     found = journal.recovery
     if found is not None and (found.cut or found.verdicts or found.orphans):
         maillog.journal_recovered(door, found.cut, len(found.verdicts), len(found.orphans))
-
-
-def _tls_context(listener: SmtpListener) -> ssl.SSLContext | None:
-    if listener.tls == "none" or listener.cert is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(listener.cert, listener.key)
-    return context
-
-
-def _socket(listener: SmtpListener) -> socket.socket:
-    host, port = listener.listen
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)
-        sock.bind((host, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 async def _tick(state: DoorState, back: WayBack, heartbeat: Heartbeat) -> None:

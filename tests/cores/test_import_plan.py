@@ -186,7 +186,7 @@ def test_a_row_is_cleaned_and_what_is_odd_is_told() -> None:
         (Row(2, "x", (), "宇宙人"), "kind_unknown"),
         (Row(2, "x", (), "deal", "", "", "nonsense"), "no_contact_address"),
         (
-            Row(2, "x", tuple(f"a{i}@x.example" for i in range(check.MAX_ADDRESSES + 1))),
+            Row(2, "x", tuple(f"a{i}@x.example" for i in range(check.MAX_OWNED + 1))),
             "too_many_addresses",
         ),
     ],
@@ -225,7 +225,7 @@ def test_a_row_that_says_no_kind_is_of_the_kind_of_its_list() -> None:
 
 
 def test_limits_are_those_of_records() -> None:
-    assert check.MAX_ADDRESSES == records.MAX_ADDRESSES
+    assert check.MAX_NAME == records.MAX_NAME
     wanted, codes = prepared(Row(2, "x" * 600))
     assert wanted is not None
     assert (len(wanted.name), codes) == (check.MAX_NAME, ["name_cut"])
