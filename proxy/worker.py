@@ -28,6 +28,7 @@ from proxy import maillog, metrics, reports
 from proxy.heartbeat import Heartbeat
 from proxy.imap.upkeep import ImapUpkeep
 from proxy.ingest import Ingest, Step
+from proxy.lull import Lull
 from proxy.reader import ReaderFailed
 from proxy.reports import Reporter
 from proxy.rescue import Rescuer
@@ -115,6 +116,7 @@ class IngestThread:
         *,
         ingest: Ingest | None = None,
         rescuer: Rescuer | None = None,
+        lull: Lull | None = None,
     ) -> None:
         self.stop = threading.Event()
         self._store = store
@@ -123,6 +125,7 @@ class IngestThread:
         self._ingest = ingest or Ingest(settings, store, archive)
         self._imap = ImapUpkeep(settings, store)
         self._rescuer = rescuer or Rescuer()
+        self._lull = lull or Lull(settings.journal_dir)
         self._heartbeat = heartbeat
         self._checked = False
         self._capture = (settings.node.domains, settings.capture.address_change)
@@ -140,6 +143,7 @@ class IngestThread:
         try:
             while not self.stop.is_set():
                 begun = time.monotonic()
+                self._lull.await_one(self.stop)
                 more = self.once()
                 if self._pause:
                     self.stop.wait(self._pause)
@@ -172,6 +176,7 @@ class IngestThread:
             # A step of it between two batches: ingest never waits long for it, nor it for ingest.
             _, relinking = relink.step(self._store)
             if not step.more:
+                self._lull.caught_up()
                 self._publish()
                 self._upkeep()
             self._pause = 0.0
