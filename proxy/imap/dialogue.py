@@ -252,7 +252,7 @@ class Dialogue:
             mechanism = "LOGIN"
             if verb == b"AUTHENTICATE":
                 mechanism = _mechanism(text, found.args)
-                if mechanism not in MECHANISMS:
+                if mechanism and mechanism not in MECHANISMS:  # without one it is the server's BAD
                     return MECHANISM
             if not self.leg.clear and mechanism in IN_CLEAR:
                 return PRIVACY

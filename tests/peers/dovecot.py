@@ -5,7 +5,8 @@
 
 Users are `users` (address -> password) for PLAIN, LOGIN, CRAM-MD5 and SCRAM-SHA-256, and `tokens`
 (access token -> address) for XOAUTH2 and OAUTHBEARER, which Dovecot really asks a TokenServer
-about. Submitted mail goes on to `relay_to`. Dovecot's brakes after a failed AUTH are off.
+about. Submitted mail goes on to `relay_to`. Dovecot's brakes after a failed AUTH are off. With
+`plugins` it has ACL, METADATA, COMPRESS, folders with special uses, and a QUOTA of 4 MiB.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,40 @@ from tests.peers.tokens import TokenServer
 
 ALICE = "alice@example.com"
 
+PLUGINS = """
+mail_plugins = acl quota zlib
+mail_attribute_dict = file:%h/attributes
+protocol imap {
+  mail_plugins = $mail_plugins imap_acl imap_quota imap_zlib
+  imap_metadata = yes
+}
+plugin {
+  acl = vfile
+  quota = count:User quota
+  quota_rule = *:storage=4M
+  quota_vsizes = yes
+}
+namespace inbox {
+  inbox = yes
+  mailbox Sent {
+    auto = create
+    special_use = \\Sent
+  }
+  mailbox Drafts {
+    auto = create
+    special_use = \\Drafts
+  }
+  mailbox Junk {
+    auto = create
+    special_use = \\Junk
+  }
+  mailbox Trash {
+    auto = create
+    special_use = \\Trash
+  }
+}
+"""
+
 
 class Dovecot(Server):
     def __init__(
@@ -28,6 +63,7 @@ class Dovecot(Server):
         relay_to: int | None = None,
         certificate: Certificate | None = None,
         mechanisms: str = "plain login cram-md5 scram-sha-256 xoauth2 oauthbearer",
+        plugins: bool = False,
     ) -> None:
         need("dovecot")
         need_root("Dovecot")
@@ -38,6 +74,7 @@ class Dovecot(Server):
         self.users = {ALICE: "secret"} if users is None else users
         self.tokens = TokenServer(dict({"token-of-alice": ALICE} if tokens is None else tokens))
         self.relay_to, self.certificate, self.mechanisms = relay_to, certificate, mechanisms
+        self.plugins = plugins
 
     def __enter__(self) -> Self:
         self.tokens.__enter__()
@@ -126,4 +163,5 @@ service auth {{
 }}
 submission_relay_host = 127.0.0.1
 submission_relay_port = {self.relay_to or 1}
+{PLUGINS if self.plugins else ""}
 """)

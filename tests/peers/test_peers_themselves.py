@@ -18,6 +18,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedEr
 
 from tests.certs import certificate_for
 from tests.faultsink import FaultSink
+from tests.peers.cyrus import Cyrus
 from tests.peers.dovecot import ALICE, Dovecot
 from tests.peers.postfix import Postfix, split_trace
 from tests.peers.postgres import Postgres
@@ -203,8 +204,11 @@ def test_the_bucket_knows_its_key_from_others(s3_server: S3Server) -> None:
 
 
 def test_nothing_stays_behind() -> None:
-    with Postfix() as hop, Dovecot() as dovecot, Postgres() as database, S3Server() as bucket:
-        folders = [str(one.folder) for one in (hop, dovecot, database, bucket)]
+    with (
+        Postfix() as hop, Dovecot() as dovecot, Cyrus() as cyrus, Postgres() as database,
+        S3Server() as bucket,
+    ):  # fmt: skip
+        folders = [str(one.folder) for one in (hop, dovecot, cyrus, database, bucket)]
         assert [folder for folder in folders if processes_of(folder)] == folders
     assert [folder for folder in folders if processes_of(folder) or os.path.exists(folder)] == []
 
