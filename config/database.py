@@ -1,4 +1,4 @@
-"""`store.url`: where the database is, read once; its password hides.
+"""`store.url`: where the database is, read once; its password hides. And `store.mail_quota`.
 
     sqlite
     postgresql+psycopg://[user[:password]@][host[:port][,host[:port]...]]/[database][?option=value]
@@ -12,11 +12,13 @@ Limits: nothing is looked up or connected here. Cites: contract.md "Configuratio
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import unquote
 
 from config.secret import Secret
+from config.targets import SIZE_ALLOWED, parse_size
 
-__all__ = ["Database", "parse_database"]
+__all__ = ["Database", "parse_database", "parse_quota"]
 
 ALLOWED = (
     '"sqlite", or an address like "postgresql+psycopg://user@host/database"'
@@ -118,3 +120,17 @@ def _text(part: str) -> str:
     if not text.isprintable():
         raise ValueError(ALLOWED)
     return text
+
+
+def parse_quota(value: object) -> int | Literal["auto", "none"]:
+    """Bytes, at least one; or a word."""
+    if value == "auto":
+        return "auto"
+    if value == "none":
+        return "none"
+    try:
+        if (found := parse_size(value)) > 0:
+            return found
+    except ValueError:
+        pass
+    raise ValueError(f'"auto", "none", {SIZE_ALLOWED}')

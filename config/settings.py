@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from config import rules, targets
-from config.database import Database, parse_database
+from config.database import Database, parse_database, parse_quota
 from config.secret import AccessKey, Secret, read_access_key, read_secret
 from config.targets import (
     AddressPattern,
@@ -86,6 +86,7 @@ def _cores() -> int:
 
 Seconds = Annotated[float, BeforeValidator(targets.parse_duration)]
 Bytes = Annotated[int, BeforeValidator(targets.parse_size)]
+Quota = Annotated[int | Literal["auto", "none"], PlainValidator(parse_quota)]
 Listen = Annotated[ListenAddress, PlainValidator(targets.parse_listen)]
 Hop = Annotated[HopTarget, PlainValidator(targets.parse_hop)]
 DatabaseUrl = Annotated[Database, PlainValidator(parse_database)]
@@ -132,6 +133,7 @@ class Store(Table):
     blobs_ca: FilePath | None = None
     blobs_allow_http: StrictBool = False
     durability: Literal["local", "shared"] = "local"
+    mail_quota: Quota = "auto"
 
     @property
     def password(self) -> Secret | None:
@@ -164,7 +166,8 @@ class SmtpListener(Table):
     # Not written means node.domains for inbound (filled in by rules.py), no limit for the others.
     recipient_domains: Annotated[tuple[RecipientDomain, ...], Field(min_length=1)] | None = None
     doors: Annotated[StrictInt, Field(ge=1, le=64)] = Field(default_factory=_cores)
-    max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] = 50 * MIB
+    # Not written means what the next hop says (proxy/smtp/policy.py).
+    max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] | None = None
     max_recipients: Annotated[StrictInt, Field(ge=100, le=50_000)] = 1000
     max_connections_per_client: Annotated[StrictInt, Field(ge=1, le=100_000)] = 50
     bare_lf: Literal["fix", "refuse"] = "fix"

@@ -298,6 +298,14 @@ def store_trouble(what: str, error: BaseException | str | None, retry_in: float)
     _log.error("store.trouble", what=what, retry_in=round(retry_in, 1), **_fault(error))
 
 
+def mail_quota(level: str, used: int, quota: int | None) -> None:
+    """The mail that there is has come to 80 or 95 % of the quota, is beyond it, or below again."""
+    tell = (
+        _log.error if level == "over" else _log.warning if level in ("warn", "high") else _log.info
+    )
+    tell("mail.quota", level=level or "none", bytes=used, quota=quota)
+
+
 def worker_fault(what: str, error: BaseException | str) -> None:
     """Our own fault in the worker; the step is tried again."""
     _log.error("worker.fault", what=what, **_fault(error))

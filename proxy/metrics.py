@@ -12,6 +12,7 @@ plain dicts and writes once a second.
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -168,6 +169,16 @@ _sent_reports = Counter(
 _suppressed = Counter(
     "mailweir_suppressed_recipients_total",
     "Recipients that a submission listener refused because they are on the suppression list.",
+)
+_mail_bytes = Gauge(
+    "mailweir_mail_bytes",
+    "Octets of mail that is captured, as it was sent; each message once.",
+    multiprocess_mode="mostrecent",
+)
+_mail_quota = Gauge(
+    "mailweir_mail_quota_bytes",
+    "The quota that it is measured by (store.mail_quota); +Inf if there is none.",
+    multiprocess_mode="mostrecent",
 )
 _coverage = Gauge(
     "mailweir_imap_coverage_messages",
@@ -353,6 +364,12 @@ def bounce_report(result: str) -> None:
 def sent_report(action: str) -> None:
     """A sender is told what became of a recipient."""
     _sent_reports.labels(action if action in SENT_REPORTS else "other").inc()
+
+
+def mail(used: int, quota: int | None) -> None:
+    """How much mail there is, and how much there should be at most."""
+    _mail_bytes.set(used)
+    _mail_quota.set(math.inf if quota is None else quota)
 
 
 def coverage(figures: Mapping[str, "Coverage"]) -> None:

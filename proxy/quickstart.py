@@ -19,6 +19,7 @@ from config.certs import check_pair, read_certificate
 from config.load import load
 from config.targets import parse_domain, parse_hostname
 from proxy import recipes, selfsigned
+from proxy.smtp.policy import DEFAULT_SIZE
 from proxy.texts import Language, t
 
 SYSTEM_DATA = Path("/var/lib/mailweir")
@@ -78,7 +79,7 @@ def quickstart(
     names.config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     for path, content in files.items():
         _write(path, content, 0o600 if path == names.key else 0o644)
-    max_size = load(names.config).smtp[0].max_size
+    max_size = load(names.config).smtp[0].max_size or DEFAULT_SIZE
     sections = _sections(names, address, max_size, not kept, lang)
     return Quickstart(names.config, tuple(files), kept, sections)
 

@@ -9,10 +9,11 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.settings import Settings
 from crmstore import mailboxes
+from crmstore import usage as mail_usage
 from crmstore.intake import Intake, Place
 from crmstore.queue import Queue
 from crmstore.store import Store, StoreError, open_store
@@ -75,6 +76,16 @@ class CoverageState:
 
 
 @dataclass(frozen=True, slots=True)
+class MailState:
+    """How much mail there is (crmstore/usage.py), and the quota: None if there is none. `level` is
+    ok, warn (80 %), high (95 %) or over; "" without a quota."""
+
+    mail_bytes: int
+    quota_bytes: int | None
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole answer."""
 
@@ -88,6 +99,7 @@ class Status:
     lag_bytes: int | None
     queue: tuple[QueueState, ...]
     coverage: tuple[CoverageState, ...] = ()
+    mail: MailState | None = None
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,7 +110,7 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
     now = now or datetime.now(UTC)
     wrong: list[str] = []
     roles = tuple(_roles(settings, now, wrong))
-    places, queue, coverage = _store(settings, wrong)
+    places, queue, coverage, mail = _store(settings, wrong)
     journals = tuple(_journals(settings, places, now, wrong))
     free = free_bytes(settings.journal_dir)
     if 0 <= free < settings.journal.min_free:
@@ -121,6 +133,7 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
         lag_bytes=None if lag is None else sum(octets),
         queue=queue,
         coverage=coverage,
+        mail=mail,
     )
 
 
@@ -150,16 +163,22 @@ def _role(name: str, beat: Beat | None, now: datetime) -> RoleState:
     )
 
 
-def _store(
-    settings: Settings, wrong: list[str]
-) -> tuple[dict[str, Place] | None, tuple[QueueState, ...], tuple[CoverageState, ...]]:
+class _OfStore(NamedTuple):
+    places: dict[str, Place] | None = None
+    queue: tuple[QueueState, ...] = ()
+    coverage: tuple[CoverageState, ...] = ()
+    mail: MailState | None = None
+
+
+def _store(settings: Settings, wrong: list[str]) -> _OfStore:
     store = open_store(settings)
     try:
         store.check_schema()
-        return _places(settings, store), _queue(store), _coverage(store)
+        mail = _mail(settings, store, wrong)
+        return _OfStore(_places(settings, store), _queue(store), _coverage(store), mail)
     except StoreError as error:
         wrong.append(f"store: {error}")
-        return None, (), ()
+        return _OfStore()
     finally:
         store.close()
 
@@ -178,6 +197,16 @@ def _queue(store: Store) -> tuple[QueueState, ...]:
 def _coverage(store: Store) -> tuple[CoverageState, ...]:
     found = mailboxes.coverage(store)
     return tuple(CoverageState(folder, *found[folder]) for folder in sorted(found))
+
+
+def _mail(settings: Settings, store: Store, wrong: list[str]) -> MailState:
+    found = mail_usage.usage(store, settings.store.mail_quota)
+    if found.level == "over":
+        wrong.append(
+            f"mail: {found.mail_bytes} bytes, over the quota of {found.quota} (store.mail_quota):"
+            " it goes on and is stored whole; make the quota larger, or mail less"
+        )
+    return MailState(found.mail_bytes, found.quota, found.level)
 
 
 def _journals(

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bounce import keyfile, suppressfile
 from bounce.suppression import Suppressed
 from config.settings import Settings
-from crmstore import mailboxes, relink, suppressions
+from crmstore import mailboxes, relink, suppressions, usage
 from crmstore.archive import Archive, open_archive
 from crmstore.queue import FINAL, Queue
 from crmstore.store import Store, StoreError, open_store
@@ -65,7 +65,7 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
     with ThreadPoolExecutor(1, thread_name_prefix="ingest") as pool:
         under_way = loop.run_in_executor(pool, ingest.run)
         runner = asyncio.create_task(QueueRunner(settings, queue, archive).run(stop))
-        figures = asyncio.create_task(_figures(queue, store, stop))
+        figures = asyncio.create_task(_figures(settings, queue, store, stop))
         told = asyncio.create_task(_reports(Reporter(settings, store, archive), stop))
         try:
             await stop.wait()
@@ -76,9 +76,10 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
             store.close()
 
 
-async def _figures(queue: Queue, store: Store, stop: asyncio.Event) -> None:
-    """The queue's numbers for the metrics: what waits often, the history of what ended seldom."""
+async def _figures(settings: Settings, queue: Queue, store: Store, stop: asyncio.Event) -> None:
+    """The numbers for the metrics: what waits in the queue often, all else seldom."""
     ended: dict[str, tuple[int, float]] = {}
+    mail = MailFigures(settings.store.mail_quota)
     for count in itertools.count():
         whole = count % HISTORY == 0
         try:
@@ -86,6 +87,7 @@ async def _figures(queue: Queue, store: Store, stop: asyncio.Event) -> None:
             if whole:
                 ended = {state: found[state] for state in FINAL if state in found}
                 metrics.coverage(await asyncio.to_thread(mailboxes.coverage, store))
+                await asyncio.to_thread(mail.look, store)
             metrics.queue({**ended, **found})
         except StoreError:
             pass  # ingest tells of it; the old numbers stand
@@ -94,6 +96,24 @@ async def _figures(queue: Queue, store: Store, stop: asyncio.Event) -> None:
             return
         except TimeoutError:
             continue
+
+
+class MailFigures:
+    """How much mail there is: metrics, and a line when it comes to another level of the quota."""
+
+    def __init__(self, quota: int | str) -> None:
+        self._quota = quota
+        self._told = "ok"
+
+    def look(self, store: Store) -> None:
+        """StoreError."""
+        while usage.settle(store):
+            pass
+        found = usage.usage(store, self._quota)
+        metrics.mail(found.mail_bytes, found.quota)
+        if found.level not in (self._told, ""):
+            self._told = found.level
+            maillog.mail_quota(found.level, found.mail_bytes, found.quota)
 
 
 async def _reports(reporter: Reporter, stop: asyncio.Event) -> None:

@@ -124,8 +124,8 @@ def _lacks(hop: _Hop, caps: Capabilities) -> list[Note]:
         for keyword in _WORTH_A_WORD
         if not caps.has(keyword)
     ]
-    largest = hop.listener.max_size if hop.listener else 0
-    if caps.size and caps.size < largest:
+    largest = hop.listener.max_size if hop.listener else None
+    if caps.size and largest is not None and caps.size < largest:
         values: dict[str, object] = {"size": caps.size / 2**20, "wanted": largest / 2**20}
         notes.append(warn("hop.size", hop.about, **values))
     if hop.listener and hop.listener.auth == "next_hop":

@@ -16,6 +16,7 @@ from proxy.commands.common import (
     put_lines,
     put_pairs,
     put_table,
+    size,
     typed_addresses,
     warn,
 )
@@ -87,15 +88,17 @@ def list_(
 
 def show(ctx: typer.Context, user: Who) -> None:
     """Show a user, and how much of their mailboxes is known."""
-    from crmstore import mailboxes, users
+    from crmstore import mailboxes, usage, users
 
     with desk(ctx) as work:
         found = users.get(work.store, user)
         boxes = mailboxes.of_logins(work.store, _logins(found))
+        octets = usage.of_user(work.store, found.login)
         if work.json:
-            put_json(_document(work, found) | {"mailboxes": [_mailbox(work, b) for b in boxes]})
+            document = _document(work, found) | {"mail_bytes": octets}
+            put_json(document | {"mailboxes": [_mailbox(work, b) for b in boxes]})
             return
-        _answer(work, found, "")
+        _answer(work, found, "", size(octets))
         rows = [
             (
                 b.mailbox,
@@ -170,7 +173,7 @@ def _arguments(name: str) -> Iterator[None]:
         raise Refusal(f"{name}: {error}") from None
 
 
-def _answer(work: Desk, user: "User", done: str) -> None:
+def _answer(work: Desk, user: "User", done: str, octets: str = "") -> None:
     for warning in user.warnings:
         warn(warning)
     if work.json:
@@ -184,7 +187,7 @@ def _answer(work: Desk, user: "User", done: str) -> None:
             "name": user.name,
             "addresses": ", ".join(user.addresses),
             "formerly": ", ".join(user.formerly),
-            "mail": _state(user),
+            "mail": ", ".join(filter(None, (_state(user), octets))),
             "since": f"{work.when(user.created)}{' (first login)' if user.enrolled else ''}",
         }
     )

@@ -19,6 +19,7 @@ from proxy.commands.common import (
     put_lines,
     put_pairs,
     put_table,
+    size,
     typed_addresses,
     warn,
 )
@@ -131,10 +132,10 @@ def list_(
 
 def show(ctx: typer.Context, id: Id) -> None:
     """Show a record."""
-    from crmstore import records
+    from crmstore import records, usage
 
     with desk(ctx) as work:
-        _answer(work, records.show(work.store, id), "")
+        _answer(work, records.show(work.store, id), "", usage.of_record(work.store, id))
 
 
 def set_(
@@ -240,11 +241,12 @@ def _arguments(name: str) -> Iterator[None]:
         raise Refusal(f"{name}: {error}") from None
 
 
-def _answer(work: Desk, record: "Record", done: str) -> None:
+def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) -> None:
     for warning in record.warnings:
         warn(warning)
     if work.json:
-        put_json(_document(work, record))
+        more = {} if octets is None else {"mail_bytes": octets}
+        put_json(_document(work, record) | more)
         return
     if done:
         linked = f", {record.linked} earlier mails linked" if record.linked else ""
@@ -259,7 +261,7 @@ def _answer(work: Desk, record: "Record", done: str) -> None:
             "addresses": ", ".join(record.addresses),
             "main contact": record.main_contact,
             "deals": ", ".join(map(str, record.deals)),
-            "mails": record.emails,
+            "mails": f"{record.emails} ({size(octets)})" if octets else record.emails,
             "last mail": work.when(record.last_email),
             "since": work.when(record.created),
         }

@@ -18,7 +18,7 @@ from proxy.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from proxy.status import DoorJournal, Status
+    from proxy.status import DoorJournal, MailState, Status
 
 
 def add_to(app: typer.Typer) -> None:
@@ -127,6 +127,9 @@ def _show(found: "Status") -> None:
             for one in found.coverage
         ]
         put_table("", ("mailboxes", "looked into", "known", "of", "too large"), rows)
+    if found.mail is not None:
+        put()
+        put(_mail(found.mail))
     for role in found.roles:
         if role.last_error:
             error = " ".join(f"{key}={value}" for key, value in role.last_error.items())
@@ -136,6 +139,13 @@ def _show(found: "Status") -> None:
         put()
     for line in found.wrong:
         put(f"WRONG  {line}")
+
+
+def _mail(mail: "MailState") -> str:
+    used = f"mail: {size(mail.mail_bytes)}"
+    if mail.quota_bytes is None:
+        return used
+    return f"{used} of {size(mail.quota_bytes)} ({100 * mail.mail_bytes // mail.quota_bytes} %)"
 
 
 def _waiting(journal: "DoorJournal") -> str:

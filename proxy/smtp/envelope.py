@@ -61,7 +61,7 @@ class Envelope(Relay):
 
     def _max_size(self) -> int:
         hop = self.hop or self.around.capabilities
-        return min(self.policy.max_size, (hop.size if hop else None) or self.policy.max_size)
+        return self.policy.largest(hop.size if hop else None)
 
     def _cmd_rcpt(self, text: str) -> None:
         transaction, policy = self.transaction, self.policy

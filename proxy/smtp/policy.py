@@ -14,6 +14,9 @@ from config.settings import Network, Settings
 from proxy.smtp.capabilities import Capabilities
 from proxy.smtp.gate import Gate
 
+DEFAULT_SIZE = 50 * 2**20  # where neither the configuration nor the hop says one
+MOST_SIZE = 2 * 2**30  # as much as max_size may be
+
 
 @dataclass(frozen=True, slots=True)
 class DoorPolicy:
@@ -29,7 +32,7 @@ class DoorPolicy:
     auth_without_tls: bool = False
     trusted: tuple[Network, ...] = ()
     recipient_domains: frozenset[str] | None = None
-    max_size: int = 50 * 2**20
+    max_size: int | None = None
     max_recipients: int = 1000
     refuse_bare_lf: bool = False
     spool_above: int = 262_144
@@ -75,6 +78,16 @@ class DoorPolicy:
             max_hops=limits.max_hops,
             gate=gate,
         )
+
+    def largest(self, hop: int | None) -> int:
+        """The largest message that is taken, by what the next hop says it takes (None: nothing).
+
+        Nobody in the path may shrink what mail may carry (features.md F1): without max_size it is
+        what the hop takes.
+        """
+        if self.max_size is not None:
+            return min(self.max_size, hop or self.max_size)
+        return min(hop, MOST_SIZE) if hop else DEFAULT_SIZE
 
     def trusts(self, ip: str) -> bool:
         """May this client relay without AUTH? An unreadable address is not trusted."""

@@ -275,7 +275,7 @@ class Session(AuthRelay):
         direct = policy.hop_kind == "mx" or (hop is None and policy.role == "submission")
         offered = RELAYED if direct else hop.relayed if hop is not None else ()
         starttls = policy.tls == "starttls" and client.tls is None
-        size = min(policy.max_size, (hop.size if hop else None) or policy.max_size)
+        size = policy.largest(hop.size if hop else None)
         reply = _ehlo_reply(policy.hostname, size, starttls, self._mechanisms(hop), offered)
         self._say("EHLO", reply)
 

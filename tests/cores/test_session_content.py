@@ -183,6 +183,32 @@ def test_the_hops_own_limit_counts_too() -> None:
     """)
 
 
+@pytest.mark.parametrize(
+    ("hop", "max_size", "told"),
+    [
+        (100 * 2**20, None, 100 * 2**20),
+        (5 * 2**30, None, 2 * 2**30),
+        (None, None, 50 * 2**20),
+        (100 * 2**20, 60 * 2**20, 60 * 2**20),
+        (2000, 60 * 2**20, 2000),
+    ],
+)
+def test_mail_may_carry_what_the_next_hop_takes(
+    hop: int | None, max_size: int | None, told: int
+) -> None:
+    """We shrink nothing, unless we are told to."""
+    World(hop=Hop(size=hop), max_size=max_size).talk(f"""
+        C< 220 *
+        C> EHLO laptop
+        C<... 250-SIZE {told}
+        C<... 250 CHUNKING
+        C> MAIL FROM:<a@x.example> SIZE={told + 1}
+        C< 552 5.3.4 *
+        C> MAIL FROM:<a@x.example> SIZE={told}
+        C< 250 *
+    """)
+
+
 def test_the_limit_of_one_hop_is_not_that_of_another_with_direct_delivery() -> None:
     world = by_script(Hop(size=2000), hop_kind="mx", role="submission", trusted=True)
     world.capabilities = None  # as the door says it: no hop of the past speaks for the next one

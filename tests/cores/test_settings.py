@@ -178,6 +178,8 @@ REFUSALS = [
         "store.password_file",
         "has a password already",
     ),
+    (NODE + "[store]\nmail_quota = '5 GB'", "store.mail_quota", '"auto", "none"'),
+    (NODE + "[store]\nmail_quota = 0", "store.mail_quota", '"auto", "none"'),
     # in the contract, but not in this version
     (NODE + "[store]\ndurability = 'shared'", "store.durability", "not available"),
     (swap(IMAP, "imap://", "pop3://"), "imap[0].upstream", "imaps://host:port"),
@@ -333,3 +335,12 @@ class TestFind:
 def test_a_problem_names_its_source() -> None:
     error = ConfigError("/etc/m.toml", (Problem("node.hostname", "x", "a full host name"),))
     assert str(error) == '/etc/m.toml: node.hostname = "x": allowed is a full host name'
+
+
+@pytest.mark.parametrize(
+    ("text", "quota"),
+    [("", "auto"), ("'auto'", "auto"), ("'none'", "none"), ("'500 GiB'", 500 * 2**30), ("9", 9)],
+)
+def test_the_quota_of_mail(text: str, quota: object) -> None:
+    line = f"mail_quota = {text}" if text else ""
+    assert read(f"{NODE}[store]\n{line}").store.mail_quota == quota

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crmstore import figures, message, timeline
+from crmstore import message, timeline
 from tests.paths.office import BODY, Office
 
 
@@ -194,12 +194,3 @@ def test_one_message(office: Office) -> None:
         message.email(office.store, 2)
     with pytest.raises(message.NoSuchEmail):
         message.raw(office.store, office.archive, 2)
-
-
-def test_figures(office: Office) -> None:
-    office.contact("bob@x.example")
-    door = office.door()
-    door.mail()
-    door.message(BODY + b"2")
-    office.take()
-    assert figures.figures(office.store) == figures.Figures(1, 1, 0, 1)

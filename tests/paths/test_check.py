@@ -361,7 +361,10 @@ class TestNextHop:
 
     def test_size(self, read: Read) -> None:
         with FaultSink(keywords=["SIZE 10240000"]) as sink:
-            assert "warn hop.size" in about_hops(read(inbound(f"smtp://127.0.0.1:{sink.port}")))
+            hop = f"smtp://127.0.0.1:{sink.port}"
+            more = 'max_size = "50 MiB"'
+            assert "warn hop.size" in about_hops(read(inbound(hop, more)))
+            assert "warn hop.size" not in about_hops(read(inbound(hop)))
 
     def test_auth(self, read: Read) -> None:
         with FaultSink(auth=["PLAIN", "XOAUTH2"]) as sink:

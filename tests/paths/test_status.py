@@ -11,9 +11,10 @@ import pytest
 from config.load import parse
 from config.settings import Settings
 from crmstore.store import open_store
+from crmstore.usage import Usage
 from proxy import heartbeat
 from proxy.journal import JournalWriter
-from proxy.status import status
+from proxy.status import MailState, status
 from tests.conftest import migrate
 
 CONFIG = """
@@ -118,3 +119,16 @@ def test_what_waits_for_the_store_is_counted(settings: Settings) -> None:
     assert (found.lag_records, found.lag_bytes) == (door.pending, door.pending_bytes)
     assert not door.at_least
     assert any("mx-0" in line and "3600 s" in line for line in found.wrong)
+
+
+def test_mail_beyond_its_quota_is_told_and_nothing_else(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat(settings, "mx-0", "worker")
+    found = status(settings)
+    assert found.mail == MailState(0, 5 * 2**30, "ok")
+    monkeypatch.setattr("proxy.status.mail_usage.usage", lambda *_: Usage(2**40, 2**30))
+    found = status(settings)
+    assert found.mail == MailState(2**40, 2**30, "over")
+    (wrong,) = found.wrong
+    assert "store.mail_quota" in wrong and "stored whole" in wrong
