@@ -1,5 +1,5 @@
-"""Who is believed to report a bounce, case by case: the same words from a machine, a program, a list
-and a person (taxonomy.md, false alarms; bounce/fromtext.py `_believed`).
+"""Who is believed to report a bounce, case by case: the same words from a machine, a program,
+a list and a person (taxonomy.md, false alarms; bounce/fromtext.py `_believed`).
 
 Each case changes one thing of the one above it.
 """

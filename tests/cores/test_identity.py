@@ -122,6 +122,12 @@ def test_another_message(case: str) -> None:
     assert read(OTHER[case](MAIL)).key != read(MAIL).key
 
 
+def test_where_a_field_ends_counts() -> None:
+    one = b"Subject: offer\r\nFrom: a@x.example\r\n\r\nhello\r\n"
+    two = b"Subject: offera@x.example\r\n\r\nhello\r\n"
+    assert read(one).key != read(two).key
+
+
 PARTS: dict[str, tuple[bytes, bytes, bool]] = {
     "another boundary": (parts(PLAIN, FILE), parts(PLAIN, FILE, boundary=b"yy"), True),
     "another attachment": (parts(PLAIN, FILE), parts(PLAIN, OTHER_FILE), False),
@@ -232,6 +238,8 @@ HINTS: dict[str, tuple[Hint, Hint, bool]] = {
     "nothing told, within a day": (Hint(0, None, 0), Hint(0, None, DAY), True),
     "nothing told, later": (Hint(0, None, 0), Hint(0, None, DAY + 1), False),
     "a gateway gave both": (Hint(0, None, 0), Hint(7, 5, 60), True),
+    "... the day after": (Hint(0, None, DAY - 10), Hint(7, 5, DAY + 10), True),
+    "... the day before": (Hint(0, None, DAY + 10), Hint(7, 5, DAY - 10), True),
     "a gateway gave an id": (Hint(0, None, 0), Hint(7, None, 60), True),
 }
 

@@ -204,6 +204,25 @@ def test_what_is_never_captured_for_one_is_for_the_others() -> None:
     assert [owner.name for owner in found.owners] == ["alice@ours.example"]
 
 
+def test_never_one_of_somebodys_addresses_is_never_any() -> None:
+    found = decide(
+        "inbound",
+        "bob@x.example",
+        ["alice@private.example", "hr@ours.example"],
+        head=[("from", "bob@x.example"), ("to", "hr@ours.example")],
+        never=["alice@ours.example"],
+    )
+    assert [owner.name for owner in found.owners] == ["hr@ours.example"]
+    assert "alice@private.example" not in [p.address for p in found.participants]
+
+
+def test_where_answers_go_is_not_where_it_went() -> None:
+    head = [("from", "alice@ours.example"), ("reply-to", "bob@x.example")]
+    found = decide(head=[*head, ("to", "bob@x.example")])
+    said = {p.role: p.evidence for p in found.participants}
+    assert said["reply-to"] == "reply-to header" and said["to"] == "to header and envelope"
+
+
 def test_the_lawyer_keys_no_record_in_mail_to_others() -> None:
     found = decide(to=["a@lawyer.example", "bob@x.example"], never=["*@lawyer.example"])
     assert [address for _, address, _ in outsiders(found)] == ["bob@x.example"]
