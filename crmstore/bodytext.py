@@ -270,25 +270,28 @@ def _properties(text: str) -> str:
 
 # The preview
 
+_LINE = re.compile(r"[^\n]+")
 _QUOTE_BEGINS = re.compile(
     r"(?i)^(?:-{2,} ?(?:original message|forwarded message|元のメッセージ|転送メッセージ)"
     r"|_{20,}$|(?:on|am|le|el) .{4,120}(?:wrote|schrieb|écrit|escribió) ?:$"
     r"|.{4,120}(?:さんは書きました|のメール|wrote) ?[:：]$|(?:差出人|from) ?[:：] ?.{1,200}$"
     r"|\d{4}[年/].{4,120}[<＜].{3,100}[>＞].{0,10}[:：]$)"
 )
+_MAY_BEGIN, _MAY_END = frozenset("-_差fF"), frozenset(":：")  # every line that it matches
 
 
 def preview(body: str) -> str:
     """The first words that are the writer's own, on one line; of whatever there is if none are."""
     own: list[str] = []
     length = 0
-    for line in body[:20_000].split("\n"):
-        line = line.strip()
-        if line.startswith((">", "＞", "|")):
+    for found in _LINE.finditer(body, 0, 20_000):
+        line = found[0].strip()
+        if not line or line.startswith((">", "＞", "|")):
             continue
-        if own and (line == "--" or _QUOTE_BEGINS.match(line)):
+        may_begin = line[0] in _MAY_BEGIN or line[-1] in _MAY_END
+        if own and may_begin and (line == "--" or _QUOTE_BEGINS.match(line)):
             break
-        if line and not (len(line) > 3 and len(set(line)) <= 2):  # a ruler
+        if len(line) <= 3 or len(set(line[:40])) > 2 or len(set(line)) > 2:  # no ruler
             own.append(line)
             length += len(line)
             if length > MAX_PREVIEW:

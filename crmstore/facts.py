@@ -9,7 +9,6 @@ Cites: libraries.md "MIME", "charsets"; threats.md "MIME bomb", "header injectio
 traversal".
 """
 
-import base64
 import re
 from dataclasses import astuple, dataclass, field
 from datetime import UTC
@@ -72,19 +71,20 @@ class Facts:
     report: dict[str, Any] | None = None
 
     def pack(self) -> list[object]:
-        """As plain lists, for JSON between processes."""
+        """As plain lists, for JSON between processes; without document and tokens, whose length
+        is most of it."""
         packed = [getattr(self, name) for name in self.__slots__]
         packed[6] = [astuple(item) for item in self.attachments] if self.attachments else []
-        packed[9] = base64.b64encode(self.document).decode("ascii")
+        packed[9] = packed[10] = None
         return packed
 
     @classmethod
-    def unpack(cls, packed: list[Any]) -> "Facts":
+    def unpack(cls, packed: list[Any], document: bytes, tokens: str) -> "Facts":
         """The other way. People may be lists instead of tuples."""
-        facts = cls(*packed)
-        facts.attachments = [Attachment(*item) for item in packed[6]]
-        facts.document = base64.b64decode(packed[9])
-        return facts
+        packed[9], packed[10] = document, tokens
+        if packed[6]:
+            packed[6] = [Attachment(*item) for item in packed[6]]
+        return cls(*packed)
 
 
 def read(data: bytes) -> Facts:

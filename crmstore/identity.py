@@ -20,6 +20,7 @@ are kept of a Message-ID decide only between copies of the same content.
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from crmstore.headers import unfold
@@ -41,6 +42,7 @@ __all__ = [
 #: Copies that do not tell their date are one mail only if they were seen this close together.
 SAME_WITHIN = 86_400  # seconds
 KEY = 32  # hex digits
+MAX_LINES = 1 << 20  # octets of a text that is cut into lines
 MAX_NESTED = 8  # mails inside of mails whose transfer encoding is looked through
 _LIMITED = frozenset({"part_limit", "depth_limit", "header_limit"})
 _NO_DATE = 1 << 40  # above every date in seconds
@@ -136,8 +138,12 @@ def id_hash(message_id: str) -> int:
 def print_of(key: str, place: int) -> int:
     """Key and place in 63 bits, to be looked up by: 31 of the key, then 32 of the place. Two may
     share it by accident or by malice; who finds a message by it compares key and hint."""
-    mixed = place.to_bytes(9, signed=True)
-    return int(key[:8], 16) >> 1 << 32 | int.from_bytes(hashlib.sha256(mixed).digest()[:4])
+    return int(key[:8], 16) >> 1 << 32 | _mixed(place)
+
+
+@lru_cache(maxsize=4096)  # each is asked for twice, and days for every message
+def _mixed(place: int) -> int:
+    return int.from_bytes(hashlib.sha256(place.to_bytes(9, signed=True)).digest()[:4])
 
 
 def prints_of(key: str) -> tuple[int, int]:
@@ -202,8 +208,10 @@ def _part(data: bytes, leaf: Leaf, depth: int) -> bytes:
 def _lines(content: bytes) -> bytes:
     """Text without what belongs to the transport: how lines end, blanks before that, empty lines
     at the end (as RFC 6376 section 3.4.4)."""
-    if b"\r" in content:
-        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if len(content) <= MAX_LINES:  # a list of all lines is faster, and takes more memory
+        lines = content.splitlines()
+        return b"\n".join([line.rstrip(b" \t") for line in lines]).rstrip(b" \t\n")
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b" \n" in content or b"\t\n" in content:
         content = b"\n".join([line.rstrip(b" \t") for line in content.split(b"\n")])
     return content.rstrip(b" \t\n")

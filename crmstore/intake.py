@@ -113,6 +113,7 @@ class Batch:
     decided: list[Decided] = field(default_factory=list)
     starts: dict[str, Place | None] = field(default_factory=dict)  # where the batch began
     ends: dict[str, Place] = field(default_factory=dict)
+    people: People | None = None  # by whom it was judged; None: those that were read last
     # more that is to be written of the decided ones, in the same transaction
     after: Callable[[Connection, Sequence[Decided]], None] | None = None
 
@@ -162,7 +163,7 @@ class Intake:
                 known = {row.address: UserRef(row.id, row.login, bool(row.enabled)) for row in rows}
                 for user in list(known.values()):
                     known.setdefault(user.login, user)
-                self._people = People(self._domains, known)
+                self._people = People(self._domains, known, version)
                 self._version = version
             return self._people
 
@@ -215,15 +216,16 @@ class Intake:
 
     def commit(self, batch: Batch) -> Taken:
         """Write a whole batch, durably, or nothing."""
+        people = batch.people or self._people
+        assert people is not None
         with self._store.writing() as connection:
-            if self._version != counter(connection, "people"):
+            if people.version != counter(connection, "people"):
                 raise Behind
             known = _places(connection)
             if any(known.get(door) != place for door, place in batch.starts.items()):
                 raise Behind
-            assert self._people is not None
             times = (self._retry_us, self._delay_us)
-            return _Writing(connection, batch, times, self._people).run()
+            return _Writing(connection, batch, times, people).run()
 
 
 def _places(connection: Connection) -> dict[str, Place]:

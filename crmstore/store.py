@@ -107,6 +107,11 @@ class Store:
         return self.backend.engine
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether another process does the work of the store."""
+        return self.backend.elsewhere
+
+    @property
     def about(self) -> str:
         """Where it is, for people."""
         return self.backend.about

@@ -96,7 +96,7 @@ def spaceless(run: str) -> bool:
 
 
 def tokens(text: str) -> str:
-    """The tokens of a text, a space between them; one may stand there several times."""
+    """The tokens of a text, one space between two; a token may stand there several times."""
     if text.isascii():
         words = set(text.translate(_ASCII_WORDS).split())
         if words and max(map(len, words)) > MAX_TOKEN:
@@ -105,7 +105,8 @@ def tokens(text: str) -> str:
     folded = _joined(fold(text.replace(FIELD, f" {ITEM} "))[:MAX_CHARACTERS])
     words = {word[:MAX_TOKEN] for word in _WORD_RUNS.findall(_SPACELESS_RUNS.sub(" ", folded))}
     spaceless_runs = _SPACELESS_RUNS.findall(folded)
-    return _fitting(" ".join(words) + " " + _pairs("\n".join(spaceless_runs) + "\n"))
+    found = " ".join(words) + " " + _pairs("\n".join(spaceless_runs) + "\n")
+    return _fitting(found.strip(" "))
 
 
 def _fitting(found: str) -> str:
@@ -113,15 +114,15 @@ def _fitting(found: str) -> str:
 
 
 def _pairs(text: str) -> str:
-    """Every character with its right neighbour. The last of a run has the line feed, which
-    becomes a space: so it stands alone, and the first of the next run once more."""
+    """Every character with its right neighbour, a space behind each two. The last of a run has the
+    line feed, which is left out: so it stands alone, and the first of the next run once more."""
     octets = text.encode("utf-32-le", "surrogatepass")
     left, right = octets[:-4], octets[4:]
     out = bytearray(b" \0\0\0" * (len(left) // 4 * 3))
     for place in range(4):
         out[place::12] = left[place::4]
         out[place + 4 :: 12] = right[place::4]
-    return out.decode("utf-32-le", "surrogatepass").replace("\n", " ")
+    return out.decode("utf-32-le", "surrogatepass").replace("\n", "")
 
 
 def _bounded(joined: str) -> str:

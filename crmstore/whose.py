@@ -81,6 +81,7 @@ class People:
 
     domains: frozenset[str]
     users: Mapping[str, UserRef]
+    version: int = -1  # of the store's people, when they were read
 
     def internal(self, address: str) -> bool:
         return address.rpartition("@")[2] in self.domains or address in self.users

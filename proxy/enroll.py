@@ -14,27 +14,36 @@ from crmstore.intake import Pending
 from crmstore.store import Store
 from crmstore.whose import People
 
-__all__ = ["enroll", "enroll_writers"]
+__all__ = ["enroll", "enroll_writers", "newcomers"]
 
 
 def enroll_writers(store: Store, messages: Iterable[Pending], people: People) -> list[str]:
     """Enroll whose mail it is; returns the logins of the new users."""
+    return enroll(store, newcomers(messages, people), people)
+
+
+def newcomers(messages: Iterable[Pending], people: People) -> dict[str, int]:
+    """Who would be enrolled for these (login -> when first, in microseconds)."""
     logins: dict[str, int] = {}
     for message in messages:
         login = _login(message.header)
         if login:
             logins.setdefault(login, message.at_us)
-    return enroll(store, logins, people)
+    return _fresh(logins, people)
 
 
 def enroll(store: Store, logins: Mapping[str, int], people: People) -> list[str]:
     """Enroll those of ours among these (login -> when, in microseconds) who are no users yet."""
-    fresh = {
+    fresh = _fresh(logins, people)
+    return [user.login for user in users.enroll(store, fresh)] if fresh else []
+
+
+def _fresh(logins: Mapping[str, int], people: People) -> dict[str, int]:
+    return {
         login: at
         for login, at in logins.items()
         if login.rpartition("@")[2] in people.domains and login not in people.users
     }
-    return [user.login for user in users.enroll(store, fresh)] if fresh else []
 
 
 def _login(header: Mapping[str, Any]) -> str:

@@ -16,74 +16,32 @@ trouble it begins smaller.
 Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 """
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bounce.process import Figures, is_report
 from config.settings import Settings
 from crmstore import headerlog
 from crmstore.archive import Archive, BlobDamaged
-from crmstore.facts import Facts
-from crmstore.intake import Batch, Behind, Decided, Intake, Pending, Taken
+from crmstore.intake import Batch, Behind, Intake, Pending, Place
 from crmstore.store import Store, StoreError
 from crmstore.times import at_us
-from crmstore.whose import People, Rules, judge
-from proxy.afterwards import is_queued, job, processor, sent_last
-from proxy.enroll import enroll_writers
+from crmstore.whose import People, Rules
+from proxy.afterwards import processor, sent_last
+from proxy.enroll import enroll_writers, newcomers
 from proxy.failpoint import failpoint
-from proxy.journalfmt import Damage
-from proxy.reader import Reader, Unread
+from proxy.readbatch import ReadBatch, Step, Work, meet
+from proxy.reader import Reader
 from proxy.tail import Item, Tail, doors
 
 __all__ = ["Ingest", "Step"]
 
 BATCH = 500
 BATCH_BYTES = 16 << 20
-BATCH_PEOPLE = 20_000
-READ_AT_ONCE = 64
 KEEP_AGAIN = 30.0  # seconds after an archive that could not keep headers
-
-
-@dataclass(slots=True)
-class Step:
-    """What one step did; for log and metrics."""
-
-    taken: Taken = field(default_factory=Taken)
-    messages: int = 0  # decided
-    frames: int = 0
-    at_us: list[int] = field(default_factory=list)  # when the captured ones were accepted
-    unread: list[tuple[str, str]] = field(default_factory=list)  # capture id, why
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    damage: list[tuple[str, int, Damage]] = field(default_factory=list)
-    doors: set[str] = field(default_factory=set)
-    bounces: Figures = field(default_factory=Figures)
-    enrolled: list[str] = field(default_factory=list)  # users that first logins made
-    # doors whose headers could not be kept in the archive
-    trouble: list[tuple[str, Exception]] = field(default_factory=list)
-    upto_us: int = 0  # when the last frame of the batch was written
-    more: bool = False  # the batch was full: there may be more
-    removed: int = 0
-
-
-@dataclass(slots=True)
-class _Work:
-    """A decided message on its way through the step."""
-
-    item: Decided
-    tail: Tail
-    keep: bool  # its body is to be stored
-    packed: bytes | None = None  # None: in a big file
-
-    def fail(self, why: str) -> None:
-        """It cannot be captured: there is no body that is the one we acknowledged."""
-        self.keep = False
-        self.item.body_lost = True
-        self.item.failed, self.item.judgement = why, None
 
 
 class Ingest:
@@ -111,11 +69,15 @@ class Ingest:
         self._enrolling = settings.capture.enroll
         self._limit = BATCH
         self._keep_again = 0.0
+        self._ahead: ReadBatch | None = None  # the next batch, if it is begun
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._trying: list[str] = []  # the capture ids of the commit under way
         self._rejected: dict[str, str] = {}  # capture id -> why the store refuses it
 
     def close(self) -> None:
         """End the reading process."""
+        self._drop()
+        self._writer.shutdown()
         self._reader.close()
         for tail in (self._tails or {}).values():
             tail.close()
@@ -126,6 +88,12 @@ class Ingest:
             tail.close()
         self._tails = None
         self._pending = {}
+        self._drop()
+
+    def _drop(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.drop()
 
     @property
     def tails(self) -> Mapping[str, Tail]:
@@ -135,13 +103,25 @@ class Ingest:
     # The step
 
     def step(self) -> Step:
-        """Take the next batch into the store; a Step without frames if there is nothing."""
+        """Take the next batch into the store; a Step without frames if there is nothing.
+
+        Where there seems to be more, the batch after it is begun meanwhile, and kept."""
         tails = self._follow()
+        batch, self._ahead = self._ahead, None
+        begun: ReadBatch | None = None
         step = Step()
         try:
-            self._intake.people()  # before the batch: who changes meanwhile makes it Behind
-            items = self._gather(tails, step)
-            if not items or self._take(items, tails, step):
+            if batch is None:
+                batch = self._collect(tails)
+            step = batch.step
+            batch.finish()
+            if step.more and self._limit >= BATCH:
+                begun = self._collect_after(batch, tails)
+            if batch.items:
+                self._write(batch, begun, tails)
+            if begun is not None:
+                self._ahead = begun
+            elif batch.whole:
                 for tail in tails.values():
                     tail.caught_up()
         except Behind:
@@ -159,6 +139,9 @@ class Ingest:
             step.more = True
             return step
         finally:
+            for one in (batch, begun):
+                if one is not None and one is not self._ahead:
+                    one.drop()
             for tail in tails.values():
                 tail.close()
         step.removed = self._tidy(tails, step)
@@ -176,15 +159,54 @@ class Ingest:
                 self._tails[door] = Tail(self._journal_dir / door, None)
         return self._tails
 
-    def _gather(self, tails: Mapping[str, Tail], step: Step) -> list[tuple[Tail, Item]]:
-        """Frames of all doors, each door's in order, until the batch is full."""
+    def _collect(self, tails: Mapping[str, Tail]) -> ReadBatch:
+        """The next batch, not read yet."""
+        people = self._intake.people()  # before the batch: who changes meanwhile makes it Behind
+        step = Step()
+        items = self._gather(tails, step, {})
+        works = meet(items, self._pending)
+        if items:
+            failpoint("9.ingest.read")
+        if self._enrolling:
+            messages = [work.item.message for work in works]
+            step.enrolled = enroll_writers(self._store, messages, people)
+            people = self._intake.people()
+        return self._batch(items, works, step, people)
+
+    def _collect_after(self, batch: ReadBatch, tails: Mapping[str, Tail]) -> ReadBatch | None:
+        """The batch after one that is not in the store yet, begun; None if there is none, or if
+        it has to wait for that one. The store is not asked, and what it would say is checked when
+        the batch is written."""
+        step = Step()
+        items = self._gather(tails, step, batch.ends)
+        works = meet(items, self._pending, batch)
+        messages = [work.item.message for work in works]
+        if not items or (self._enrolling and newcomers(messages, batch.people)):
+            return None
+        begun = self._batch(items, works, step, batch.people)
+        begun.begin()
+        return begun
+
+    def _batch(
+        self, items: list[tuple[Tail, Item]], works: list[Work], step: Step, people: People
+    ) -> ReadBatch:
+        return ReadBatch(
+            items, works, step, people, rules=self._rules, reader=self._reader,
+            archive=self._archive,
+        )  # fmt: skip
+
+    def _gather(
+        self, tails: Mapping[str, Tail], step: Step, ends: Mapping[str, Place]
+    ) -> list[tuple[Tail, Item]]:
+        """Frames of all doors, each door's in order, until the batch is full. `ends`: from where
+        on, for doors whose place in the store is not the one to go on from."""
         items: list[tuple[Tail, Item]] = []
         share = max(1, self._limit // max(1, len(tails)))
         for tail in sorted(tails.values(), key=self._order):
             if tail.quiet() or (self._limit == 1 and step.more):
                 continue
             messages = octets = 0
-            for item in tail.read():
+            for item in tail.read(ends.get(tail.door, tail.place)):
                 items.append((tail, item))
                 if item.kind == "verdict":
                     messages += 1
@@ -195,125 +217,9 @@ class Ingest:
             step.damage += [(tail.door, number, damage) for number, damage in tail.damage]
         return items
 
-    def _take(
-        self,
-        items: Sequence[tuple[Tail, Item]],
-        tails: Mapping[str, Tail],
-        step: Step,
-    ) -> bool:
-        """All of the items, or as many as go into one transaction: then False."""
-        failpoint("9.ingest.read")
-        works = self._meet(items)
-        people = self._intake.people()
-        if self._enrolling:
-            messages = [work.item.message for work in works]
-            step.enrolled = enroll_writers(self._store, messages, people)
-            people = self._intake.people()
-        read = self._read(works, people, step)
-        whole = read == len(works)
-        if not whole:  # too many participants: cut behind the last that was read
-            last = works[read - 1].item
-            cut = next(
-                i
-                for i, (tail, item) in enumerate(items)
-                if tail.door == last.message.door and item.frame.seq == last.verdict_seq
-            )
-            items, works = items[: cut + 1], works[:read]
-            step.more = True
-        self._store_blobs(works)
-        for work in works:
-            why = self._rejected.get(work.item.message.capture_id)
-            if why is not None:
-                work.item.failed, work.item.judgement = why, None
-        batch = self._batch(items, works, tails)
-        touched: dict[str, set[int]] = {}
-        for tail, item in items:
-            touched.setdefault(tail.door, set()).add(item.segment)
-        for door, segments in touched.items():
-            tails[door].sync(segments)
-        self._trying = [work.item.message.capture_id for work in works]
-        step.taken = self._intake.commit(batch)
-        failpoint("12.store.committed")
-        self._committed(items, works, batch, step)
-        return whole
-
-    def _meet(self, items: Sequence[tuple[Tail, Item]]) -> list[_Work]:
-        """Verdicts and their messages, in the order of the verdicts."""
-        fresh: dict[str, Pending] = {}
-        met: set[str] = set()
-        works: list[_Work] = []
-        for tail, item in items:
-            if item.message is not None:
-                fresh[item.capture_id] = item.message
-            elif item.kind == "verdict":
-                message = fresh.get(item.capture_id) or self._pending.get(item.capture_id)
-                if message is None or item.capture_id in met or message.door != tail.door:
-                    continue  # the ledger keeps it; audit tells
-                met.add(item.capture_id)
-                verdict = item.frame.header
-                decided = Decided(message, verdict, item.frame.seq)
-                works.append(_Work(decided, tail, verdict.get("outcome") != "refused"))
-        return works
-
-    # Reading bodies
-
-    def _read(self, works: Sequence[_Work], people: People, step: Step) -> int:
-        """Facts and judgement of each; how many were read before the batch held too many people."""
-        seen = 0
-        for start in range(0, len(works), READ_AT_ONCE):
-            some = works[start : start + READ_AT_ONCE]
-            reading = [work for work in some if work.keep]
-            jobs = [job(*w.tail.where(w.item.message), w.item.message.header) for w in reading]
-            under_way = self._reader.start(jobs)
-            for work in reading:  # our part, while the child does its own
-                self._load(work)
-            for work, found in zip(reading, under_way.finish(), strict=True):
-                if work.keep:
-                    self._judge(work, found, people, step)
-                    judgement = work.item.judgement
-                    seen += len(judgement.participants) if judgement else 0
-            if seen > BATCH_PEOPLE:
-                return start + len(some)
-        return len(works)
-
-    def _load(self, work: _Work) -> None:
-        """Check a body against its digest and pack it for the archive."""
-        header = work.item.message.header
-        if header.get("file"):
-            return  # put_file() checks it
-        try:
-            data = work.tail.body(work.item.message)
-        except FileNotFoundError:
-            work.fail("body is missing")
-            return
-        if hashlib.sha256(data).hexdigest() != header["sha256"]:
-            work.fail("body is damaged")
-            return
-        work.packed = self._archive.pack(data)
-
-    def _judge(self, work: _Work, found: Facts | Unread, people: People, step: Step) -> None:
-        item, message = work.item, work.item.message
-        if isinstance(found, Unread):
-            step.unread.append((message.capture_id, found.why))
-            item.facts = Facts(flags=["unread"])
-            facts = None
-        else:
-            item.facts = facts = found
-        flags = message.header.get("flags")
-        if isinstance(flags, list):
-            item.facts.flags += [str(flag)[:32] for flag in flags[:20]]
-        try:
-            item.judgement = judge(message.header, item.verdict, facts, people, self._rules)
-            if is_report(item.facts.report):  # it hangs on the mail that it is about
-                item.judgement = item.judgement._replace(outsiders=())
-            if item.judgement.excluded and not is_queued(item.verdict):
-                work.keep = False
-        except Exception as error:  # a fault of ours in one message must not stop the others
-            item.failed, item.judgement = f"fault: {type(error).__name__}", None
-
     # Archive
 
-    def _store_blobs(self, works: Sequence[_Work]) -> None:
+    def _store_blobs(self, works: Sequence[Work]) -> None:
         for work in works:
             if not work.keep:
                 continue
@@ -336,38 +242,49 @@ class Ingest:
 
     # Store
 
-    def _batch(
-        self,
-        items: Sequence[tuple[Tail, Item]],
-        works: Sequence[_Work],
-        tails: Mapping[str, Tail],
-    ) -> Batch:
-        decided = {work.item.message.capture_id for work in works}
-        batch = Batch(decided=[work.item for work in works], after=self._bounces)
-        last: dict[str, Item] = {}
-        for tail, item in items:
-            batch.ledger.append(item.row)
-            last[tail.door] = item
-            if item.message is not None and item.message.capture_id not in decided:
-                batch.pending.append(item.message)
-        batch.ends = {door: item.place for door, item in last.items()}
-        batch.starts = {door: tails[door].place for door in batch.ends}
-        return batch
+    def _write(self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]) -> None:
+        """Steps 10 to 12. `begun` is read meanwhile where the store works elsewhere."""
+        self._store_blobs(batch.works)
+        for work in batch.works:
+            why = self._rejected.get(work.item.message.capture_id)
+            if why is not None:
+                work.item.failed, work.item.judgement = why, None
+        touched: dict[str, set[int]] = {}
+        for tail, item in batch.items:
+            touched.setdefault(tail.door, set()).add(item.segment)
+        for door, segments in touched.items():
+            tails[door].sync(segments)
+        self._trying = [work.item.message.capture_id for work in batch.works]
+        ends = batch.ends
+        rows = Batch(
+            ledger=[item.row for _, item in batch.items],
+            pending=list(batch.waiting.values()),
+            decided=[work.item for work in batch.works],
+            starts={door: tails[door].place for door in ends},
+            ends=ends,
+            after=self._bounces,
+            people=batch.people,
+        )
+        if begun is None or not self._store.elsewhere:
+            batch.step.taken = self._intake.commit(rows)
+        else:
+            under_way = self._writer.submit(self._intake.commit, rows)
+            try:
+                begun.finish()
+            finally:
+                batch.step.taken = under_way.result()
+        failpoint("12.store.committed")
+        self._committed(batch, rows.pending)
 
-    def _committed(
-        self,
-        items: Sequence[tuple[Tail, Item]],
-        works: Sequence[_Work],
-        batch: Batch,
-        step: Step,
-    ) -> None:
+    def _committed(self, batch: ReadBatch, pending: Sequence[Pending]) -> None:
+        step, items = batch.step, batch.items
         for tail, item in {tail.door: (tail, item) for tail, item in items}.values():
             tail.moved(item.place, item.kind)
             step.doors.add(tail.door)
-        for message in batch.pending:
+        for message in pending:
             message.stored = True
             self._pending[message.capture_id] = message
-        for work in works:
+        for work in batch.works:
             message = work.item.message
             self._pending.pop(message.capture_id, None)
             self._rejected.pop(message.capture_id, None)
@@ -379,7 +296,7 @@ class Ingest:
         step.bounces = self._bounces.last
         ends = {tail.door: at_us(item.frame.header.get("time"), 0) for tail, item in items}
         step.upto_us = min(ends.values(), default=0)
-        step.messages = len(works)
+        step.messages = len(batch.works)
         step.frames = len(items)
         if self._limit < BATCH:
             self._store.checkpoint()

@@ -5,10 +5,13 @@ Promises: read() gives an answer for every job, in order. A message that costs m
 have, is answered with Unread, its child is killed, and the others are read by the next one.
 The time is the child's processor time: the worker is niced, and a busy machine must not make
 ordinary mail unreadable.
-Limits: one child, one batch at a time. ReaderFailed only if no child can be started at all.
+Limits: one child; what was started first is finished first. ReaderFailed only if no child can be
+started at all.
 Cites: architecture.md "Ingest"; threats.md "one hostile message".
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import select
@@ -22,13 +25,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crmstore.facts import Facts
+from proxy.readerframe import LENGTHS, MAX_FRAME
 
 __all__ = ["Job", "Reader", "ReaderFailed", "Unread"]
 
 CPU_SECONDS = 1.0
 WALL_SECONDS = 10.0
 START_SECONDS = 30.0
+PIPE = 1 << 20  # octets of answers that wait for us
 RECYCLE = 20_000  # messages; a child grown large by a few odd ones does not stay so
+_NONSENSE = "reader sent nonsense"
 _STEP = 0.1
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -68,8 +74,8 @@ class Reader:
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
         self._child: subprocess.Popen[bytes] | None = None
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
+        self._received = bytearray()
+        self._asked: deque[Job] = deque()  # those that the child has not answered
         self._served = 0
         self.kills = 0
 
@@ -82,10 +88,9 @@ class Reader:
         return self.start(jobs).finish()
 
     def close(self) -> None:
-        """End the child."""
+        """End the child. What it has not answered, the next one is asked."""
         child, self._child = self._child, None
-        self._lines.clear()
-        self._rest = b""
+        self._received = bytearray()
         if child is None:
             return
         child.kill()
@@ -96,49 +101,98 @@ class Reader:
 
     # The child
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._child is not None and self._served >= RECYCLE:
+    def _ask(self, jobs: Sequence[Job]) -> None:
+        self._asked.extend(jobs)
+        if self._child is None or self._served >= RECYCLE:
             self.close()
-        if self._child is None:
+            self._start()
+        else:
+            self._send(jobs)
+
+    def _start(self) -> None:
+        """A child that has everything that was not answered."""
+        try:
             self._child = _spawn()
             self._served = 0
-            try:
-                self._line(START_SECONDS, START_SECONDS)
-            except _Gone as gone:
-                self.close()
-                raise ReaderFailed(f"the process that reads mail does not start: {gone}") from None
-        return self._child
+            self._frame(START_SECONDS, START_SECONDS)
+        except (_Gone, ReaderFailed) as error:  # nobody gets an answer: all is to be asked again
+            self.close()
+            self._asked.clear()
+            raise ReaderFailed(f"the process that reads mail does not start: {error}") from None
+        if self._asked:
+            self._send(list(self._asked))
 
     def _send(self, jobs: Sequence[Job]) -> None:
-        child = self._running()
+        """Neither side waits for the other for ever: what it answers meanwhile is taken."""
+        child = self._child
+        assert child is not None and child.stdin is not None and child.stdout is not None
         line = json.dumps(jobs, separators=(",", ":")).encode("ascii") + b"\n"
-        assert child.stdin is not None
+        answers = child.stdout.fileno()
         try:
-            while line:  # the child takes the whole line before it answers: no deadlock
-                line = line[child.stdin.write(line) or 0 :]
+            while line:
+                ready, free, _ = select.select([answers], [child.stdin], [], WALL_SECONDS)
+                if free:
+                    line = line[child.stdin.write(line) or 0 :]
+                elif ready:
+                    data = os.read(answers, 1 << 18)
+                    if not data:
+                        return  # it died: _take() finds out
+                    self._received += data
+                else:
+                    return  # it hangs: _take() finds out
         except OSError:
-            pass  # it died: _line() finds out
+            pass  # it died: _take() finds out
 
-    def _answer(self) -> bytes:
-        line = self._line(self._cpu_seconds, self._wall_seconds)
+    def _answer(self) -> Facts | Unread:
+        """To the first job that has none."""
+        if not self._asked:
+            raise ReaderFailed("the process that reads mail did not start")
+        if self._child is None:
+            self._start()
+        try:
+            found = self._read_answer()
+        except _Gone as gone:
+            self.close()
+            self.kills += 1
+            found = Unread(str(gone))
+        self._asked.popleft()
         self._served += 1
-        return line
+        return found
 
-    def _line(self, cpu_seconds: float, wall_seconds: float) -> bytes:
-        """The child's next line, or _Gone."""
+    def _read_answer(self) -> Facts | Unread:
+        told, document, tokens = self._frame(self._cpu_seconds, self._wall_seconds)
+        try:
+            found = json.loads(told)
+            if isinstance(found, dict):
+                return Unread(str(found.get("error", "")))
+            return Facts.unpack(found, document, tokens.decode("utf-8", "replace"))
+        except (ValueError, TypeError, IndexError):
+            raise _Gone(_NONSENSE) from None
+
+    def _frame(self, cpu_seconds: float, wall_seconds: float) -> tuple[bytes, bytes, bytes]:
+        """The three parts of the child's next frame, or _Gone."""
+        told, document, tokens = LENGTHS.unpack(self._take(LENGTHS.size, cpu_seconds, wall_seconds))
+        size = told + document + tokens
+        if size > MAX_FRAME:
+            raise _Gone(_NONSENSE)
+        data = self._take(size, cpu_seconds, wall_seconds)
+        return data[:told], data[told : told + document], data[told + document :]
+
+    def _take(self, size: int, cpu_seconds: float, wall_seconds: float) -> bytes:
+        """So many of the octets that the child sends, or _Gone."""
         child = self._child
         assert child is not None and child.stdout is not None
         fd = child.stdout.fileno()
         begun = 0.0
         spent_before = 0.0
-        while not self._lines:
+        received = self._received
+        while len(received) < size:
             ready, _, _ = select.select([fd], [], [], _STEP)
             if ready:
                 data = os.read(fd, 1 << 18)
                 if not data:
                     raise _Gone(_death(child.wait()))
-                *lines, self._rest = (self._rest + data).split(b"\n")
-                self._lines.extend(lines)
+                received += data
             elif not begun:
                 begun = time.monotonic()
                 spent_before = _processor_time(child.pid)
@@ -146,7 +200,9 @@ class Reader:
                 spent = _processor_time(child.pid) - spent_before
                 if spent > cpu_seconds or time.monotonic() - begun > wall_seconds:
                     raise _Gone("time")
-        return self._lines.popleft()
+        taken = bytes(received[:size])
+        del received[:size]
+        return taken
 
 
 class Reading:
@@ -154,29 +210,14 @@ class Reading:
 
     def __init__(self, reader: Reader, jobs: Sequence[Job]) -> None:
         self._reader = reader
-        self._jobs = list(jobs)
-        if self._jobs:
-            reader._send(self._jobs)
+        self._count = len(jobs)
+        if jobs:
+            reader._ask(jobs)
 
     def finish(self) -> list[Facts | Unread]:
         """An answer for each job, in order."""
-        reader = self._reader
-        answers: list[Facts | Unread] = []
-        while len(answers) < len(self._jobs):
-            try:
-                found = json.loads(reader._answer())
-            except _Gone as gone:
-                reader.close()
-                reader.kills += 1
-                answers.append(Unread(str(gone)))
-                if len(answers) < len(self._jobs):
-                    reader._send(self._jobs[len(answers) :])
-                continue
-            if isinstance(found, dict):
-                answers.append(Unread(str(found.get("error", ""))))
-            else:
-                answers.append(Facts.unpack(found))
-        return answers
+        count, self._count = self._count, 0
+        return [self._reader._answer() for _ in range(count)]
 
 
 def _spawn() -> subprocess.Popen[bytes]:
@@ -185,7 +226,7 @@ def _spawn() -> subprocess.Popen[bytes]:
         paths = [str(_ROOT), *filter(None, [environ.get("PYTHONPATH")])]
         environ["PYTHONPATH"] = os.pathsep.join(paths)
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-m", "proxy.reader_child", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -194,7 +235,12 @@ def _spawn() -> subprocess.Popen[bytes]:
             bufsize=0,
         )
     except OSError as error:
-        raise ReaderFailed(f"the process that reads mail: {error.strerror}") from error
+        raise ReaderFailed(str(error.strerror)) from error
+    with contextlib.suppress(OSError):  # it reads ahead while we do our part
+        assert child.stdin is not None and child.stdout is not None
+        os.set_blocking(child.stdin.fileno(), False)
+        fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, PIPE)
+    return child
 
 
 def _processor_time(pid: int) -> float:

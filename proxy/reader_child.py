@@ -1,9 +1,9 @@
 """The process that reads strangers' mail: bytes in, facts out, nothing else.
 
 Run by proxy/reader.py as `python -m proxy.reader_child`. A line of JSON on standard input is a
-batch, [[path, offset, length, look, sender], ...]; for each there is a line on standard output as
-soon as it is read: the packed facts, or {"error": why}. It answers in order, so the first that is
-missing when the process dies is the one that killed it.
+batch, [[path, offset, length, look, sender], ...]; for each there is a frame on standard output as
+soon as it is read (proxy/readerframe.py). It answers in order, so the first that is missing when
+the process dies is the one that killed it.
 Promises: bounded in memory (RLIMIT_AS) and time (RLIMIT_CPU, besides the parent's watch), can
 write no file, dies with its parent. Cites: architecture.md "Ingest"; setrlimit(2); prctl(2).
 """
@@ -19,6 +19,7 @@ import time
 
 from bounce import detect, matcher
 from crmstore import facts
+from proxy.readerframe import frame
 
 MAX_MEMORY = 768 << 20
 MAX_READ = 96 << 20  # of one message; what is behind is not looked at
@@ -30,7 +31,6 @@ REPORTS = (
     b"report-type", b"daemon", b"postmaster", b"delivery", b"undeliver", b"x-failed-recipients",
     b"returned mail", b"failure notice", b"auto-submitted",
 )  # fmt: skip
-READY = b'"ready"\n'  # the first line: from here on, a death is the fault of a message
 _PR_SET_PDEATHSIG = 1
 
 
@@ -69,13 +69,16 @@ class Files:
         self._fd, self._path = -1, ""
 
 
+READY = frame('"ready"')  # the first one: from here on, a death is the fault of a message
+
+
 def answer(
     files: Files, path: str, offset: int, length: int, look: bool, sender: str | None
-) -> str:
+) -> bytes:
     try:
         data = files.read(path, offset, length)
         if len(data) < min(length, MAX_READ):
-            return '{"error":"body is cut short"}'
+            return frame('{"error":"body is cut short"}')
         found = facts.read(data)
         if length > MAX_READ:
             found.flags.append("read_in_part")
@@ -84,13 +87,13 @@ def answer(
             report = detect.read(data, sender=sender)
             if report.kind in matcher.TOLD:
                 found.report = matcher.pack(report)
-        return encode(found.pack())
+        return frame(encode(found.pack()), found.document, found.tokens)
     except MemoryError:
-        return '{"error":"memory"}'
+        return frame('{"error":"memory"}')
     except OSError as error:
-        return json.dumps({"error": f"body: {error.strerror}"})
+        return frame(json.dumps({"error": f"body: {error.strerror}"}))
     except Exception as error:  # the message is stored raw and flagged with this
-        return json.dumps({"error": f"fault: {type(error).__name__}"})
+        return frame(json.dumps({"error": f"fault: {type(error).__name__}"}))
 
 
 def _may_report(data: bytes) -> bool:
@@ -111,9 +114,7 @@ def main() -> None:
         until = int(time.process_time()) + 2 + len(jobs)  # a second each, as the parent has it
         resource.setrlimit(resource.RLIMIT_CPU, (until, unlimited))
         for path, offset, length, look, sender in jobs:
-            data = (
-                answer(files, path, offset, length, look, sender).encode("utf-8", "replace") + b"\n"
-            )
+            data = answer(files, path, offset, length, look, sender)
             while data:
                 data = data[os.write(1, data) :]
         files.close()

@@ -3,7 +3,7 @@
 Promises: frames are handed out in their order, each once per position; memory is bounded by the
 messages between door and next hop (they wait for their verdict) and by the batch. Nothing is
 written but by done() and remove(), for segments that are wholly in the store.
-The position moves only by moved(), after the commit; until then read() gives the same again.
+The position moves only by moved(), after the commit.
 A keeper, read side; one thread. Cites: architecture.md "Journal"; JOURNAL.md.
 """
 
@@ -125,14 +125,14 @@ class Tail:
             return None  # a write within the same tick of the clock would not show
         return numbers[-1], found.st_size, found.st_mtime_ns
 
-    def read(self) -> Iterator[Item]:
-        """The frames behind the position, to the end so far. Damage goes to `damage`."""
+    def read(self, place: Place | None) -> Iterator[Item]:
+        """The frames behind a place (`place`, or where what was read last ended), to the end so
+        far. Damage goes to `damage`."""
         self.damage = []
         self._stamp = self._seen = None
         stamp = self._look()
-        journal = self.place.journal if self.place else ""
+        journal = place.journal if place else ""
         position = None
-        place = self.place
         if place is not None and replaced(self.folder, place):
             gone = Damage(0, 0, place.seq + 1, None, "the journal was replaced by another one")
             self.damage.append((place.segment, gone))

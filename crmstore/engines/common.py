@@ -36,6 +36,7 @@ class Backend(Protocol):
     """One database. Safe to use from several threads."""
 
     engine: Engine
+    elsewhere: bool  # another process does the work: while it does, ours can do its own
     busy_ms: int  # how long a writer waits for another; for connections to come
 
     @property

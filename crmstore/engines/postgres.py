@@ -63,6 +63,7 @@ class PostgresServer:
     ) -> None:
         self.database = database
         self.busy_ms = busy_ms
+        self.elsewhere = True
         self._password = password
         self._doubts: tuple[str, ...] = ()
         self.engine = create_engine(

@@ -31,6 +31,7 @@ class SqliteFile:
     def __init__(self, path: Path, busy_ms: int) -> None:
         self.path = path
         self.busy_ms = busy_ms
+        self.elsewhere = False
         self._inode: tuple[int, int] | None = None
         # mode=rw: a lost database must never be replaced by an empty one in silence.
         url = URL.create(

@@ -184,7 +184,9 @@ def test_encoded_line_ends_make_no_header() -> None:
 def test_packing_is_lossless() -> None:
     facts = attachment("Content-Type: image/png")
     facts.people = [("to", "a@b.example", "A")]
-    again = Facts.unpack(json.loads(json.dumps(facts.pack())))
+    packed = json.loads(json.dumps(facts.pack()))
+    again = Facts.unpack(packed, facts.document, facts.tokens)
+    assert (again.document, again.tokens) == (facts.document, facts.tokens)
     again.people = [tuple(p) for p in again.people]  # type: ignore[misc]
     assert again == facts
 

@@ -15,6 +15,7 @@ from crmstore import message
 from crmstore.store import StoreError, StoreGone, StoreUnavailable
 from crmstore.whose import judge
 from proxy import ingest as ingest_module
+from proxy import readbatch
 from proxy.journalread import list_segments
 from proxy.reader import Reader
 from tests.cores.test_mimetree import BOMBS
@@ -277,7 +278,7 @@ def test_what_the_store_refuses_is_failed_and_stops_nothing(
             return found
         return found._replace(owners=[found.owners[0]._replace(name="\ud800")])
 
-    monkeypatch.setattr(ingest_module, "judge", poisoned)
+    monkeypatch.setattr(readbatch, "judge", poisoned)
     steps = office.take()
     assert [capture for step in steps for capture, _ in step.failed] == [poison]
     report = office.audit()
@@ -295,7 +296,7 @@ def test_a_fault_of_ours_in_one_message_stops_no_other(
     def faulty(header: Any, *rest: Any) -> Any:
         return 1 / 0 if header["id"] == bad else judge(header, *rest)
 
-    monkeypatch.setattr(ingest_module, "judge", faulty)
+    monkeypatch.setattr(readbatch, "judge", faulty)
     (step,) = office.take()
     assert step.failed == [(bad, "fault: ZeroDivisionError")]
     assert (office.audit().captured, office.audit().failed) == (1, 1)
@@ -462,7 +463,7 @@ def test_a_user_who_comes_in_the_middle_of_a_batch_owns_their_mail(
         judged.append(given)
         return judge(*given)
 
-    monkeypatch.setattr(ingest_module, "judge", judge_and_enrol)
+    monkeypatch.setattr(readbatch, "judge", judge_and_enrol)
     office.take()
     assert len(judged) == 2
     assert [row["owner"] for row in office.rows()] == ["alice"]
@@ -486,8 +487,8 @@ def test_damage_in_the_middle_is_passed_and_told(office: Office) -> None:
 
 
 def test_a_batch_of_many_people_is_cut(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "BATCH_PEOPLE", 50)
-    monkeypatch.setattr(ingest_module, "READ_AT_ONCE", 4)
+    monkeypatch.setattr(readbatch, "BATCH_PEOPLE", 50)
+    monkeypatch.setattr(readbatch, "READ_AT_ONCE", 4)
     door = office.door()
     for n in range(30):
         people = ", ".join(f"p{m}@x.example" for m in range(20))

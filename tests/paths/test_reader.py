@@ -14,6 +14,7 @@ from crmstore.facts import Facts
 from proxy import reader as reader_module
 from proxy import reader_child
 from proxy.reader import Job, Reader, ReaderFailed, Unread
+from proxy.readerframe import LENGTHS
 from tests.cores.test_facts import HURTS
 from tests.cores.test_mimetree import BOMBS
 from tests.corpus import mails
@@ -90,7 +91,22 @@ def test_a_message_over_its_memory_or_with_a_fault_of_ours_is_unread(
             raise error
 
         monkeypatch.setattr("proxy.reader_child.facts.read", fails)
-        assert json.loads(reader_child.answer(files, *job)) == {"error": why}
+        assert json.loads(reader_child.answer(files, *job)[LENGTHS.size :]) == {"error": why}
+    files.close()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\xff" * 400, LENGTHS.pack(3, 0, 0) + b"[1]", LENGTHS.pack(1, 0, 0) + b"{"]
+)
+def test_a_reader_that_answers_nonsense(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    reader = Reader()
+    assert subjects(reader.read([spool.put(GOOD)])) == ["good"]
+    reader._received += sent
+    found = reader.read([spool.put(GOOD), spool.put(GOOD)])
+    reader.close()
+    assert subjects(found) == ["unread: reader sent nonsense", "good"]
 
 
 def test_a_reader_that_hangs_without_computing(
