@@ -28,7 +28,6 @@ LONG = {
     "proxy/imap/observer.py": "one state: what each response and command does to it",
     "proxy/imap/session.py": "two legs and what happens to them, from the connect to the close",
     "proxy/maillog.py": "one function for each event of the log",
-    "proxy/ingest.py": "one step of ingest, in the order that makes a crash harmless",
     "proxy/smtp/listener.py": "what each action of a session does, one method for each",
     "proxy/wording/check.py": "a table of texts in two languages, a row each",
 }
