@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 from proxy.commands import (
@@ -29,6 +30,8 @@ from proxy.commands import (
     suppression,
 )
 from proxy.commands.common import Call, Refusal, one_line
+from proxy.helppage import translate
+from proxy.texts import language
 
 # As contract.md lists them; typer would put groups last.
 ORDER = (
@@ -100,7 +103,11 @@ def run(args: Sequence[str]) -> int:
     _keep_standard_descriptors()
     try:
         call, rest = _hoist(args)
-        result = app(args=rest or ["--help"], prog_name="mailweir", standalone_mode=False, obj=call)
+        program = typer.main.get_command(app)
+        translate(program, language(call.lang))
+        result = program.main(
+            args=rest or ["--help"], prog_name="mailweir", standalone_mode=False, obj=call
+        )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except Refusal as error:

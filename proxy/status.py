@@ -22,11 +22,20 @@ from proxy.heartbeat import Beat, read_beats
 from proxy.journalfmt import Frame
 from proxy.journalread import Position, follow
 from proxy.main import WORKER
+from proxy.texts import Language, t
 
 LAG_FRAMES = 20_000
 WAITING = ("queued", "sending")
 # Ingest takes a batch every fraction of a second; a minute behind means that it does not.
 LAG_WRONG = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text of proxy/wording/service.py, by the end of its name, and what is put into it."""
+
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,10 @@ class MailState:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole answer."""
+    """The whole answer. `said` is what is wrong, as texts of the catalogue."""
 
     ok: bool
-    wrong: tuple[str, ...]
+    said: tuple[Said, ...]
     roles: tuple[RoleState, ...]
     journals: tuple[DoorJournal, ...]
     journal_free_bytes: int
@@ -101,30 +110,38 @@ class Status:
     coverage: tuple[CoverageState, ...] = ()
     mail: MailState | None = None
 
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What is wrong, in English."""
+        return self.wrong_in("en")
+
+    def wrong_in(self, lang: Language) -> tuple[str, ...]:
+        return tuple(t(f"state.wrong.{one.name}", lang, **one.values) for one in self.said)
+
     def document(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON has it; what is wrong in English, for programs."""
+        whole = asdict(self)
+        del whole["said"]
+        return {"ok": self.ok, "wrong": self.wrong, **whole}
 
 
 def status(settings: Settings, now: datetime | None = None) -> Status:
     """Look at everything; never raises for what it finds."""
     now = now or datetime.now(UTC)
-    wrong: list[str] = []
+    wrong: list[Said] = []
     roles = tuple(_roles(settings, now, wrong))
     places, queue, coverage, mail = _store(settings, wrong)
     journals = tuple(_journals(settings, places, now, wrong))
     free = free_bytes(settings.journal_dir)
     if 0 <= free < settings.journal.min_free:
-        wrong.append(
-            f"journal: {free} bytes free, below journal.min_free = {settings.journal.min_free}:"
-            " mail is put off with 452"
-        )
+        wrong.append(Said("room", {"free": free, "least": settings.journal.min_free}))
     ages = [door.oldest_pending_seconds for door in journals]
     lag = None if None in ages else max((age for age in ages if age is not None), default=0.0)
     records = [door.pending for door in journals if door.pending is not None]
     octets = [door.pending_bytes for door in journals if door.pending_bytes is not None]
     return Status(
         ok=not wrong,
-        wrong=tuple(wrong),
+        said=tuple(wrong),
         roles=roles,
         journals=journals,
         journal_free_bytes=free,
@@ -137,15 +154,15 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
     )
 
 
-def _roles(settings: Settings, now: datetime, wrong: list[str]) -> list[RoleState]:
+def _roles(settings: Settings, now: datetime, wrong: list[Said]) -> list[RoleState]:
     beats = read_beats(settings.run_dir, now.timestamp())
     names = [f"{one.name}-{slot}" for one in settings.listeners for slot in range(one.doors)]
     states = [_role(name, beats.get(name), now) for name in [*names, WORKER]]
     down = [state.role for state in states if not state.up]
     if len(down) == len(states):
-        wrong.append("nothing runs: start it with `mailweir run`")
+        wrong.append(Said("nothing"))
     else:
-        wrong.extend(f"{name} is down" for name in down)
+        wrong.extend(Said("down", {"role": name}) for name in down)
     return states
 
 
@@ -170,14 +187,14 @@ class _OfStore(NamedTuple):
     mail: MailState | None = None
 
 
-def _store(settings: Settings, wrong: list[str]) -> _OfStore:
+def _store(settings: Settings, wrong: list[Said]) -> _OfStore:
     store = open_store(settings)
     try:
         store.check_schema()
         mail = _mail(settings, store, wrong)
         return _OfStore(_places(settings, store), _queue(store), _coverage(store), mail)
     except StoreError as error:
-        wrong.append(f"store: {error}")
+        wrong.append(Said("store", {"reason": str(error)}))
         return _OfStore()
     finally:
         store.close()
@@ -199,18 +216,15 @@ def _coverage(store: Store) -> tuple[CoverageState, ...]:
     return tuple(CoverageState(folder, *found[folder]) for folder in sorted(found))
 
 
-def _mail(settings: Settings, store: Store, wrong: list[str]) -> MailState:
+def _mail(settings: Settings, store: Store, wrong: list[Said]) -> MailState:
     found = mail_usage.usage(store, settings.store.mail_quota)
     if found.level == "over":
-        wrong.append(
-            f"mail: {found.mail_bytes} bytes, over the quota of {found.quota} (store.mail_quota):"
-            " it goes on and is stored whole; make the quota larger, or mail less"
-        )
+        wrong.append(Said("mail", {"used": found.mail_bytes, "quota": found.quota}))
     return MailState(found.mail_bytes, found.quota, found.level)
 
 
 def _journals(
-    settings: Settings, places: dict[str, Place] | None, now: datetime, wrong: list[str]
+    settings: Settings, places: dict[str, Place] | None, now: datetime, wrong: list[Said]
 ) -> list[DoorJournal]:
     found: list[DoorJournal] = []
     for door, size in sorted(journal_bytes(settings.journal_dir).items()):
@@ -221,10 +235,8 @@ def _journals(
         more = count >= LAG_FRAMES
         found.append(DoorJournal(door, size, count, octets, more, oldest))
         if oldest > LAG_WRONG:
-            least = "at least " if more else ""
-            wrong.append(
-                f"{door}: {least}{count} records wait for the store, the oldest {oldest:.0f} s"
-            )
+            told = {"door": door, "count": count, "seconds": oldest}
+            wrong.append(Said("far_behind" if more else "behind", told))
     return found
 
 

@@ -17,10 +17,13 @@ from proxy.wording import (
     bounces,
     check,
     explain,
+    help,
     mail,
+    people,
     quickstart,
     recordio,
     search,
+    service,
     trial,
 )
 
@@ -34,10 +37,13 @@ _CATALOGUE: dict[str, Text] = {
     **bounces.TEXTS,
     **check.TEXTS,
     **explain.TEXTS,
+    **help.TEXTS,
     **mail.TEXTS,
+    **people.TEXTS,
     **quickstart.TEXTS,
     **recordio.TEXTS,
     **search.TEXTS,
+    **service.TEXTS,
     **trial.TEXTS,
 }
 
@@ -52,6 +58,17 @@ def t(name: str, lang: Language, /, **values: object) -> str:
     """The text of that name; KeyError if there is none, or if a value is missing."""
     text: str = getattr(_CATALOGUE[name], lang)
     return text.format_map({key: _harmless(value) for key, value in values.items()})
+
+
+def help_text(english: str, lang: Language) -> str:
+    """A sentence of `--help`, however its lines were broken; as it is where there is no other."""
+    found = _CATALOGUE.get(f"help.{unbroken(english)}")
+    return english if found is None else str(getattr(found, lang))
+
+
+def unbroken(text: str) -> str:
+    """One line a paragraph."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def known(name: str) -> bool:

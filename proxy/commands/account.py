@@ -45,7 +45,7 @@ def audit(
     if work.json:
         put_json(document(report))
     else:
-        _show(report)
+        _show(work, report)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -73,21 +73,18 @@ def document(report: "AuditReport") -> dict[str, Any]:
     }
 
 
-def _show(report: "AuditReport") -> None:
-    excluded = sum(report.excluded.values())
-    put(
-        f"accepted {report.accepted} = captured {report.captured} + excluded {excluded}"
-        f" + failed {report.failed}"
-    )
+def _show(work: Desk, report: "AuditReport") -> None:
+    sums = {name: getattr(report, name) for name in ("accepted", "captured", "failed")}
+    put(work.say("audit.sum", **sums, excluded=sum(report.excluded.values())))
     for kind, count in sorted(report.partial.items()):
-        put(f"  captured without some of its people: {kind}: {count}")
+        put(work.say("audit.partial", kind=kind, count=count))
     for reason, count in sorted(report.excluded.items()):
-        put(f"  excluded: {reason}: {count}")
-    put(f"refused {report.refused}, pending {report.pending}")
-    put(f"chain of {report.frames} records: {'verified' if report.chain_ok else 'BROKEN'}")
+        put(work.say("audit.excluded", reason=reason, count=count))
+    put(work.say("audit.others", refused=report.refused, pending=report.pending))
+    put(work.say("audit.chain" if report.chain_ok else "audit.broken", count=report.frames))
     for gap in report.gaps:
         place = f"{gap.door} {gap.seq}" if gap.seq else gap.door
-        put(f"GAP  {place} {gap.capture_id}: {gap.what}")
+        put(work.say("audit.gap", place=place, id=gap.capture_id, what=gap.what))
     if report.gap_count > len(report.gaps):
-        put(f"GAP  and {report.gap_count - len(report.gaps)} more")
-    put("nothing is missing" if report.ok else f"{report.gap_count} gaps")
+        put(work.say("audit.more", count=report.gap_count - len(report.gaps)))
+    put(work.say("audit.ok" if report.ok else "audit.gaps", count=report.gap_count))

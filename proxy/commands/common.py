@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from proxy.printable import printable
-from proxy.texts import language, t
+from proxy.texts import Language, language, t
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -83,6 +83,11 @@ class Desk:
     settings: "Settings"
     store: "Store"
     json: bool
+    lang: Language = "en"
+
+    def say(self, text: str, /, **values: object) -> str:
+        """A text of the catalogue, in the language of this call."""
+        return t(text, self.lang, **values)
 
     def agree(self) -> None:
         """Tell the store what the configuration says about addresses, before they are changed."""
@@ -116,7 +121,7 @@ def desk(ctx: typer.Context) -> Iterator[Desk]:
     opened = open_store(found)
     try:
         opened.check_schema()
-        yield Desk(found, opened, call(ctx).json)
+        yield Desk(found, opened, call(ctx).json, language(call(ctx).lang))
     except SchemaOld as error:
         raise Refusal(str(error)) from None
     except StoreError as error:
@@ -150,12 +155,12 @@ def typed_addresses(option: str, texts: Sequence[str]) -> list[str]:
     return found
 
 
-def note_viewer(ctx: typer.Context, work: Desk, viewer: str | None) -> None:
+def note_viewer(work: Desk, viewer: str | None) -> None:
     """Nobody sees nothing: say so, since it may be a slip of the pen."""
     from crmstore.sharing import is_somebody
 
     if viewer is not None and not is_somebody(work.store, viewer):
-        warn(t("mail.nobody", language(call(ctx).lang), viewer=viewer))
+        warn(work.say("mail.nobody", viewer=viewer))
 
 
 def warn(text: str) -> None:
@@ -204,10 +209,19 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object
 
 def put_pairs(pairs: Mapping[str, Any]) -> None:
     """`name  value` lines; values that are empty are left out."""
-    width = max((len(name) for name in pairs), default=0)
+    width = max((cells(name) for name in pairs), default=0)
     for name, value in pairs.items():
         if value not in (None, "", [], ()):
-            put(f"{name:<{width}}  {value}")
+            put(f"{name}{' ' * (width - cells(name))}  {value}")
+
+
+def cells(text: str) -> int:
+    """How wide a text is on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def span(seconds: float | None) -> str:

@@ -10,7 +10,6 @@ from proxy.commands.common import (
     Desk,
     Refusal,
     Viewer,
-    call,
     desk,
     no,
     note_viewer,
@@ -24,7 +23,6 @@ from proxy.commands.common import (
 )
 from proxy.commands.explain import Id, explain, shared
 from proxy.commands.suppression import put_delivery
-from proxy.texts import Language, language
 
 Source = Literal["submission", "inbound", "imap_append", "imap_fetch", "companion"]
 
@@ -64,7 +62,7 @@ def emails(
     with desk(ctx) as work:
         if record is not None:
             records.show(work.store, record)  # one that is not there is not an empty timeline
-        note_viewer(ctx, work, viewer)
+        note_viewer(work, viewer)
         try:
             page = timeline.page(
                 work.store,
@@ -84,24 +82,28 @@ def emails(
         else:
             put_table(
                 "",
-                ("id", "date", "direction", "from", "to", "subject", "status", "records"),
-                [_row(work, row, language(call(ctx).lang)) for row in page.rows],
+                [work.say(f"mail.{name}") for name in _COLUMNS],
+                [_row(work, row) for row in page.rows],
             )
         if page.next is not None:
-            warn(f"more with --before {page.next}")
+            warn(work.say("mail.more", place=page.next))
 
 
-def _row(work: Desk, row: dict[str, Any], lang: Language) -> tuple[object, ...]:
+_COLUMNS = ("id", "date", "direction", "from", "to", "subject", "status", "records")
+
+
+def _row(work: Desk, row: dict[str, Any]) -> tuple[object, ...]:
     files = len(row["attachments"])
+    told = work.say("mail.files" if files > 1 else "mail.file", count=files)
     return (
         row["id"],
         work.local(row["date"]),
-        row["direction"],
+        work.say(f"mail.direction.{row['direction']}") if row["direction"] else "",
         row["from"],
         ", ".join([*row["to"], *row["cc"]]),
-        row["subject"] + (f" [{files} file{'s' if files > 1 else ''}]" if files else ""),
-        row["status"],
-        ", ".join(f"{one['kind']} {one['id']}{shared(one, lang)}" for one in row["records"]),
+        row["subject"] + (f" {told}" if files else ""),
+        work.say(f"mail.status.{row['status']}") if row["status"] else "",
+        ", ".join(f"{one['kind']} {one['id']}{shared(one, work.lang)}" for one in row["records"]),
     )
 
 
@@ -114,31 +116,28 @@ def show(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:
         if work.json:
             put_json(found)
             return
-        put_pairs(
-            {
-                "id": found["id"],
-                "subject": found["subject"],
-                "date": work.local(found["date"]),
-                "message-id": found["message_id"],
-                "thread": found["thread"],
-                "size": size(found["bytes"]),
-                "flags": " ".join(found["flags"]),
-                **_people(found),
-            }
-        )
+        pairs = {
+            "id": found["id"],
+            "subject": found["subject"],
+            "date": work.local(found["date"]),
+            "message-id": found["message_id"],
+            "thread": found["thread"],
+            "size": size(found["bytes"]),
+            "flags": " ".join(found["flags"]),
+            **_people(found),
+        }
+        put_pairs({work.say(f"mail.{name}"): value for name, value in pairs.items()})
         for number, item in enumerate(found["attachments"], 1):
-            put(f"file {number}  {item['name']} ({item['type']}, {size(item['bytes'])})")
+            told = {"name": item["name"], "type": item["type"], "size": size(item["bytes"])}
+            put(work.say("mail.show.file", number=number, **told))
         for record in found["records"]:
-            put(
-                f"record  {record['kind']} {record['id']} {record['name']}: {record['evidence']}"
-                f"{shared(record, language(call(ctx).lang))}"
-            )
+            told = {name: record[name] for name in ("kind", "id", "name", "evidence")}
+            put(work.say("mail.show.record", **told) + shared(record, work.lang))
         for sighting in found["sightings"]:
             put(_sighting(work, sighting))
             for recipient in sighting.get("envelope", {}).get("recipients", []):
-                put(
-                    f"    {recipient['address']}: {recipient['outcome']} {recipient['reply'] or ''}"
-                )
+                outcome = work.say(f"mail.outcome.{recipient['outcome'] or 'unknown'}")
+                put(f"    {recipient['address']}: {outcome} {recipient['reply'] or ''}".rstrip())
         put_delivery(ctx, work, found)
         if found["preview"]:
             put()
@@ -156,15 +155,25 @@ def _people(found: dict[str, Any]) -> dict[str, str]:
 def _sighting(work: Desk, sighting: dict[str, Any]) -> str:
     client = sighting.get("client") or {}
     parts = [
-        f"seen  {work.local(sighting['seen'])} {sighting['direction']} for {sighting['owner']}",
-        f"by {sighting['source']}",
-        f"in {sighting['mailbox']['name']}" if "mailbox" in sighting else "",
-        f"from {client['ip']}" if client.get("ip") else "",
-        f"logged in as {client['auth']}" if client.get("auth") else "",
-        f"as {sighting['sent_as']}" if sighting.get("sent_as") else "",
-        f"({sighting['status']}, capture {sighting['capture_id']})",
+        work.say(
+            f"mail.show.seen.{sighting['direction']}",
+            time=work.local(sighting["seen"]),
+            owner=sighting["owner"],
+        ),
+        work.say("mail.show.source", source=sighting["source"]),
     ]
-    return " ".join(part for part in parts if part)
+    if "mailbox" in sighting:
+        parts.append(work.say("mail.show.mailbox", mailbox=sighting["mailbox"]["name"]))
+    if client.get("ip"):
+        parts.append(work.say("mail.show.client", ip=client["ip"]))
+    if client.get("auth"):
+        parts.append(work.say("mail.show.login", login=client["auth"]))
+    if sighting.get("sent_as"):
+        parts.append(work.say("mail.show.sent_as", address=sighting["sent_as"]))
+    status = work.say(f"mail.status.{sighting['status']}")
+    return " ".join(
+        [*parts, work.say("mail.show.capture", status=status, id=sighting["capture_id"])]
+    )
 
 
 def raw(

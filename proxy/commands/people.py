@@ -78,9 +78,15 @@ def list_(
         else:
             put_table(
                 "",
-                ("login", "name", "addresses", "mail", "known of mailboxes"),
+                [work.say(f"user.{c}") for c in ("login", "name", "addresses", "mail", "known")],
                 [
-                    (u.login, u.name, ", ".join(u.addresses), _state(u), _of(boxes[u.login]))
+                    (
+                        u.login,
+                        u.name,
+                        ", ".join(u.addresses),
+                        _state(work, u),
+                        _of(work, boxes[u.login]),
+                    )
                     for u in found
                 ],
             )
@@ -112,7 +118,8 @@ def show(ctx: typer.Context, user: Who) -> None:
         ]
         if rows:
             put()
-            put_table("", ("mailbox", "kind", "known", "of", "too large", "last change"), rows)
+            names = ("name", "kind", "known", "of", "large", "changed")
+            put_table("", [work.say(f"user.box.{name}") for name in names], rows)
 
 
 def set_(
@@ -180,21 +187,21 @@ def _answer(work: Desk, user: "User", done: str, octets: str = "") -> None:
         put_json(_document(work, user))
         return
     if done:
-        put(f"{done}: user {user.id}")
-    put_pairs(
-        {
-            "login": user.login,
-            "name": user.name,
-            "addresses": ", ".join(user.addresses),
-            "formerly": ", ".join(user.formerly),
-            "mail": ", ".join(filter(None, (_state(user), octets))),
-            "since": f"{work.when(user.created)}{' (first login)' if user.enrolled else ''}",
-        }
-    )
+        put(work.say(f"user.{done}", id=user.id))
+    since = work.when(user.created)
+    pairs = {
+        "login": user.login,
+        "name": user.name,
+        "addresses": ", ".join(user.addresses),
+        "formerly": ", ".join(user.formerly),
+        "mail": ", ".join(filter(None, (_state(work, user), octets))),
+        "since": work.say("user.first_login", time=since) if user.enrolled else since,
+    }
+    put_pairs({work.say(f"user.{name}"): value for name, value in pairs.items()})
 
 
-def _state(user: "User") -> str:
-    return "captured" if user.enabled else "not captured (disabled)"
+def _state(work: Desk, user: "User") -> str:
+    return work.say("user.state.captured" if user.enabled else "user.state.disabled")
 
 
 def _document(work: Desk, user: "User") -> dict[str, Any]:
@@ -215,9 +222,9 @@ def _sum(found: "list[Coverage]") -> dict[str, int] | None:
     }
 
 
-def _of(found: "list[Coverage]") -> str:
+def _of(work: Desk, found: "list[Coverage]") -> str:
     whole = _sum(found)
-    return f"{whole['known']} of {whole['present']}" if whole else ""
+    return work.say("user.of", **whole) if whole else ""
 
 
 def _present(box: "Mailbox") -> str:

@@ -114,11 +114,11 @@ def list_(
         else:
             put_table(
                 "",
-                ("id", "kind", "name", "company", "addresses", "mails", "last mail"),
+                [work.say(f"record.{name}") for name in _COLUMNS],
                 [
                     (
                         r.id,
-                        _kind(r) if r.state == "open" else f"{_kind(r)} ({r.state})",
+                        _kind_and_state(work, r),
                         r.name,
                         r.company,
                         ", ".join(r.addresses),
@@ -128,6 +128,16 @@ def list_(
                     for r in found
                 ],
             )
+
+
+_COLUMNS = ("id", "kind", "name", "company", "addresses", "mails", "last")
+
+
+def _kind_and_state(work: Desk, record: "Record") -> str:
+    if record.state == "open":
+        return _kind(record)
+    state = work.say(f"record.state.{record.state}")
+    return work.say("record.kind.closed", kind=_kind(record), state=state)
 
 
 def show(ctx: typer.Context, id: Id) -> None:
@@ -249,23 +259,27 @@ def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) 
         put_json(_document(work, record) | more)
         return
     if done:
-        linked = f", {record.linked} earlier mails linked" if record.linked else ""
-        put(f"{done}: {record.kind} {record.id}{linked}")
-    put_pairs(
-        {
-            "id": record.id,
-            "kind": _kind(record),
-            "name": record.name,
-            "company": record.company,
-            "state": record.state,
-            "addresses": ", ".join(record.addresses),
-            "main contact": record.main_contact,
-            "deals": ", ".join(map(str, record.deals)),
-            "mails": f"{record.emails} ({size(octets)})" if octets else record.emails,
-            "last mail": work.when(record.last_email),
-            "since": work.when(record.created),
-        }
-    )
+        told = work.say(f"record.{done}", kind=record.kind, id=record.id)
+        if record.linked:
+            told = work.say("record.linked", done=told, count=record.linked)
+        put(told)
+    mails: object = record.emails
+    if octets:
+        mails = work.say("record.mails.size", count=record.emails, size=size(octets))
+    pairs = {
+        "id": record.id,
+        "kind": _kind(record),
+        "name": record.name,
+        "company": record.company,
+        "state": work.say(f"record.state.{record.state}"),
+        "addresses": ", ".join(record.addresses),
+        "main": record.main_contact,
+        "deals": ", ".join(map(str, record.deals)),
+        "mails": mails,
+        "last": work.when(record.last_email),
+        "since": work.when(record.created),
+    }
+    put_pairs({work.say(f"record.{name}"): value for name, value in pairs.items()})
     if any(a.until or a.mail_since or a.ours for a in record.history):
         for held in record.history:
             put(_history(work, held))
@@ -273,14 +287,15 @@ def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) 
 
 def _history(work: Desk, held: "RecordAddress") -> str:
     """One address of a record, and when it was theirs."""
-    notes = []
+    since = work.when(held.since)
+    parts = [work.say("record.address", address=held.address, since=since)]
+    if held.until is not None:
+        parts.append(work.say("record.address.until", time=work.when(held.until)))
     if held.mail_since:
-        notes.append("its earlier mail is not linked")
+        parts.append(work.say("record.address.late"))
     if held.ours:
-        notes.append("ours now: keys no record, its mail is not shown here")
-    until = f" until {work.when(held.until)}" if held.until is not None else ""
-    note = f" ({'; '.join(notes)})" if notes else ""
-    return f"address  {held.address}  from {work.when(held.since)}{until}{note}"
+        parts.append(work.say("record.address.ours"))
+    return " ".join(parts)
 
 
 def _document(work: Desk, record: "Record") -> dict[str, Any]:

@@ -30,17 +30,14 @@ def replay(ctx: typer.Context) -> None:
         if work.json:
             put_json(asdict(done))
         else:
-            put(
-                f"{done.frames} records and {done.messages} messages were missing:"
-                f" {done.captured} captured, {done.excluded} excluded, {done.failed} failed,"
-                f" {done.refused} refused"
-            )
+            counts = ("frames", "messages", "captured", "excluded", "failed", "refused")
+            put(work.say("replay.done", **{name: getattr(done, name) for name in counts}))
             if done.queued:
-                put(f"{done.queued} had been queued and were not queued again")
+                put(work.say("replay.queued", count=done.queued))
             if done.pending:
-                put(f"{done.pending} are without verdict")
+                put(work.say("replay.pending", count=done.pending))
             for name in done.damaged:
-                put(f"UNREADABLE  {name}")
+                put(work.say("replay.damaged", name=name))
         if done.damaged:
             raise typer.Exit(1)
 

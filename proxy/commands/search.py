@@ -81,7 +81,7 @@ def search(
             files=attachment,
             file=file,
         )
-        note_viewer(ctx, work, viewer)
+        note_viewer(work, viewer)
         try:
             page = store_search.search(
                 work.store, " ".join(text), wanted, limit=limit, before=before, viewer=viewer

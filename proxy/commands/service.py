@@ -1,6 +1,7 @@
 """run, status, migrate: the appliance itself."""
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -16,6 +17,7 @@ from proxy.commands.common import (
     size,
     span,
 )
+from proxy.texts import Language, language, t
 
 if TYPE_CHECKING:
     from proxy.status import DoorJournal, MailState, Status
@@ -82,19 +84,21 @@ def status(ctx: typer.Context) -> None:
     if call(ctx).json:
         put_json(found.document())
     else:
-        _show(found)
+        _show(found, language(call(ctx).lang))
     if not found.ok:
         raise typer.Exit(1)
 
 
-def _show(found: "Status") -> None:
-    put_table(
-        "",
-        ("role", "state", "pid", "up for", "figures"),
+def _show(found: "Status", lang: Language) -> None:
+    def table(names: str, rows: Iterable[Sequence[object]]) -> None:
+        put_table("", [t(f"state.{name}", lang) for name in names.split()], rows)
+
+    table(
+        "role state pid uptime figures",
         [
             (
                 role.role,
-                "up" if role.up else "DOWN",
+                t("state.up" if role.up else "state.down", lang),
                 role.pid if role.up else "",
                 span(role.uptime_seconds) if role.up else "",
                 ", ".join(f"{key} {value}" for key, value in role.figures.items()),
@@ -103,49 +107,49 @@ def _show(found: "Status") -> None:
         ],
     )
     put()
-    put_table(
-        "",
-        ("journal", "size", "waiting for the store", "oldest"),
+    table(
+        "journal size waiting oldest",
         [
             (
                 journal.door,
                 size(journal.bytes),
-                "unknown" if journal.pending is None else _waiting(journal),
+                t("state.unknown", lang) if journal.pending is None else _waiting(journal),
                 span(journal.oldest_pending_seconds) if journal.pending else "",
             )
             for journal in found.journals
         ],
     )
-    put(f"free for journals: {size(found.journal_free_bytes)}")
+    put(t("state.free", lang, size=size(found.journal_free_bytes)))
     put()
-    queue = [(one.state, one.messages, span(one.oldest_age_seconds)) for one in found.queue]
-    put_table("", ("queue", "messages", "oldest"), queue or [("empty", 0, "")])
+    queue = [(q.state, q.messages, span(q.oldest_age_seconds)) for q in found.queue]
+    rows = queue or [("empty", 0, "")]
+    table("queue messages oldest", [(t(f"state.queue.{row[0]}", lang), *row[1:]) for row in rows])
     if found.coverage:
         put()
-        rows = [
-            (one.folder, one.mailboxes, one.known, one.present, one.skipped)
-            for one in found.coverage
-        ]
-        put_table("", ("mailboxes", "looked into", "known", "of", "too large"), rows)
+        table(
+            "mailboxes looked known of large",
+            [(c.folder, c.mailboxes, c.known, c.present, c.skipped) for c in found.coverage],
+        )
     if found.mail is not None:
         put()
-        put(_mail(found.mail))
+        put(_mail(found.mail, lang))
     for role in found.roles:
         if role.last_error:
             error = " ".join(f"{key}={value}" for key, value in role.last_error.items())
             put()
-            put(f"last error of {role.role}: {error}")
-    if found.wrong:
+            put(t("state.last_error", lang, role=role.role, error=error))
+    if found.said:
         put()
-    for line in found.wrong:
-        put(f"WRONG  {line}")
+    for line in found.wrong_in(lang):
+        put(t("state.wrong", lang, text=line))
 
 
-def _mail(mail: "MailState") -> str:
-    used = f"mail: {size(mail.mail_bytes)}"
+def _mail(mail: "MailState", lang: Language) -> str:
+    used = size(mail.mail_bytes)
     if mail.quota_bytes is None:
-        return used
-    return f"{used} of {size(mail.quota_bytes)} ({100 * mail.mail_bytes // mail.quota_bytes} %)"
+        return t("state.mail", lang, size=used)
+    percent = 100 * mail.mail_bytes // mail.quota_bytes
+    return t("state.mail.of", lang, size=used, quota=size(mail.quota_bytes), percent=percent)
 
 
 def _waiting(journal: "DoorJournal") -> str:
@@ -174,4 +178,5 @@ def migrate(ctx: typer.Context) -> None:
     if call(ctx).json:
         put_json({"schema": version, "database": opened.about})
     else:
-        put(f"{opened.about}: schema {version}")
+        lang = language(call(ctx).lang)
+        put(t("migrate.done", lang, database=opened.about, version=version))

@@ -56,9 +56,12 @@ def list_(
                 (e.address, work.when(e.since), e.category, e.who or e.source, e.words)
                 for e in found[:limit]
             ]
-            put_table("", ("address", "since", "category", "by", "words"), rows)
+            put_table("", [t(f"suppression.{name}", lang) for name in _COLUMNS], rows)
         if len(found) > limit:
-            warn(f"more with --after {found[limit - 1].address}")
+            warn(t("suppression.more", lang, address=found[limit - 1].address))
+
+
+_COLUMNS = ("address", "since", "category", "by", "words")
 
 
 def add(
@@ -113,7 +116,9 @@ def put_delivery(ctx: typer.Context, work: Desk, found: dict[str, Any]) -> None:
     lang = language(call(ctx).lang)
     for row in found["delivery"]:
         status = row["status"]
-        put(f"to  {row['address']}: {status}  {t(f'status.{status}', lang)}")
+        words = t(f"status.{status}", lang)
+        told = t(f"mail.status.{status}", lang)
+        put(t("mail.delivery", lang, address=row["address"], status=told, words=words))
         bounced = status in ("soft_bounce", "hard_bounce")
         category = row["category"]
         if category and known(f"bounce.{category}") and (bounced or status == "queued"):

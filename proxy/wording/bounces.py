@@ -34,5 +34,13 @@ TEXTS: dict[str, Text] = {
     "suppression.not_there": Text(
         "{address} is not on the suppression list", "{address} は拒否リストにありません"
     ),
+    "suppression.more": Text(
+        "more with --after {address}", "続きは --after {address} で表示します"
+    ),
+    "suppression.address": Text("address", "アドレス"),
+    "suppression.since": Text("since", "開始"),
+    "suppression.category": Text("category", "分類"),
+    "suppression.by": Text("by", "登録元"),
+    "suppression.words": Text("words", "理由"),
     "suppression.empty": Text("The suppression list is empty.", "拒否リストは空です。"),
 }

@@ -2,13 +2,18 @@
 
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 import proxy
-from proxy.texts import _CATALOGUE, language, t
-from proxy.wording import check
+from proxy import cli
+from proxy.commands.common import cells
+from proxy.texts import _CATALOGUE, language, t, unbroken
+from proxy.wording import check, help
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龥]")
 
@@ -28,6 +33,40 @@ def test_both_languages_say_it_with_the_same_values(name: str) -> None:
     assert not JAPANESE.search(text.en)
     words = re.search(r"[a-z]", re.sub(r"\{.*?\}", "", text.ja + text.en))
     assert JAPANESE.search(text.ja) or text.en == text.ja or not words
+
+
+def sentences(command: Any) -> Iterator[str]:
+    """All that `--help` says of a command and of those below it."""
+    yield from filter(None, (command.help, command.epilog))
+    yield from filter(None, (getattr(param, "help", None) for param in command.params))
+    for below in getattr(command, "commands", {}).values():
+        yield from sentences(below)
+
+
+def test_every_sentence_of_help_is_in_the_catalogue_and_nothing_else() -> None:
+    said = {unbroken(text) for text in sentences(typer.main.get_command(cli.app))}
+    said.add("Show this message and exit.")  # the library's own
+    assert sorted(said - help._JA.keys()) == [], "without Japanese"
+    assert sorted(help._JA.keys() - said) == [], "said nowhere"
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*path, name))
+
+
+@pytest.mark.parametrize("path", [*commands(typer.main.get_command(cli.app))], ids=" ".join)
+def test_help_speaks_japanese(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*path, "--help", "--lang", "ja"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("使い方: mailweir")
+    english = re.findall(r"(?:Usage|Options|Arguments|Commands|Show this|required|default:)", text)
+    assert english == []
+    for line in text.splitlines():
+        assert cells(line) <= 80 or not JAPANESE.search(line), line
+    assert cli.run([*path, "--help", "--lang", "en"]) == 0
+    assert not JAPANESE.search(capsys.readouterr().out), "the next call speaks its own language"
 
 
 def test_every_text_of_check_is_used_and_every_finding_has_one() -> None:
