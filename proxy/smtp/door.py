@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.settings import Settings
 from proxy import maillog
-from proxy.doorsocket import BACKLOG, DoorFailed, bound, tls_context
+from proxy.doorsocket import BACKLOG, DoorFailed, bound, own_processor, tls_context
 from proxy.journal import JournalWriter
 from proxy.metrics import SmtpCounters
 from proxy.smtp.doorstate import DoorState
@@ -39,6 +39,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
     logging.getLogger("mail").addHandler(logging.NullHandler())
     logging.getLogger("mail").propagate = False
     listener = settings.listener(name)
+    own_processor(slot, listener.doors)
     counters = SmtpCounters(name)
     back = WayBack(settings, listener.role, counters)
     policy = DoorPolicy.of(settings, name, slot, back.gate)

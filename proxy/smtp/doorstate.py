@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,8 @@ class DoorState:
         self.stopping = False
         self.now = time.monotonic
         self._direct = policy.hop_kind == "mx"
+        #: May this client relay without AUTH? Looked up once for an address, not for a session.
+        self.trusts = lru_cache(maxsize=1000)(policy.trusts)
         self._failures = LoginFailures()
         self._on_broken = on_broken
         self._ids = CaptureIds()

@@ -169,7 +169,7 @@ class Door(SMTP):
         """
         state, client = self.state, self.core.client
         key = client_key(client.ip)
-        client.trusted = known and state.policy.trusts(client.ip)
+        client.trusted = known and state.trusts(client.ip)
         if not state.counts.enter(key):
             self._turn_away("4.7.0", "Too many connections from your address", "client limit")
             return
