@@ -217,6 +217,11 @@ def _next_hop(at: str, listener: "SmtpListener") -> Iterator[Problem]:
         yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, '"may" with a unix socket')
     if listener.next_hop_ca and listener.next_hop_tls != "verify":
         yield Problem(f"{at}.next_hop_tls", listener.next_hop_tls, '"verify": next_hop_ca is set')
+    if listener.next_hop_client != "none" and hop.kind == "mx":
+        allowed = '"none": other people\'s servers do not believe us'
+        yield Problem(f"{at}.next_hop_client", listener.next_hop_client, allowed)
+    if listener.next_hop_client == "proxy" and hop.unix_path:
+        yield Problem(f"{at}.next_hop_client", "proxy", '"none" or "xclient" with a unix socket')
     if listener.allow_private and hop.kind != "mx":
         yield Problem(f"{at}.allow_private", True, 'false: it only concerns next_hop = "mx"')
 

@@ -154,6 +154,7 @@ class SmtpListener(Table):
     next_hop: Hop
     next_hop_tls: HopTls = "may"
     next_hop_ca: FilePath | None = None
+    next_hop_client: Literal["none", "xclient", "proxy"] = "none"
     allow_private: StrictBool = False
     tls: DoorTls = "none"
     cert: FilePath | None = None

@@ -6,7 +6,7 @@
 
 A *stage* is where the client waits for us: connect, ehlo (also lhlo and helo), starttls, auth,
 mail, rcpt, data, content (while the message is coming), bdat, dot (after the message, by DATA or
-BDAT LAST; under LMTP once for each recipient), rset, noop, vrfy, quit. Its *answer* is one of
+BDAT LAST; under LMTP once for each recipient), rset, noop, vrfy, xclient, quit. Its *answer* is one of
     "550 5.1.1 no such user"      these words ("451 one\\ntwo" has two lines); 421 also closes
     CLOSE, RESET, HANG            a FIN, a RST, silence
     Say(text, after=2, gap=.1, then=CLOSE)   after 2 s, an octet each 0.1 s, and then
@@ -73,6 +73,7 @@ class FaultSink:
         without: Sequence[str] = (),
         auth: Sequence[str] | Mapping[str, Exchange] = (),
         auth_needed: bool = False,
+        proxy: bool = False,  # wait for a PROXY line before all else
         inject_after_starttls: bytes = b"",
         read_rate: float | None = None,  # octets a second of content
         keep: bool = True,
@@ -87,6 +88,7 @@ class FaultSink:
         self.arrived: list[Message] = []
         self.complaints: list[str] = []
         self.keep, self.read_rate, self.auth_needed = keep, read_rate, auth_needed
+        self.proxy = proxy
         self.tls, self.inject_after_starttls = tls, inject_after_starttls
         self.keywords = [word for word in keywords if word.split()[0] not in without]
         self.auth: dict[str, Exchange] = (

@@ -61,6 +61,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
         ca=listener.next_hop_ca,
         allow_private=listener.allow_private,
         own=[(other.listen.host, other.listen.port) for other in settings.smtp],
+        tell=listener.next_hop_client,
         loop=loop,
     )
     state = DoorState(

@@ -36,9 +36,13 @@ class HopUnavailable(Exception):
 
     @classmethod
     def said(cls, words: Reply, stage: str) -> HopUnavailable:
-        """The hop refused: a 4xx goes on in its own words, anything else within a 451 of ours."""
+        """The hop refused: a 4xx goes on in its own words, anything else within a 451 of ours.
+
+        421 becomes 451: it is the hop that goes away, not we (RFC 5321 section 3.8).
+        """
         if words.temporary:
-            return cls(words, stage=stage, words=words)
+            reply = Reply(451, words.lines) if words.code == 421 else words
+            return cls(reply, stage=stage, words=words)
         reply = Reply.of(451, "4.4.0", f"next hop said at {stage}: {words.text}"[:400])
         return cls(reply, stage=stage, words=words)
 

@@ -30,6 +30,7 @@ from proxy.smtp.doorstate import DoorState
 from proxy.smtp.hopconn import HopConnection
 from proxy.smtp.hoperrors import HopLost, HopUnavailable
 from proxy.smtp.hoptls import SmallBufferTLS, switch
+from proxy.smtp.introduce import Stranger
 from proxy.smtp.limits import client_key
 from proxy.smtp.proxyheader import Early, read_proxy_header
 from proxy.smtp.relay import NO_SPACE
@@ -335,7 +336,8 @@ class Door(SMTP):
     # ------------------------------------------------------------------ next hop
 
     def _open_hop(self, action: actions.OpenHop) -> None:
-        conn = None if action.fresh else self.state.next_hop.take(action.domain)
+        hop = self.state.next_hop
+        conn = hop.take(action.domain) if hop.tell == "none" and not action.fresh else None
         if conn is not None:
             self._take_hop(conn)
             self.core.hop_opened(conn.caps, True)
@@ -345,7 +347,7 @@ class Door(SMTP):
     async def _connect(self, domain: str | None, fresh: bool) -> None:
         state = self.state
         try:
-            conn = await state.next_hop.connect(domain, fresh=fresh)
+            conn = await state.next_hop.connect(domain, fresh=fresh, client=self._stranger())
         except HopUnavailable as away:
             words = (away.words or away.reply).text
             target = str(state.next_hop.target)
@@ -356,6 +358,13 @@ class Door(SMTP):
         else:
             self._take_hop(conn)
             self._guarded(self.core.hop_opened, conn.caps, conn.reused)
+
+    def _stranger(self) -> Stranger | None:
+        """Who our client is, for a hop that is told."""
+        if self.state.next_hop.tell == "none" or self.transport is None:
+            return None
+        client, own = self.core.client, self.transport.get_extra_info("sockname")
+        return Stranger(client.ip, client.port, own[0], own[1], client.helo, client.esmtp)
 
     def _take_hop(self, conn: HopConnection) -> None:
         self._hop = conn

@@ -28,6 +28,7 @@ from proxy.smtp.hoperrors import HopLost, HopUnavailable
 from proxy.smtp.hoppool import HopPool
 from proxy.smtp.hoptalk import Talk
 from proxy.smtp.hoptls import SmallBufferTLS, client_context, switch, tls_leg
+from proxy.smtp.introduce import Stranger, Way, introduce, proxy_line
 from proxy.smtp.replies import Reply
 from proxy.smtp.resolve import HopAddress, MailResolver
 from proxy.smtp.sasl import Account, ClientAuth, NoMechanism
@@ -51,6 +52,7 @@ __all__ = [
 NEXT_ADDRESS_AFTER: Final = 5.0
 # RFC 5321 section 5.1 lets a limit be set on the number of addresses tried, 2 at least.
 MAX_ADDRESSES: Final = 8
+_GONE: Final = Reply.of(451, "4.4.2", "Lost the connection to the next hop, try again later")
 
 
 class MailRoutes(Protocol):
@@ -81,10 +83,11 @@ class NextHop(HopPool):
         resolver: MailRoutes | None = None,
         own: Collection[tuple[str, int]] | None = None,
         account: Callable[[], Account] | None = None,
+        tell: Way = "none",
     ) -> None:
         """`account` logs in on each connection ([outbound]); it is asked each time, so that a new
 
-        password needs no restart. For "mx": `own` is where our doors listen (see MailResolver),
+        password needs no restart. `tell`: how the hop learns who the client is (introduce.py). For "mx": `own` is where our doors listen (see MailResolver),
         `resolver` another way to hosts than the DNS of this machine.
         """
         self.target = target
@@ -110,12 +113,15 @@ class NextHop(HopPool):
         self._resolver = resolver
         self._account = account
         self._lmtp = target.kind == "lmtp"
+        self.tell: Way = tell
 
-    async def connect(self, domain: str | None = None, *, fresh: bool = False) -> HopConnection:
-        """A connection that may take MAIL; `fresh` passes the pool by. Raises HopUnavailable."""
-        if not fresh:
-            pooled = self.take(domain)
-            if pooled is not None:
+    async def connect(
+        self, domain: str | None = None, *, fresh: bool = False, client: Stranger | None = None
+    ) -> HopConnection:
+        """A connection that may take MAIL, from `client` where the hop is told; `fresh` passes the
+        pool by. Raises HopUnavailable."""
+        while not fresh and (pooled := self.take(domain)) is not None:
+            if await self._introduced(pooled, client):
                 return pooled
         if self.open >= self._max_open:
             reply = Reply.of(451, "4.3.2", "too many connections to the next hop")
@@ -124,19 +130,39 @@ class NextHop(HopPool):
         addresses = (await self._addresses(domain))[:MAX_ADDRESSES]
         try:
             async with asyncio.timeout(self._whole_timeout):
-                return await self._first_good(key, addresses)
+                conn = await self._first_good(key, addresses, client)
+                if not await self._introduced(conn, client):
+                    raise HopUnavailable(_GONE, stage="XCLIENT")
+                return conn
         except TimeoutError as error:
             reply = Reply.of(451, "4.4.1", "the next hop cannot be reached in time")
             raise HopUnavailable(reply, stage="connect", detail=str(addresses)) from error
 
-    async def _first_good(self, key: str, addresses: Sequence[HopAddress]) -> HopConnection:
+    async def _introduced(self, conn: HopConnection, client: Stranger | None) -> bool:
+        """Tell the hop who the client is, where that is said on any connection; false if it is
+        lost. Raises HopUnavailable."""
+        if self.tell != "xclient" or client is None:
+            return True
+        try:
+            await introduce(Talk(conn), client, lmtp=self._lmtp, helo=self._helo)
+        except HopLost:
+            return False
+        except BaseException:
+            conn.abort()
+            raise
+        conn.on_lost = conn.on_writable = None
+        return True
+
+    async def _first_good(
+        self, key: str, addresses: Sequence[HopAddress], client: Stranger | None
+    ) -> HopConnection:
         last: HopUnavailable | None = None
         for number, address in enumerate(addresses, 1):
             patience = self._connect_timeout
             if number < len(addresses):
                 patience = min(patience, NEXT_ADDRESS_AFTER)
             try:
-                return await self._open_one(key, address, patience)
+                return await self._open_one(key, address, patience, client)
             except HopUnavailable as error:
                 # What a hop said tells more than "unreachable" of the address after it.
                 if last is None or error.words is not None or last.words is None:
@@ -163,25 +189,33 @@ class NextHop(HopPool):
         ips = dict.fromkeys(str(entry[4][0]) for entry in found)
         return [HopAddress(target.host, ip, target.port) for ip in ips]
 
-    async def _open_one(self, key: str, address: HopAddress, patience: float) -> HopConnection:
+    async def _open_one(
+        self, key: str, address: HopAddress, patience: float, client: Stranger | None
+    ) -> HopConnection:
         try:
-            return await self._greet(key, address, patience, starttls=True)
+            return await self._greet(key, address, patience, client, starttls=True)
         except _TLSFailed as error:
             if self._tls != "may" or self.target.kind == "smtps":
                 reply = Reply.of(451, "4.7.5", "TLS with the next hop failed")
                 raise HopUnavailable(reply, stage="tls", detail=str(error)) from error
         try:
-            return await self._greet(key, address, patience, starttls=False)
+            return await self._greet(key, address, patience, client, starttls=False)
         except _TLSFailed as error:  # pragma: no cover - no TLS is tried here
             raise AssertionError from error
 
     async def _greet(
-        self, key: str, address: HopAddress, patience: float, *, starttls: bool
+        self,
+        key: str,
+        address: HopAddress,
+        patience: float,
+        client: Stranger | None,
+        *,
+        starttls: bool,
     ) -> HopConnection:
         conn = HopConnection(self, self._loop, key, lmtp=self._lmtp)
         self.track(conn)
         try:
-            await self._talk(conn, address, patience, starttls)
+            await self._talk(conn, address, patience, client, starttls)
         except BaseException as error:
             conn.abort()
             self.gone(conn)  # in mid-handshake no connection_lost comes
@@ -191,15 +225,22 @@ class NextHop(HopPool):
                 ) from error
             raise
         conn.on_lost = conn.on_writable = None
+        # Opened in one client's name, it is never another's.
+        conn.carried_auth = conn.carried_auth or self.tell == "proxy"
         return conn
 
     async def _talk(
-        self, conn: HopConnection, address: HopAddress, patience: float, starttls: bool
+        self,
+        conn: HopConnection,
+        address: HopAddress,
+        patience: float,
+        client: Stranger | None,
+        starttls: bool,
     ) -> None:
         """From nothing to "may take MAIL"."""
         talk = Talk(conn)
         greeting = talk.expect()
-        await self._dial(conn, address, patience)
+        await self._dial(conn, address, patience, client)
         conn.banner = banner = (await greeting)[0]
         if banner.code != 220:
             raise HopUnavailable.said(banner, "greeting")
@@ -213,19 +254,19 @@ class NextHop(HopPool):
             await self._login(talk, self._account, address)
         self.capabilities = conn.caps
 
-    async def _dial(self, conn: HopConnection, address: HopAddress, patience: float) -> None:
+    async def _dial(
+        self, conn: HopConnection, address: HopAddress, patience: float, client: Stranger | None
+    ) -> None:
         """TCP, TLS if implicit, or the unix socket."""
         try:
             async with asyncio.timeout(patience):
                 if address.port == 0:
                     await self._loop.create_unix_connection(lambda: conn, address.ip)
                 elif self.target.kind != "smtps":
-                    await self._loop.create_connection(lambda: conn, address.ip, address.port)
+                    await self._tcp(lambda: conn, address, client)
                 else:
                     leg, done = self._leg(conn, address, patience)
-                    raw, _ = await self._loop.create_connection(
-                        lambda: leg, address.ip, address.port
-                    )
+                    raw = await self._tcp(lambda: leg, address, client)
                     try:
                         await self._shaken(conn, done)
                     except BaseException:
@@ -236,6 +277,23 @@ class NextHop(HopPool):
             detail = f"{address.ip}: {error or 'timed out'}"
             raise HopUnavailable(reply, stage="connect", detail=detail) from error
         conn.peer = (address.ip, address.port)
+
+    async def _tcp(
+        self, made: Callable[[], asyncio.BaseProtocol], address: HopAddress, client: Stranger | None
+    ) -> asyncio.Transport:
+        loop = self._loop
+        if self.tell != "proxy":
+            return (await loop.create_connection(made, address.ip, address.port))[0]
+        family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, (address.ip, address.port))
+            await loop.sock_sendall(sock, proxy_line(client))  # before TLS, before the greeting
+            return (await loop.create_connection(made, sock=sock))[0]
+        except BaseException:
+            sock.close()
+            raise
 
     def _leg(
         self, conn: HopConnection, address: HopAddress, patience: float

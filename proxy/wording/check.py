@@ -557,6 +557,15 @@ TEXTS: dict[str, Text] = {
         "offers no DSN: clients cannot ask for delivery reports",
         "DSN に対応していません。クライアントは配送通知を要求できません",
     ),
+    "hop.no_xclient": Text(
+        'offers no XCLIENT, though next_hop_client = "xclient": it sees our address only',
+        'next_hop_client = "xclient" ですが XCLIENT に対応していません。接続元は'
+        "このサーバーのアドレスに見えます",
+    ),
+    "hop.no_xclient.todo": Text(
+        "Postfix: put our address into smtpd_authorized_xclient_hosts.",
+        "Postfix なら smtpd_authorized_xclient_hosts にこのサーバーのアドレスを加えてください。",
+    ),
     "hop.size": Text(
         "takes messages of {size:.0f} MiB at most, max_size is {wanted:.0f} MiB: the smaller"
         " counts",

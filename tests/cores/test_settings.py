@@ -180,6 +180,13 @@ REFUSALS = [
     ),
     (NODE + "[store]\nmail_quota = '5 GB'", "store.mail_quota", '"auto", "none"'),
     (NODE + "[store]\nmail_quota = 0", "store.mail_quota", '"auto", "none"'),
+    (
+        NODE + swap(MX, "smtp://127.0.0.1:10025", "mx").removeprefix(NODE)
+        + "recipient_domains = ['a.jp']\nnext_hop_client = 'xclient'",
+        "smtp[0].next_hop_client",
+        "do not believe us",
+    ),
+    (NODE + LMTP + "next_hop_client = 'proxy'", "smtp[0].next_hop_client", "unix socket"),
     # in the contract, but not in this version
     (NODE + "[store]\ndurability = 'shared'", "store.durability", "not available"),
     (swap(IMAP, "imap://", "pop3://"), "imap[0].upstream", "imaps://host:port"),

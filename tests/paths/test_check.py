@@ -374,6 +374,14 @@ class TestNextHop:
             hop = f"smtp://127.0.0.1:{sink.port}"
             assert "fail hop.no_auth" in about_hops(read(submission(hop)))
 
+    def test_xclient(self, read: Read) -> None:
+        for offered in ("SIZE 0", "XCLIENT HELO", "XCLIENT ADDR PORT"):
+            with FaultSink(keywords=["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", offered]) as sink:
+                hop = f"smtp://127.0.0.1:{sink.port}"
+                settings = read(inbound(hop) + 'next_hop_client = "xclient"\n')
+                warned = "warn hop.no_xclient" in about_hops(settings)
+                assert warned == ("ADDR" not in offered)
+
     def test_away(self, read: Read, free_port: int) -> None:
         assert about_hops(read(inbound(f"smtp://127.0.0.1:{free_port}"))) == {"fail hop.away"}
 

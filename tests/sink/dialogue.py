@@ -43,6 +43,8 @@ class Dialogue:
         self.chunks = bytearray()
 
     async def run(self) -> None:
+        if self.sink.proxy:
+            self.ledger.proxy = await self.line()
         await self.say("connect", "220 sink.example.net ESMTP")
         while True:
             line = await self.line()
@@ -90,6 +92,15 @@ class Dialogue:
             self.ledger.tls = tls_version(self.writer)
             self.greeted = False
             self.forget()
+
+    async def on_xclient(self, line: bytes) -> None:
+        """XCLIENT_README: not within a transaction; everything begins anew."""
+        if not any(word.startswith("XCLIENT") for word in self.sink.keywords):
+            return await self.complain("500 5.5.2 XCLIENT was not offered")
+        if self.mail is not None:
+            return await self.complain("503 5.5.1 XCLIENT not now")
+        if await self.say("xclient", "220 sink.example.net ESMTP", line):
+            self.greeted = False
 
     async def on_auth(self, line: bytes) -> None:
         words = line.decode("latin-1").split(" ")

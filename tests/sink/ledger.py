@@ -44,6 +44,7 @@ class Connection:
     number: int
     peer: object
     tls: str | None = None
+    proxy: bytes = b""  # the PROXY line
     lines: list[bytes] = field(default_factory=list)  # every command, without its CRLF
     replies: list[bytes] = field(default_factory=list)
     segments: list[bytes] = field(default_factory=list)  # as read: shows what was pipelined

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 STAGES = frozenset(
-    "connect ehlo starttls auth mail rcpt data content bdat dot rset noop vrfy quit".split()
+    "connect ehlo starttls auth mail rcpt data content bdat dot rset noop vrfy xclient quit".split()
 )
 
 
