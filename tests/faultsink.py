@@ -6,7 +6,8 @@
 
 A *stage* is where the client waits for us: connect, ehlo (also lhlo and helo), starttls, auth,
 mail, rcpt, data, content (while the message is coming), bdat, dot (after the message, by DATA or
-BDAT LAST; under LMTP once for each recipient), rset, noop, vrfy, xclient, quit. Its *answer* is one of
+BDAT LAST; under LMTP once for each recipient), rset, noop, vrfy, xclient, quit. Its *answer* is
+one of
     "550 5.1.1 no such user"      these words ("451 one\\ntwo" has two lines); 421 also closes
     CLOSE, RESET, HANG            a FIN, a RST, silence
     Say(text, after=2, gap=.1, then=CLOSE)   after 2 s, an octet each 0.1 s, and then

@@ -70,7 +70,7 @@ def proxy_line(client: Stranger | None) -> bytes:
     six = ":" in client.ip
     own = client.own_ip
     if not own or (":" in own) != six:
-        own = "::" if six else "0.0.0.0"  # noqa: S104 - a word on the wire, not a place to listen
+        own = "::" if six else "0.0.0.0"
     kind = "TCP6" if six else "TCP4"
     return f"PROXY {kind} {client.ip} {own} {client.port} {client.own_port}\r\n".encode("ascii")
 

@@ -86,9 +86,9 @@ class NextHop(HopPool):
         tell: Way = "none",
     ) -> None:
         """`account` logs in on each connection ([outbound]); it is asked each time, so that a new
-
-        password needs no restart. `tell`: how the hop learns who the client is (introduce.py). For "mx": `own` is where our doors listen (see MailResolver),
-        `resolver` another way to hosts than the DNS of this machine.
+        password needs no restart. `tell`: how the hop learns who the client is (introduce.py). For
+        "mx": `own` is where our doors listen (see MailResolver), `resolver` another way to hosts
+        than the DNS of this machine.
         """
         self.target = target
         self.capabilities: Capabilities | None = None
