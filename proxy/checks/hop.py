@@ -129,9 +129,9 @@ def _lacks(hop: _Hop, caps: Capabilities) -> list[Note]:
     if caps.size and largest is not None and caps.size < largest:
         values: dict[str, object] = {"size": caps.size / 2**20, "wanted": largest / 2**20}
         notes.append(warn("hop.size", hop.about, **values))
-    if hop.listener and hop.listener.next_hop_client == "xclient":
-        if "ADDR" not in caps.keywords.get("XCLIENT", "").upper().split():
-            notes.append(warn("hop.no_xclient", hop.about))
+    offered = caps.keywords.get("XCLIENT", "").upper().split()
+    if hop.listener and hop.listener.next_hop_client == "xclient" and "ADDR" not in offered:
+        notes.append(warn("hop.no_xclient", hop.about))
     if hop.listener and hop.listener.auth == "next_hop":
         if caps.auth:
             notes.append(ok("hop.auth_offered", hop.about, mechanisms=" ".join(caps.auth)))
