@@ -1,0 +1,139 @@
+"""The whole appliance between real servers, and what it tells of itself.
+
+whole = Whole(folder, imap="imap://...", inbound="smtp://...", submission="smtp://...")
+whole.start()
+whole.emails()          # subject -> how it was seen
+"""
+
+import contextlib
+import imaplib
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.crash.appliance import wait_until
+from tests.peers.dovecot import ALICE
+from tests.peers.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Whole:
+    """`mailweir run` with an MX, a submission and an IMAP listener, and its commands."""
+
+    def __init__(self, folder: Path, *, imap: str, inbound: str, submission: str) -> None:
+        """The servers behind, as the configuration names them."""
+        self.ports = {name: free_port() for name in ("mx", "sub", "imap", "http")}
+        self.config = folder / "mailweir.toml"
+        self.log = folder / "log"
+        self.config.write_text(f"""
+[node]
+hostname = "mailweir.example.com"
+domains = ["example.com"]
+data_dir = "{folder}/data"
+[[smtp]]
+name = "mx"
+listen = "127.0.0.1:{self.ports["mx"]}"
+role = "inbound"
+next_hop = "{inbound}"
+doors = 1
+[[smtp]]
+name = "sub"
+listen = "127.0.0.1:{self.ports["sub"]}"
+role = "submission"
+next_hop = "{submission}"
+auth = "next_hop"
+auth_plain_without_tls = true
+doors = 1
+[[imap]]
+name = "imap"
+listen = "127.0.0.1:{self.ports["imap"]}"
+upstream = "{imap}"
+doors = 1
+[capture]
+companion_rate = 100
+[http]
+listen = "127.0.0.1:{self.ports["http"]}"
+[journal]
+min_free = 0
+""")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "proxy", "--config", str(self.config), "run"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+        wait_until(lambda: b'"ready"' in self.log.read_bytes(), 60, self.log.read_text)
+        self.log.write_bytes(b"")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(60)
+            self.process = None
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "proxy", "--config", str(self.config), *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=False)
+
+    def ask(self, *words: str) -> tuple[int, Any]:
+        done = self.run("--json", *words)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line]
+
+    def audited(self) -> dict[str, Any]:
+        """The account of `audit`, which must find no gap."""
+        code, (report,) = self.ask("audit")
+        assert (code, report["gaps"]) == (0, []), report
+        return dict(report)
+
+    def emails(self, user: str = "") -> dict[str, list[str]]:
+        """Subject -> how it was seen; a message that stands there twice fails."""
+        words = ["--json", "emails", "--limit", "1000", *(["--user", user] if user else [])]
+        found: dict[str, list[str]] = {}
+        before: list[str] = []
+        while True:
+            done = self.run(*words, *before)
+            for line in done.stdout.splitlines():
+                row = json.loads(line)
+                assert row["subject"] not in found, f"{row['subject']} stands there twice"
+                found[row["subject"]] = row["source"]
+            more = re.search(rb"--before (\S+)", done.stderr)
+            if more is None:
+                return found
+            before = ["--before", more[1].decode()]
+
+    def wait_for(
+        self, wanted: dict[str, set[str]], patience: float = 60.0, user: str = ""
+    ) -> dict[str, list[str]]:
+        """`emails`, once each of these subjects was seen in each of these ways."""
+        end = time.monotonic() + patience
+        while True:
+            found = self.emails(user)
+            missing = {
+                subject: ways
+                for subject, ways in wanted.items()
+                if subject not in found or not ways <= set(found[subject])
+            }
+            if not missing:
+                return found
+            assert time.monotonic() < end, (list(missing)[:20], self.log.read_text()[-3_000:])
+            time.sleep(0.2)
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[imaplib.IMAP4]:
+        client = imaplib.IMAP4("127.0.0.1", self.ports["imap"])
+        client.login(ALICE, "secret")
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(imaplib.IMAP4.error, OSError):
+                client.logout()
+
+    def door(self) -> int:
+        _, (status,) = self.ask("status")
+        return next(int(role["pid"]) for role in status["roles"] if role["role"] == "imap-0")
