@@ -57,10 +57,13 @@ class Seat:
 class _Desk:
     """A user's sessions and their companion, which may begin later."""
 
-    __slots__ = ("companion", "ending", "later", "seats", "task")
+    __slots__ = ("client", "companion", "credentials", "ending", "later", "seats", "task")
 
-    def __init__(self, companion: Companion, seats: set[Seat]) -> None:
-        self.companion = companion
+    def __init__(self, credentials: Credentials, client: tuple[str, int], seats: set[Seat]) -> None:
+        self.credentials: Credentials | None = credentials
+        """For a companion that is to begin; once it is there it has them."""
+        self.client = client
+        self.companion: Companion | None = None
         self.task: asyncio.Task[None] | None = None
         self.later: asyncio.TimerHandle | None = None
         self.seats = seats
@@ -122,22 +125,15 @@ class Companions:
                 return None
             seats = desk.seats if desk is not None else set()
             begin = self._looked.get(user, 0.0)
-            companion = Companion(
-                plan,
-                user,
-                credentials,
-                lambda: self._busy(user),
-                self.figures,
-                lambda: self._active(user),
-                client,
-            )
-            desk = self._desks[user] = _Desk(companion, seats)
+            desk = self._desks[user] = _Desk(credentials, client, seats)
             if begin > now:  # this user was looked after a moment ago
-                desk.later = self._loop.call_at(begin, self._begin, desk)
+                desk.later = self._loop.call_at(begin, self._begin, user, desk)
             else:
-                self._begin(desk)
+                self._begin(user, desk)
+        elif desk.companion is None:
+            desk.credentials = credentials  # the fresher, with a token that lives longer
         else:
-            desk.companion.credentials = credentials  # the fresher, with a token that lives longer
+            desk.companion.credentials = credentials
             desk.companion.nudged.set()
         if desk.ending is not None:
             desk.ending.cancel()
@@ -161,8 +157,19 @@ class Companions:
         self._told[user] = answered
         return answered
 
-    def _begin(self, desk: _Desk) -> None:
+    def _begin(self, user: str, desk: _Desk) -> None:
+        assert self._plan is not None
         desk.later = None
+        desk.companion = Companion(
+            self._plan,
+            user,
+            desk.credentials,
+            lambda: self._busy(user),
+            self.figures,
+            lambda: self._active(user),
+            desk.client,
+        )
+        desk.credentials = None
         desk.task = self._loop.create_task(self._run(desk.companion))
 
     async def _run(self, companion: Companion) -> None:
@@ -194,8 +201,9 @@ class Companions:
         desk.seats.discard(seat)
         if desk.seats:
             return
-        desk.companion.forget()
-        if desk.task is None or desk.over or not desk.companion.looking:
+        if desk.companion is not None:
+            desk.companion.forget()
+        if desk.task is None or desk.companion is None or desk.over or not desk.companion.looking:
             self._end(seat.user)
         else:
             desk.task.add_done_callback(lambda _: self._gone(seat.user, desk))
@@ -212,6 +220,7 @@ class Companions:
                 desk.ending.cancel()
             if desk.later is not None:
                 desk.later.cancel()
+            desk.credentials = None
             if desk.task is not None:
                 desk.task.cancel()
 

@@ -10,10 +10,14 @@ else (decision 0101).
 * Behind LOGIN, AUTHENTICATE and a synchronising literal the client's octets are held until the
   server has answered, so that nobody needs to guess what they are.
 * An answer of ours is said where the server's stream is between two responses.
+* Most commands of a session hold no literal and are nothing to anybody but the server, and most
+  answers are one line: for reads that are exactly one such line there is a short way
+  (`plain_command`, `plain_answer`; decision 0118). It ends where the long way would.
 * A tagged answer to no command means that one of the two is not what it seems: from then on all
   passes unread (`raw`), and nothing is captured.
 
-Limits: PENDING commands without an answer; LINE_BEFORE_LOGIN and LITERAL_BEFORE_LOGIN octets.
+Limits: PENDING commands without an answer; before the login lines of LINE_BEFORE_LOGIN octets and
+literals of LITERAL.
 """
 
 from __future__ import annotations
@@ -23,15 +27,18 @@ from typing import Final, Protocol
 
 from proxy.imap.capabilities import IN_CLEAR, MECHANISMS, REFUSED, OurLeg, rewrite_line
 from proxy.imap.fragments import ClientStream, ServerStream
-from proxy.imap.grammar import Command, command
-from proxy.imap.login import Exchange, Found, from_login
+from proxy.imap.grammar import PLAIN_ANSWER, PLAIN_COMMAND, Command, command
+from proxy.imap.login import Found
+from proxy.imap.loginwatch import LITERAL, LoginWatch, mechanism
 from proxy.imap.observer import WATCHED, Observer
+from proxy.imap.pending import PENDING, Pending
 
-PENDING: Final = 10_000
 #: Tokens of large directories have some thousand octets; RFC 9051 section 4 asks for 8,192.
 LINE_BEFORE_LOGIN: Final = 16_384
-LITERAL_BEFORE_LOGIN: Final = 8_192
 REFUSALS: Final = 20
+#: Octets of a read that may be such a line, and what `pending` holds instead of its verb.
+SHORT: Final = 1_024
+PLAIN: Final = b"PLAIN"
 
 PRIVACY: Final = b"NO [PRIVACYREQUIRED] Use TLS before you log in"
 LIMIT: Final = b"NO [LIMIT] Too many failed logins, try again later"
@@ -66,8 +73,8 @@ class Dialogue:
     """One session, from the greeting on."""
 
     __slots__ = (
-        "_again", "_auth_tag", "_command", "_exchange", "_idle", "_idle_on",
-        "_login_parts", "_refusal", "_refusals", "_sasl", "_starttls", "bye", "client",
+        "_command", "_idle", "_idle_on", "_login", "_refusal", "_refusals", "_sasl", "_starttls",
+        "bye", "client",
         "edits", "ended", "fetching", "host", "leg", "logged_in", "observer", "pending", "raw",
         "say", "server", "start_tls",
     )  # fmt: skip
@@ -77,8 +84,7 @@ class Dialogue:
         self.leg = leg
         self.logged_in = False
         self.observer: Observer | None = None
-        self.pending: dict[bytes, bytes] = {}
-        """Tag and verb of each command that the server has not answered."""
+        self.pending = Pending()
         self.edits: list[Edit] = []
         """Of the last `from_...`: parts of the buffer (from, to) and what passes instead."""
         self.say = b""
@@ -98,14 +104,11 @@ class Dialogue:
         self._refusals = 0
         self._idle: bytes | None = None
         self._idle_on = False
-        self._auth_tag: bytes | None = None
-        self._exchange: Exchange | None = None
-        self._login_parts: tuple[bytes, list[bytes]] = (b"", [])
+        self._login: LoginWatch | None = None
         self._sasl = False
         self._starttls: bytes | None = None
         self.fetching = False
         """The response at hand, or the last one, is a FETCH with a body."""
-        self._again: list[tuple[bytes, bytes]] = []
 
     def from_client(self, buffer: bytearray, end: int) -> int:
         """Octets of the client, from the beginning of the buffer; how many were taken."""
@@ -117,11 +120,50 @@ class Dialogue:
         self.edits.clear()
         return end if self.raw else self.server.feed(buffer, 0, end)
 
+    def plain_command(self, buffer: bytearray, end: int) -> bool:
+        """Are the client's octets one command that nobody here needs to understand? Then it is
+        noted, and passes as it is. False: nothing has happened, it is for `from_client`."""
+        stream, pending = self.client, self.pending
+        if (
+            stream.hold
+            or stream.literal
+            or stream.continued
+            or stream.head is not None
+            or not self.logged_in
+            or self._idle is not None
+            or self.raw
+            or (found := PLAIN_COMMAND.fullmatch(buffer, 0, end)) is None
+            or found[1] in pending
+            or len(pending) >= PENDING
+        ):
+            return False
+        pending[found[1]] = PLAIN
+        stream.tee = None
+        return True
+
+    def plain_answer(self, buffer: bytearray, end: int) -> bool:
+        """Are the server's octets the answer to such a command, and no more? Likewise."""
+        stream, pending = self.server, self.pending
+        if (
+            stream.literal
+            or stream.continued
+            or stream.head is not None
+            or self.say
+            or pending.again
+            or (found := PLAIN_ANSWER.fullmatch(buffer, 0, end)) is None
+            or pending.get(found[1]) is not PLAIN
+        ):
+            return False
+        del pending[found[1]]
+        stream.tee = None
+        self.fetching = False
+        return True
+
     def lost(self) -> None:
         """The connection is over."""
         if self.observer is not None:
             self.observer.lost()
-        self._exchange = None
+        self._login = None
         self.client.tee = self.server.tee = None
 
     # ------------------------------------------------------------------ the client's lines
@@ -135,8 +177,8 @@ class Dialogue:
         if self._sasl:
             self._sasl = False
             stream.hold = True
-            if self._exchange is not None:
-                self._exchange.response(text)
+            if self._login is not None and self._login.exchange is not None:
+                self._login.exchange.response(text)
             return
         if self._idle is not None:
             over, self._idle = self._idle_on or text.strip().upper() == b"DONE", None
@@ -161,33 +203,14 @@ class Dialogue:
                     stream.tee = self.observer.command(found, text, size)
             elif verb == b"IDLE":
                 self._idle, self._idle_on = tag, False
-        elif verb == b"LOGIN":
-            self._login_begin(found, text, size)
-        elif verb == b"AUTHENTICATE":
-            self._authenticate(found, text)
+        elif verb in (b"LOGIN", b"AUTHENTICATE"):
+            self._login = LoginWatch(found, text)
+            self._login_goes_on(size)
 
     def _expect(self, tag: bytes, verb: bytes) -> None:
-        """A tagged answer is to come. Some clients give all their commands one tag."""
-        pending = self.pending
-        if tag in pending:
-            self._again.append((tag, verb))
-            if len(self._again) > PENDING:
-                self._desync()
-        elif tag:
-            pending[tag] = verb
-            if len(pending) > PENDING:
-                self._desync()
-
-    def _answered(self, tag: bytes) -> bytes | None:
-        """Whose answer it is; None if nobody waits for it."""
-        verb = self.pending.pop(tag, None)
-        if self._again:
-            for at, (other, next_verb) in enumerate(self._again):
-                if other == tag:
-                    del self._again[at]
-                    self.pending[tag] = next_verb
-                    break
-        return verb
+        """A tagged answer is to come."""
+        if not self.pending.expect(tag, verb):
+            self._desync()
 
     def _client_more(self, text: bytes, start: int, stop: int, size: int) -> None:
         """A command goes on behind a literal."""
@@ -197,9 +220,8 @@ class Dialogue:
             self._drop(size)
         elif found is None:
             return
-        elif self._auth_tag is not None:
-            before, literals = self._login_parts
-            self._login_parts = (before + text, literals)
+        elif self._login is not None:
+            self._login.more(text)
             self._login_goes_on(size)
         elif self.observer is not None and found.verb in WATCHED:
             if found.verb in (b"APPEND", b"REPLACE") and size > self.host.largest:
@@ -225,7 +247,10 @@ class Dialogue:
         self.server.tee = None
         if first:
             self.fetching = False
-            if head[:1] not in (b"*", b"+") and self._answered(head.partition(b" ")[0]) is None:
+            if (
+                head[:1] not in (b"*", b"+")
+                and self.pending.answered(head.partition(b" ")[0]) is None
+            ):
                 self._desync()
 
     def _judge(self, found: Command, text: bytes, size: int) -> bytes | None:
@@ -239,7 +264,7 @@ class Dialogue:
             if size >= 0 and verb in (b"APPEND", b"REPLACE") and size > self.host.largest:
                 return TOO_BIG
             return None
-        if size > LITERAL_BEFORE_LOGIN:
+        if size > LITERAL:
             self.ended = b"* BYE Literal is too large\r\n"
             return b"BAD Literal is too large"
         if verb == b"STARTTLS":
@@ -249,12 +274,12 @@ class Dialogue:
             self._starttls = found.tag
             return b""
         if verb in (b"LOGIN", b"AUTHENTICATE"):
-            mechanism = "LOGIN"
+            means = "LOGIN"
             if verb == b"AUTHENTICATE":
-                mechanism = _mechanism(text, found.args)
-                if mechanism and mechanism not in MECHANISMS:  # without one it is the server's BAD
+                means = mechanism(text, found.args)
+                if means and means not in MECHANISMS:  # without one it is the server's BAD
                     return MECHANISM
-            if not self.leg.clear and mechanism in IN_CLEAR:
+            if not self.leg.clear and means in IN_CLEAR:
                 return PRIVACY
             if self.host.login_blocked():
                 return LIMIT
@@ -288,46 +313,23 @@ class Dialogue:
 
     # ------------------------------------------------------------------ the login
 
-    def _login_begin(self, found: Command, text: bytes, size: int) -> None:
-        self._auth_tag = found.tag
-        self._exchange = None
-        self._login_parts = (text, [])
-        self._login_goes_on(size)
-
     def _login_goes_on(self, size: int) -> None:
-        if size < 0:
+        """A part of it is there. Behind the last one the client is held."""
+        login = self._login
+        assert login is not None
+        if login.exchange is not None or size < 0:
             self.client.hold = True
-            return
-        literals = self._login_parts[1]
-        if size > LITERAL_BEFORE_LOGIN or len(literals) > 2:
+        elif login.announced(size):
+            self.client.tee = login.literal
+        else:
             self.ended = b"* BYE Literal is too large\r\n"
-            return
-        literals.append(b"")
-        self.client.tee = self._login_literal
 
-    def _login_literal(self, part: bytes) -> None:
-        self._login_parts[1][-1] += part
-
-    def _authenticate(self, found: Command, text: bytes) -> None:
-        self._auth_tag = found.tag
-        words = text[found.args :].split(b" ")
-        initial = words[1] if len(words) > 1 else None
-        self._exchange = Exchange(_mechanism(text, found.args), initial)
-        self.client.hold = True
-
-    def _login_answered(self, ok: bool, text: bytes) -> bool:
+    def _login_answered(self, login: LoginWatch, ok: bool, text: bytes) -> bool:
         """False: the user is turned away, although the server has let him in."""
-        exchange, self._exchange = self._exchange, None
-        parts, self._login_parts = self._login_parts, (b"", [])
-        self._auth_tag = None
+        self._login = None
         self._sasl = False
         self.client.tee = None  # an answer to half a LOGIN: what still comes of it is nobody's
-        if exchange is not None:
-            found, mechanism = exchange.found(), exchange.mechanism
-        else:
-            at = self._command.args if self._command is not None else 0
-            found, mechanism = from_login(parts[0], at, parts[1]), "LOGIN"
-        observer = self.host.login(found, mechanism, ok, text)
+        observer = self.host.login(login.found(), login.mechanism, ok, text)
         if ok:
             self.logged_in = True
             self.observer = observer
@@ -386,20 +388,20 @@ class Dialogue:
             self._idle_on = True
         elif self.client.waiting is not None:
             self.client.go_on()
-        elif self._auth_tag is not None and self._exchange is not None:
+        elif self._login is not None and self._login.exchange is not None:
             self._sasl = True
             self.client.hold = False
 
     def _tagged(self, text: bytes, start: int, stop: int) -> None:
         tag, _, rest = text.partition(b" ")
-        verb = self._answered(tag)
+        verb = self.pending.answered(tag)
         if verb is None:
             self._desync()
             return
         status, _, words = rest.partition(b" ")
-        ok = status.upper() == b"OK"
+        ok, login = status.upper() == b"OK", self._login
         if not self.logged_in or b"[C" in text or b"[c" in text:
-            inside = self.logged_in or (ok and tag == self._auth_tag)
+            inside = self.logged_in or (ok and login is not None and tag == login.tag)
             self._rewrite(text, start, stop, inside)
         if self.client.waiting is not None and self._command and tag == self._command.tag:
             self.client.called_off()
@@ -408,8 +410,8 @@ class Dialogue:
         elif verb == b"IDLE":
             if tag == self._idle:
                 self._idle, self._idle_on = None, False
-        elif tag == self._auth_tag:
-            if not self._login_answered(ok, rest):
+        elif login is not None and tag == login.tag:
+            if not self._login_answered(login, ok, rest):
                 self._replace(start, stop, tag + b" " + CROWD + b"\r\n")
                 self.ended = b"* BYE Too many connections of this user\r\n"
         elif self._starttls is not None and not self.pending:
@@ -479,7 +481,3 @@ class _Server(ServerStream):
 
     def long_line(self, head: bytes, size: int, first: bool) -> None:
         self._dialogue.server_long(head, first)
-
-
-def _mechanism(text: bytes, at: int) -> str:
-    return text[at:].split(b" ", 1)[0].decode("ascii", "replace").upper()

@@ -58,7 +58,7 @@ class Fragments:
     """What both directions share. Subclasses are told by `long_begins`, `long_line` and `dropped`;
     `tee`, if set, gets the octets of the literal at hand."""
 
-    __slots__ = ("_head", "_tail", "continued", "drop", "hold", "line", "literal", "longest", "tee")
+    __slots__ = ("_tail", "continued", "drop", "head", "hold", "line", "literal", "longest", "tee")
 
     def __init__(self, line: Line, longest: int = LONGEST) -> None:
         self.line = line
@@ -75,13 +75,14 @@ class Fragments:
         self.tee: Callable[[bytes], None] | None = None
         self.drop = False
         """Literals of a command that is refused here are not passed on."""
-        self._head: bytes | None = None
+        self.head: bytes | None = None
+        """The beginning of the line at hand, if it is longer than is kept."""
         self._tail = b""
 
     @property
     def between(self) -> bool:
         """At a place where a command or response may begin."""
-        return not (self.literal or self.continued or self._head is not None)
+        return not (self.literal or self.continued or self.head is not None)
 
     def feed(self, buffer: bytearray, pos: int, end: int) -> int:
         """Take the octets from `pos` to `end`; where the part begins that was not taken."""
@@ -101,11 +102,11 @@ class Fragments:
                 return pos
             stop = find(b"\n", pos, end) + 1
             if not stop:
-                if self._head is None and end - pos <= self.longest:
+                if self.head is None and end - pos <= self.longest:
                     return pos
                 self._part(bytes(memoryview(buffer)[pos:end]))
                 return end
-            if self._head is not None:
+            if self.head is not None:
                 self._part(bytes(memoryview(buffer)[pos:stop]))
                 self._long_end()
             else:
@@ -116,14 +117,14 @@ class Fragments:
 
     def _part(self, part: bytes) -> None:
         """A part of a line that is longer than is kept."""
-        if self._head is None:
-            self._head = part[:HEAD]
-            self.long_begins(self._head, not self.continued)
+        if self.head is None:
+            self.head = part[:HEAD]
+            self.long_begins(self.head, not self.continued)
         self._tail = (self._tail + part[-TAIL:])[-TAIL:]
 
     def _long_end(self) -> None:
-        head, tail = self._head or b"", self._tail.rstrip(b"\r\n")
-        self._head, self._tail = None, b""
+        head, tail = self.head or b"", self._tail.rstrip(b"\r\n")
+        self.head, self._tail = None, b""
         first, self.continued = not self.continued, False
         # Whether the end is inside quotes nobody has counted: a quoted string that ends in `{5}`
         # and has no closing quote is no IMAP in any case.

@@ -29,6 +29,14 @@ _UNESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SHIFT = re.compile(r"&([A-Za-z0-9+,]*)-")
 _COMMAND = re.compile(rb"([^\x00-\x20\x7f(){%*\"\\+]+) (UID )?([A-Za-z0-9_.-]{1,40})(?: |\Z)", re.I)
 
+# The two lines that most of a session is made of. Neither brace nor quote: so there is no literal,
+# and nothing that only looks like one; no code in brackets: it may be a list of capabilities.
+PLAIN_COMMAND: Final = re.compile(
+    rb"([A-Za-z0-9.$_-]{1,32}) (?:UID )?"
+    rb"(?:NOOP|CHECK|FETCH|STORE|SEARCH|SORT|THREAD|STATUS|LIST|LSUB)(?: [^\x00\r\n{}\"]*)?\r\n"
+)
+PLAIN_ANSWER: Final = re.compile(rb"([A-Za-z0-9.$_-]{1,32}) (?:OK|NO|BAD) [^\r\n\[]*\r\n")
+
 MOST_TOKENS: Final = 20_000
 
 

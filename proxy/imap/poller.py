@@ -24,6 +24,7 @@ AT_ONCE: Final = 256
 
 _IN: Final = select.EPOLLIN
 _OUT: Final = select.EPOLLOUT
+_BOTH: Final = _IN | _OUT
 _END: Final = select.EPOLLHUP | select.EPOLLERR
 
 Callback = Callable[[], None]
@@ -45,25 +46,11 @@ class Poller:
 
     def read(self, fd: int, callback: Callback | None) -> None:
         """`callback`: from now on whenever there is something to read, or the end."""
-        reads = self._reads
-        if callback is not None:
-            known = fd in reads
-            reads[fd] = callback
-            if not known:
-                self._watch(fd, _IN | _OUT if fd in self._writes else _IN, fd in self._writes)
-        elif reads.pop(fd, None) is not None:
-            self._unwatch(fd, _OUT if fd in self._writes else 0)
+        self._set(fd, _IN, self._reads, self._writes, callback)
 
     def write(self, fd: int, callback: Callback | None) -> None:
         """`callback`: from now on whenever there is room to write, or an error."""
-        writes = self._writes
-        if callback is not None:
-            known = fd in writes
-            writes[fd] = callback
-            if not known:
-                self._watch(fd, _IN | _OUT if fd in self._reads else _OUT, fd in self._reads)
-        elif writes.pop(fd, None) is not None:
-            self._unwatch(fd, _IN if fd in self._reads else 0)
+        self._set(fd, _OUT, self._writes, self._reads, callback)
 
     def forget(self, fd: int) -> None:
         """The descriptor is closed now: the kernel forgets it by itself."""
@@ -74,19 +61,32 @@ class Poller:
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
-    def _watch(self, fd: int, events: int, known: bool) -> None:
-        if known:
-            self._epoll.modify(fd, events)
+    def _set(
+        self,
+        fd: int,
+        event: int,
+        mine: dict[int, Callback],
+        others: dict[int, Callback],
+        callback: Callback | None,
+    ) -> None:
+        """The kernel is told only of what changes: that something is waited for, or no more."""
+        before = fd in mine
+        if callback is not None:
+            mine[fd] = callback
+            if before:
+                return
+        elif not before:
+            return
         else:
-            self._epoll.register(fd, events)
+            del mine[fd]
+        if fd in others:
+            self._epoll.modify(fd, _BOTH if callback is not None else _BOTH ^ event)
+        elif callback is None:
+            self._epoll.unregister(fd)
+        else:
+            self._epoll.register(fd, event)
             if self._turning:
                 self._young.add(fd)
-
-    def _unwatch(self, fd: int, events: int) -> None:
-        if events:
-            self._epoll.modify(fd, events)
-        else:
-            self._epoll.unregister(fd)
 
     def _turn(self) -> None:
         young, reads, writes = self._young, self._reads, self._writes

@@ -19,7 +19,7 @@ from typing import Final
 
 from proxy import maillog
 from proxy.imap.capabilities import OurLeg, rewrite
-from proxy.imap.dialogue import Dialogue, Edit
+from proxy.imap.dialogue import SHORT, Dialogue, Edit
 from proxy.imap.leg import Leg, keep_alive
 from proxy.imap.login import Found, account
 from proxy.imap.observer import Observer
@@ -169,12 +169,12 @@ class Session:
     # ------------------------------------------------------------------ octets
 
     def _client_readable(self) -> None:
-        state = self.state
+        state, dialogue, server = self.state, self._dialogue, self.server
         rest = self._from_client_rest
         kept = len(rest)
         try:
-            if self._dialogue is None or self._closing:
-                self._talks_too_early()
+            if dialogue is None or self._closing:
+                self.close()  # it talks too early, or too late
                 return
             if kept:
                 state.buffer[:kept] = rest
@@ -183,7 +183,17 @@ class Session:
                 count = self.client.receive(state.view)
             if count > 0:
                 self.seen = state.clock
-                self._take_from_client(kept + count)
+                if (
+                    kept
+                    or count > SHORT
+                    or server is None
+                    or not dialogue.plain_command(state.buffer, count)
+                ):
+                    self._take_from_client(kept + count)
+                    return
+                server.send(state.view[:count])
+                if server.backlog:
+                    self.client.pause()
             elif count == 0:
                 self.close()
         except OSError:
@@ -217,8 +227,8 @@ class Session:
             self._wait_for_disk(self.client)
 
     def _server_readable(self) -> None:
-        state, server = self.state, self.server
-        if server is None:
+        state, dialogue, server = self.state, self._dialogue, self.server
+        if dialogue is None or server is None:
             return
         rest = self._from_server_rest
         kept = len(rest)
@@ -230,7 +240,12 @@ class Session:
                 count = server.receive(state.view)
             if count > 0:
                 self.seen = state.clock
-                self._take_from_server(kept + count)
+                if kept or count > SHORT or not dialogue.plain_answer(state.buffer, count):
+                    self._take_from_server(kept + count)
+                    return
+                self._to_client(state.view[:count])
+                if self.client.backlog:
+                    server.pause()
             elif count == 0:
                 self._server_left()
         except OSError:
@@ -245,14 +260,12 @@ class Session:
         taken = dialogue.from_server(state.buffer, end)
         self._from_server_rest = bytes(state.view[taken:end]) if taken < end else b""
         edits = dialogue.edits
-        try:
-            if not edits:
-                if taken:
-                    self.client.send(state.view[:taken])
-            elif passing := _edited(state.view, taken, edits):
-                self.client.send(passing)
-        except OSError:
-            self.close()
+        if not edits:
+            if taken:
+                self._to_client(state.view[:taken])
+        elif passing := _edited(state.view, taken, edits):
+            self._to_client(passing)
+        if self._closing:
             return
         if dialogue.ended:
             self._last_words(dialogue.ended)
@@ -265,6 +278,13 @@ class Session:
                 self._wait_for_disk(server)
             if self._from_client_rest and not dialogue.client.hold:
                 self._go_on_with_client()
+
+    def _to_client(self, octets: bytes | memoryview) -> None:
+        """What the server says; it is not the server's fault if nobody is there any more."""
+        try:
+            self.client.send(octets)
+        except OSError:
+            self.close()
 
     def _go_on_with_client(self) -> None:
         """What the client said while it had to wait."""
@@ -305,9 +325,6 @@ class Session:
         if self.server is not None and not self.client.pending:
             self.server.resume()
         self._server_drained()
-
-    def _talks_too_early(self) -> None:
-        self.close()
 
     # ------------------------------------------------------------------ STARTTLS
 

@@ -131,7 +131,7 @@ def test_append(
             feed(play, "client", b"d NOOP\r\n", luck)
             assert play.to_server == said + b"d NOOP\r\n"
             assert not any(sink.kept for sink in play.sinks)
-            assert play.dialogue.pending == {b"d": b"NOOP"}
+            assert list(play.dialogue.pending) == [b"d"]
             return
         if waits:
             if luck.random() < 0.5:

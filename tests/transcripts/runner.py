@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.imap.capabilities import OurLeg
-from proxy.imap.dialogue import Dialogue
+from proxy.imap.dialogue import SHORT, Dialogue
 from proxy.imap.login import Found, account
 from proxy.imap.message import Meta, Outcome
 from proxy.imap.observer import Observer
@@ -109,8 +109,10 @@ class Play:
     most = 10_000_000
     largest = 1_000_000
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, short: bool = True) -> None:
+        """`short`: lines that nobody needs to understand go the short way, as in a session."""
         self.script = script
+        self.short = short
         self.to_client = b""
         self.to_server = b""
         self.results: list[str] = []
@@ -163,6 +165,14 @@ class Play:
         if self.dialogue.ended:
             return
         buffer = bytearray(self.kept[side] + data)
+        if self.short and not self.kept[side] and len(data) <= SHORT:
+            plain = self.dialogue.plain_command if side == "client" else self.dialogue.plain_answer
+            if plain(buffer, len(buffer)):
+                if side == "client":
+                    self.to_server += data
+                else:
+                    self.to_client += data
+                return
         take = self.dialogue.from_client if side == "client" else self.dialogue.from_server
         taken = take(buffer, len(buffer))
         self.kept[side] = bytes(buffer[taken:])
