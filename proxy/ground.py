@@ -108,9 +108,15 @@ def check_ports(settings: Settings, kinds: Collection[str] = ("smtp", "imap")) -
             if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
                 raise CannotStart(
                     f"{at}.listen = {listener.listen}: allowed is an address that is"
-                    f" free here ({error.strerror})"
+                    f" free here ({error.strerror}){_remedy(error)}"
                 )
             time.sleep(0.1)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno != errno.EACCES:
+        return ""
+    return "; ports below 1024 need CAP_NET_BIND_SERVICE, which the unit of `quickstart` gives"
 
 
 def _bind_error(address: ListenAddress) -> OSError | None:

@@ -100,8 +100,12 @@ TEXTS: dict[str, Text] = {
         "または: 10587 番で Dovecot の submission サービスを使う",
     ),
     "quickstart.submission.text": Text(
-        "If you use it already, keep it in place of Postfix's service on that port.",
-        "すでに使っている場合は、そのポートの Postfix のサービスの代わりに使えます。",
+        "If you use it already, keep it in place of Postfix's service on that port. If"
+        " dovecot-submissiond is only installed, say `protocols = imap` (with what else you use) in"
+        " /etc/dovecot/local.conf: it would hold port 587.",
+        "すでに使っている場合は、そのポートの Postfix のサービスの代わりに使えます。"
+        "dovecot-submissiond がインストールされているだけで使わない場合は、587 番をふさがないよう、"
+        "/etc/dovecot/local.conf に `protocols = imap`（ほかに使うものも並べて）と書いてください。",
     ),
     "quickstart.other": Text("Programs and other servers that send mail", "メールを送るほかの機器"),
     "quickstart.other.text": Text(
