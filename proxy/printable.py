@@ -1,8 +1,11 @@
 """Text for terminals and one-line places: what is not printable is escaped. A core.
 
 Controls (ESC, CR, LF), separators (U+2028), direction marks and lone surrogates become \\x1b,
-\\u2028 and so on; Japanese and every other script stay as they are (threats.md, "log injection").
+\\u2028 and so on; Japanese and every other script stay as they are, with their blanks (U+3000),
+which str.isprintable() does not count (threats.md, "log injection").
 """
+
+import unicodedata
 
 
 def printable(text: str) -> str:
@@ -10,6 +13,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        c
+        if c.isprintable() or unicodedata.category(c) == "Zs"
+        else c.encode("unicode_escape", "backslashreplace").decode("ascii")
         for c in text
     )

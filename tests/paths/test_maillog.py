@@ -56,6 +56,7 @@ def test_hostile_values_stay_one_line_and_come_back_as_they_were(log) -> None:
 
 def test_words_for_a_terminal_are_escaped_but_japanese_is_readable() -> None:
     assert printable("日本語 ok") == "日本語 ok"
+    assert printable("【重要】　お知らせ\u00a0\u2028") == "【重要】　お知らせ\u00a0\\u2028"
     shown = printable(HOSTILE)
     assert shown.isprintable() and "\\x1b[2J\\r\\n" in shown and shown.endswith("日本@x")
 
