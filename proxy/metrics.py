@@ -91,6 +91,10 @@ _capture_missing = Counter(
     "mailweir_capture_missing_total",
     "Gaps found in the ledger: mail that was accepted and has no capture. Must stay 0.",
 )
+_unread = Counter(
+    "mailweir_unread_total",
+    "Messages that could not be read within the limits of the reader: stored raw and flagged.",
+)
 _capture_to_link = Histogram(
     "mailweir_capture_to_link_seconds",
     "From the capture at the door to the committed, linked message in the store.",
@@ -322,6 +326,11 @@ def captured(door: str, result: str, count: int = 1) -> None:
 def capture_missing(count: int = 1) -> None:
     """The ledger has gaps."""
     _capture_missing.inc(count)
+
+
+def unread(count: int = 1) -> None:
+    """Messages are stored raw, since the reader could not read them."""
+    _unread.inc(count)
 
 
 def capture_to_link(seconds: float) -> None:

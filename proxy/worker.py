@@ -241,6 +241,7 @@ class IngestThread:
                 maillog.report_forged(capture_id)
         for address in step.bounces.suppressed:
             maillog.suppressed(address)
+        metrics.unread(len(step.unread))
         if missing := len(step.failed) + len(step.damage):
             metrics.capture_missing(missing)
         if step.messages:

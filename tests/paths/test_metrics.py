@@ -19,6 +19,8 @@ door.reply("mail", 250)
 door.flush()
 metrics.captured("inbound", "captured", 2)
 metrics.capture_missing(0)
+metrics.unread(0)
+metrics.unread(2)
 metrics.capture_to_link(-1)
 metrics.ingest_lag(1.5)
 metrics.mail(10, None)
@@ -59,6 +61,7 @@ def test_a_role_that_starts_again_goes_on_counting_in_the_same_files(tmp_path: P
     assert 'mailweir_queue_messages{state="queued"} 3.0' in text
     assert "mailweir_ingest_lag_seconds 1.5" in text
     assert "mailweir_mail_bytes 12.0" in text
+    assert "mailweir_unread_total 6.0" in text
     assert "mailweir_mail_quota_bytes 1.073741824e+09" in text
     assert "_created" not in text
 
