@@ -13,27 +13,25 @@ A message is delivered at least once: a crash between delivery and settle() repe
 Runners hold rows, not the store (writing(alone=False)): on PostgreSQL several work side by side,
 beside ingest, and claim() skips what another has locked (libraries.md "queue on many nodes").
 What a refusal or the end of its time means for a recipient is written down in the same transaction:
-outcomes, suppressions, and that its sender is to be told (reporting.py).
+outcomes, suppressions (queueends.py), and that its sender is to be told (reporting.py).
 Ids never come back. Finished rows stay, with the remote's words, as the history.
 Limits: bodies are in the archive, by sha256. Clock: `now` is seconds since 1970, an argument.
 Cites: architecture.md "Store"; models.md F (invariants in SQL).
 """
 
-import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
-from crmstore import addresses, outcomes, schema, suppressions
+from crmstore import outcomes, schema
 from crmstore.bulk import among
-from crmstore.meaning import Meaning
-from crmstore.outcomes import Outcome
+from crmstore.queued import QueuedMessage, Result, Settled, load
+from crmstore.queueends import Ended
 from crmstore.store import Store, micros
 
-__all__ = ["FINAL", "Queue", "QueuedMessage", "QueuedRecipient", "Result", "Settled"]
+__all__ = ["FINAL", "Queue"]
 
 FINAL = ("delivered", "failed", "expired")
 PATIENCE = (5, 7 * 86_400.0)
@@ -41,67 +39,6 @@ MAX_REPLY = 4000
 
 messages = schema.queue_messages
 recipients = schema.queue_recipients
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedRecipient:
-    """One recipient that still waits (or, from show(), one with its end)."""
-
-    id: int
-    address: str
-    params: tuple[str, ...]
-    state: str
-    attempts: int
-    reply: str
-    category: str = ""  # what the reply meant; "" = nothing bad
-    remote: str = ""  # whose reply it was
-    passed_on: bool = False  # that server tells the sender by itself
-    told: str = ""  # what the sender was told last
-    changed: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
-    """A message whose lease we hold. `recipients` are those that still wait."""
-
-    id: int
-    capture_id: str
-    listener: str
-    sender: str
-    sender_params: tuple[str, ...]
-    recipients: tuple[QueuedRecipient, ...]
-    trace: str
-    sha256: str
-    bytes: int
-    flags: tuple[str, ...]
-    attempts: int
-    created: float
-    expires: float
-    state: str = "sending"
-    lease: str = field(default="", repr=False)
-    next: float = 0.0
-    report_us: int | None = None  # when its sender is to be told something
-
-
-_NOTHING = Meaning()
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one attempt gave for one recipient; `reply` is the remote's words to the letter."""
-
-    recipient_id: int
-    outcome: Literal["delivered", "failed", "later"]
-    reply: str
-    meaning: Meaning = _NOTHING
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What settle() made of it: the message's state, and recipients that ended by expiry."""
-
-    state: str
-    expired: tuple[int, ...] = ()
 
 
 def _token() -> str:
@@ -201,7 +138,7 @@ class Queue:
         """The same for several messages in one transaction (one sync)."""
         at = micros(now)
         with self._store.writing(alone=False) as connection:
-            ended = _Ended(connection, at, self._patience)
+            ended = Ended(connection, at, self._patience)
             settled = [_settle(connection, m, r, at, next_at, ended) for m, r, next_at in done]
             ended.write()
             return settled
@@ -216,7 +153,7 @@ class Queue:
         with self._store.writing(alone=False) as connection:
             if not _transition(connection, message, lease=message.lease):
                 return False
-            ended = _Ended(connection, micros(now), self._patience)
+            ended = Ended(connection, micros(now), self._patience)
             _write(connection, message, final, micros(now))
             ended.add(message, final)
             ended.write()
@@ -324,7 +261,7 @@ def _settle(
     results: Sequence[Result],
     now_us: int,
     next_at: float | None,
-    ended: "_Ended",
+    ended: Ended,
 ) -> Settled | None:
     over = now_us >= micros(message.expires)
     next_us = now_us if next_at is None else micros(next_at)
@@ -364,74 +301,6 @@ def _worth_telling(message: QueuedMessage, results: Sequence[Result]) -> bool:
     """Something failed, or somebody asked to hear of success: reporting.py looks closer."""
     asked = any("SUCCESS" in param.upper() for r in message.recipients for param in r.params)
     return asked or any(result.outcome == "failed" for result in results)
-
-
-class _Ended:
-    """What recipients came to in one transaction: evidence, and who is refused or free again."""
-
-    def __init__(self, connection: Connection, now_us: int, patience: tuple[int, float]) -> None:
-        self._connection = connection
-        self._now_us = now_us
-        self._patience = patience
-        self._outcomes: list[tuple[Outcome, bool]] = []  # and whether it counts
-        self._good: dict[bool, set[str]] = {True: set(), False: set()}
-
-    def add(self, message: QueuedMessage, results: Sequence[Result]) -> None:
-        """Results of one message."""
-        if not message.sender:
-            return  # a report of ours: nobody waits for it
-        known = {recipient.id: recipient for recipient in message.recipients}
-        for result in results:
-            recipient = known.get(result.recipient_id)
-            if recipient is None or result.outcome == "later":
-                continue
-            address, meaning = addresses.key(recipient.address), result.meaning
-            if result.outcome == "delivered":
-                self._good[meaning.final_hop].add(address)
-                continue
-            hard = meaning.hard or not meaning.category
-            self._bounce(message, address, hard, meaning, result.reply, "live")
-
-    def expired(self, message: QueuedMessage, rows: Sequence[Any]) -> None:
-        """Recipients that were tried until the end."""
-        for row in rows if message.sender else ():
-            category = row.category or "server_unavailable"
-            meaning = Meaning(category=category, status="4.4.7", counts=True)
-            self._bounce(message, addresses.key(row.address), False, meaning, row.reply, "report")
-
-    def _bounce(
-        self,
-        message: QueuedMessage,
-        address: str,
-        hard: bool,
-        meaning: Meaning,
-        words: str,
-        source: str,
-    ) -> None:
-        outcome = Outcome(
-            message.capture_id,
-            address,
-            "hard" if hard else "soft",
-            meaning.category or "undetermined",
-            meaning.status,
-            words,
-            source,
-            source,
-            None,
-            self._now_us,
-        )
-        self._outcomes.append((outcome, meaning.counts))
-
-    def write(self) -> None:
-        """Once, at the end of the transaction."""
-        for everything, found in self._good.items():
-            suppressions.succeeded(self._connection, found, everything=everything)
-        if not self._outcomes:
-            return
-        counted = {outcome[:3] for outcome, counts in self._outcomes if counts}
-        for one in outcomes.record(self._connection, [outcome for outcome, _ in self._outcomes]):
-            if one[:3] in counted:
-                suppressions.bounced(self._connection, one, self._patience)
 
 
 def _write(
@@ -500,52 +369,3 @@ def _finish(connection: Connection, message: QueuedMessage, now_us: int) -> str:
     )
     outcomes.refresh(connection, [message.capture_id])
     return state
-
-
-def load(connection: Connection, ids: Sequence[int], *, waiting_only: bool) -> list[QueuedMessage]:
-    """Messages with their recipients, in the order of `ids`."""
-    columns = recipients.c
-    wanted = select(recipients).where(among(connection, columns.queue_id, ids)).order_by(columns.id)
-    if waiting_only:
-        wanted = wanted.where(columns.state == "queued")
-    by_message: dict[int, list[QueuedRecipient]] = {}
-    for row in connection.execute(wanted):
-        by_message.setdefault(row.queue_id, []).append(
-            QueuedRecipient(
-                row.id,
-                row.address,
-                tuple(json.loads(row.params)),
-                row.state,
-                row.attempts,
-                row.reply,
-                row.category,
-                row.remote,
-                bool(row.passed_on),
-                row.told,
-                row.changed_us / 1e6,
-            )
-        )
-    rows = connection.execute(select(messages).where(among(connection, messages.c.id, ids)))
-    found = {
-        row.id: QueuedMessage(
-            id=row.id,
-            capture_id=row.capture_id,
-            listener=row.listener,
-            sender=row.sender,
-            sender_params=tuple(json.loads(row.sender_params)),
-            recipients=tuple(by_message.get(row.id, ())),
-            trace=row.trace,
-            sha256=row.sha256,
-            bytes=row.bytes,
-            flags=tuple(json.loads(row.flags)),
-            attempts=row.attempts,
-            created=row.created_us / 1e6,
-            expires=row.expires_us / 1e6,
-            state=row.state,
-            lease=row.lease or "",
-            next=row.next_us / 1e6,
-            report_us=row.report_us,
-        )
-        for row in rows
-    }
-    return [found[i] for i in ids if i in found]

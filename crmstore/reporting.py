@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from crmstore import schema
-from crmstore.queue import QueuedMessage, load
+from crmstore.queued import QueuedMessage, load
 from crmstore.store import Store, micros
 
 __all__ = ["NewReport", "Reporting"]

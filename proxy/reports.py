@@ -22,7 +22,7 @@ from typing import Final
 from bounce.compose import MAX_FULL, MAX_HEADER, Composed, Original, Told, compose, wanted
 from config.settings import Settings
 from crmstore.archive import Archive, BlobDamaged, BlobMissing
-from crmstore.queue import QueuedMessage, QueuedRecipient
+from crmstore.queued import QueuedMessage, QueuedRecipient
 from crmstore.reporting import NewReport, Reporting
 from crmstore.store import Store, StoreError
 from proxy import maillog, metrics

@@ -22,7 +22,6 @@ LINES, LINES_OF_TESTS = 400, 700
 LONG = {
     "crmstore/intake.py": "one transaction, statement after statement, in the order they run",
     "crmstore/migrations/versions/0001_first.py": "a migration is one step, table after table",
-    "crmstore/queue.py": "the queue's states and all that may move a message between them",
     "crmstore/schema.py": "every table and what holds between them, in one place",
     "proxy/imap/dialogue.py": "one state: what each line of two sides does to it",
     "proxy/imap/observer.py": "one state: what each response and command does to it",

@@ -31,7 +31,8 @@ from typing import Final, NamedTuple
 
 from config.settings import Outbound, Settings
 from crmstore.archive import Archive
-from crmstore.queue import Queue, QueuedRecipient
+from crmstore.queue import Queue
+from crmstore.queued import QueuedRecipient
 from proxy import maillog
 from proxy.failpoint import failpoint
 from proxy.smtp.handover import Handover, Outcome

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from crmstore.archive import BlobDamaged, BlobMissing
-from crmstore.queue import QueuedMessage, QueuedRecipient
+from crmstore.queued import QueuedMessage, QueuedRecipient
 from proxy import maillog
 from proxy.smtp import onward
 from proxy.smtp.gate import Gate

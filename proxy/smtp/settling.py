@@ -15,7 +15,8 @@ from typing import Final
 
 from bounce.live import said
 from crmstore.meaning import Meaning
-from crmstore.queue import Queue, QueuedMessage, Result, Settled
+from crmstore.queue import Queue
+from crmstore.queued import QueuedMessage, Result, Settled
 from proxy import maillog, metrics
 from proxy.failpoint import failpoint
 from proxy.smtp.handover import Outcome

@@ -5,7 +5,8 @@ from sqlalchemy import select
 from crmstore import outcomes, schema, suppressions
 from crmstore.meaning import Meaning
 from crmstore.outcomes import Outcome
-from crmstore.queue import Queue, Result
+from crmstore.queue import Queue
+from crmstore.queued import Result
 from crmstore.reporting import NewReport, Reporting
 from crmstore.sentids import id_hash
 from crmstore.store import Store

@@ -14,7 +14,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from crmstore import schema
-from crmstore.queue import FINAL, Queue, QueuedMessage, Result
+from crmstore.queue import FINAL, Queue
+from crmstore.queued import QueuedMessage, Result
 from crmstore.store import Store, micros, next_ids
 from tests.conftest import blank, migrate, store_at
 

@@ -14,7 +14,8 @@ from sqlalchemy import insert
 from config.settings import Settings
 from crmstore import schema
 from crmstore.archive import FileArchive
-from crmstore.queue import Queue, QueuedMessage
+from crmstore.queue import Queue
+from crmstore.queued import QueuedMessage
 from crmstore.store import Store, micros, open_store
 from proxy.smtp.deliver import QueueRunner
 from tests.conftest import migrate

@@ -10,7 +10,7 @@ import pytest
 
 from bounce import detect
 from crmstore.meaning import Meaning
-from crmstore.queue import QueuedMessage, Result
+from crmstore.queued import QueuedMessage, Result
 from proxy.reports import Reporter
 from tests.faultsink import FaultSink
 from tests.paths.hops import run_on

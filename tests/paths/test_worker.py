@@ -114,7 +114,7 @@ def test_a_folder_in_order_is_left_alone(office: Office) -> None:
 def test_the_blob_of_excluded_mail_goes_when_it_is_delivered(
     office: Office, worker: IngestThread
 ) -> None:
-    from crmstore.queue import Result
+    from crmstore.queued import Result
 
     body = b"To: hr@ours.example\r\n\r\nx"
     office.door().mail(body, "queued", plan="queue", to=["hr@ours.example"])
