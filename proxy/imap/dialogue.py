@@ -16,8 +16,8 @@ else (decision 0101).
 * A tagged answer to no command means that one of the two is not what it seems: from then on all
   passes unread (`raw`), and nothing is captured.
 
-Limits: PENDING commands without an answer; before the login lines of LINE_BEFORE_LOGIN octets and
-literals of LITERAL.
+Limits: PENDING commands without an answer, then the client waits (mbsync asks for every message
+of a mailbox at once); before the login lines of LINE_BEFORE_LOGIN octets and literals of LITERAL.
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ class Dialogue:
             or stream.continued
             or stream.head is not None
             or self.say
+            or self.client.hold
             or pending.again
             or (found := PLAIN_ANSWER.fullmatch(buffer, 0, end)) is None
             or pending.get(found[1]) is not PLAIN
@@ -210,7 +211,18 @@ class Dialogue:
     def _expect(self, tag: bytes, verb: bytes) -> None:
         """A tagged answer is to come."""
         if not self.pending.expect(tag, verb):
-            self._desync()
+            if not self.logged_in:
+                self._desync()
+            elif verb != b"IDLE":  # which the client ends, not the server
+                self.client.hold = True
+
+    def _answered(self, tag: bytes) -> bytes | None:
+        """The verb of the command whose answer it is; None if nobody waits for it."""
+        verb = self.pending.answered(tag)
+        # Behind the login only a literal that waits for its "+" is held for another reason.
+        if self.client.hold and self.logged_in and self.client.waiting is None:
+            self.client.hold = self.pending.crowded
+        return verb
 
     def _client_more(self, text: bytes, start: int, stop: int, size: int) -> None:
         """A command goes on behind a literal."""
@@ -247,10 +259,7 @@ class Dialogue:
         self.server.tee = None
         if first:
             self.fetching = False
-            if (
-                head[:1] not in (b"*", b"+")
-                and self.pending.answered(head.partition(b" ")[0]) is None
-            ):
+            if head[:1] not in (b"*", b"+") and self._answered(head.partition(b" ")[0]) is None:
                 self._desync()
 
     def _judge(self, found: Command, text: bytes, size: int) -> bytes | None:
@@ -394,7 +403,7 @@ class Dialogue:
 
     def _tagged(self, text: bytes, start: int, stop: int) -> None:
         tag, _, rest = text.partition(b" ")
-        verb = self.pending.answered(tag)
+        verb = self._answered(tag)
         if verb is None:
             self._desync()
             return
