@@ -324,6 +324,11 @@ class Settings(Table):
         return self.run_dir / "suppression.list"
 
     @property
+    def logins_file(self) -> Path:
+        """Failed logins by address, counted by all doors together."""
+        return self.run_dir / "logins"
+
+    @property
     def return_path_keys(self) -> Path:
         return self.bounce.key_file or self.data_dir / "return-path.keys"
 

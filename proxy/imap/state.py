@@ -15,7 +15,8 @@ from proxy.imap.capture import Captures
 from proxy.imap.poller import Poller
 from proxy.imap.upstream import UpstreamServer
 from proxy.metrics import ImapCounters
-from proxy.smtp.limits import ConnectionCounts, LoginFailures, client_key
+from proxy.sharedmemory import shared
+from proxy.smtp.limits import TABLE_SIZE, ConnectionCounts, LoginFailures, client_key
 
 if TYPE_CHECKING:
     from proxy.imap.login import Credentials
@@ -63,7 +64,7 @@ class ImapState:
         """A user is in, with what a second connection would need (if it could be seen)."""
         self.on_leave: Callable[[Session], None] = lambda session: None
         """A session that had a user is over."""
-        self._failures = LoginFailures()
+        self._failures = LoginFailures(shared(settings.logins_file, TABLE_SIZE))
         self._purposes: OrderedDict[str, dict[str, str]] = OrderedDict()
 
     def login_blocked(self, ip: str) -> bool:
@@ -72,7 +73,7 @@ class ImapState:
 
     def login_ended(self, ip: str, ok: bool) -> None:
         if ok:
-            self._failures.succeeded(client_key(ip))
+            self._failures.succeeded(client_key(ip), time.monotonic())
         else:
             self._failures.failed(client_key(ip), time.monotonic())
 

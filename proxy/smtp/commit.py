@@ -313,6 +313,7 @@ class Commit(Envelope):
         elif transaction.content.spooled:
             self._do(actions.DropSpool())
         if outcome in ("accepted", "queued"):
+            self._errors = 0
             self._log(
                 "accepted",
                 id=transaction.capture_id,

@@ -121,6 +121,10 @@ class Conversation:
         """Refuse a command; after too many, close."""
         self._say(verb, reply)
         self._errors += 1
+        self._end_of_patience()
+
+    def _end_of_patience(self) -> None:
+        """Close, if there were too many errors since the last message (or the beginning)."""
         if self._errors >= (1 if self.around.stress else self.policy.errors):
             self._hang_up("4.7.0", "Too many errors")
 

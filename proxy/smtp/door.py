@@ -20,7 +20,9 @@ from proxy import maillog
 from proxy.doorsocket import BACKLOG, DoorFailed, bound, own_processor, tls_context
 from proxy.journal import JournalWriter
 from proxy.metrics import SmtpCounters
+from proxy.sharedmemory import shared
 from proxy.smtp.doorstate import DoorState
+from proxy.smtp.limits import TABLE_SIZE, LoginFailures
 from proxy.smtp.listener import door_factory
 from proxy.smtp.nexthop import NextHop
 from proxy.smtp.policy import DoorPolicy
@@ -74,6 +76,7 @@ async def run_door(settings: Settings, name: str, slot: int, heartbeat: Heartbea
         per_client=listener.max_connections_per_client,
         proxy_from=listener.proxy_from if listener.proxy_protocol else (),
         on_broken=end.set,
+        failures=LoginFailures(shared(settings.logins_file, TABLE_SIZE)),
     )
     counters.start(loop)
     server = await loop.create_server(

@@ -47,6 +47,7 @@ class DoorState:
         per_client: int,
         proxy_from: tuple[Network, ...] = (),
         on_broken: Callable[[], None],
+        failures: LoginFailures | None = None,
     ) -> None:
         self.policy = policy
         self.journal = journal
@@ -67,7 +68,7 @@ class DoorState:
         self._direct = policy.hop_kind == "mx"
         #: May this client relay without AUTH? Looked up once for an address, not for a session.
         self.trusts = lru_cache(maxsize=1000)(policy.trusts)
-        self._failures = LoginFailures()
+        self._failures = failures or LoginFailures()
         self._on_broken = on_broken
         self._ids = CaptureIds()
         # Seeded by the system: ids must be unique, not secret, and 80 bits are enough for that.
@@ -119,7 +120,7 @@ class DoorState:
         """A login has ended."""
         key = client_key(ip)
         if good:
-            self._failures.succeeded(key)
+            self._failures.succeeded(key, self.now())
         else:
             self._failures.failed(key, self.now())
 

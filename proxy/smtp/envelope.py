@@ -76,6 +76,9 @@ class Envelope(Relay):
             if refusal is not None:
                 self._say("RCPT", refusal)
                 self._log_refused(transaction, "rcpt", refusal, path.mailbox.text)
+                self._note_guess(refusal)
+                if not self._slots:
+                    self._end_of_patience()
                 return
         self._check_relay(path)
         if policy.hop_kind == "mx" and transaction.domain != path.mailbox.domain:
@@ -266,6 +269,14 @@ class Envelope(Relay):
         self.around.count("RCPT", reply.code)
         if reply.code >= 400 and self.transaction is not None and slot.path is not None:
             self._log_refused(self.transaction, "rcpt", reply, slot.path.mailbox.text)
+            self._note_guess(reply)
+
+    def _note_guess(self, reply: Reply) -> None:
+        """A stranger who is refused recipients for good may be guessing names: each is an error."""
+        client = self.client
+        known = client.trusted or client.auth is not None or self.policy.role == "lmtp"
+        if reply.permanent and not known:
+            self._errors += 1
 
     def _slots_ready(self) -> None:
         """Send what is answered, in order; go on when nothing is outstanding."""
@@ -274,6 +285,7 @@ class Envelope(Relay):
             self._pending_out.append(slots.popleft().reply.wire())  # type: ignore[union-attr]
         if not slots and self.phase is Phase.WAIT and not self._opening:
             self.phase = Phase.COMMAND
+        self._end_of_patience()
 
 
 def _command(verb: bytes, path: PathArgument, with_params: bool) -> bytes:

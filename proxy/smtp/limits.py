@@ -1,19 +1,24 @@
 """How much one client address may have at once: connections, and failed logins (core).
 
-Counts are those of one door process; with several processes on one port the kernel spreads a
-client's connections, so the limit of the whole door is a little above the configured one. An
-IPv6 client is its /64: one customer gets a whole one (RFC 6177).
+Connections are counted by each door process for itself; the kernel spreads a client's connections
+over the processes of a port, so a client may have that many at each. Failed logins are counted for
+all of them together, in a table that they share. An IPv6 client is its /64: one customer gets a
+whole one (RFC 6177).
 
-Bounded: an address is remembered only while it is connected, and failed logins of at most 10,000
-addresses for ten minutes.
+Bounded: an address is remembered only while it is connected; the table has REMEMBERED places for
+addresses with failed logins, each for ten minutes after the last one. It has no lock: two failures in
+the same microsecond may count as one.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
+import struct
+from hashlib import blake2b
+from mmap import mmap
+from typing import Final
 
-REMEMBERED = 10_000
+REMEMBERED = 8192
 FORGIVE_AFTER = 600.0
 #: Failed logins from one address, over all its connections, before AUTH is refused.
 TOLERATED = 20
@@ -56,24 +61,61 @@ class ConnectionCounts:
             self._open.pop(key, None)
 
 
-class LoginFailures:
-    """Who guesses passwords; also over many connections."""
+#: A hash of the address, until when it counts (seconds, monotonic), how many failures.
+_PLACE: Final = struct.Struct("<16sdI")
+_WAYS: Final = 8
+TABLE_SIZE: Final = REMEMBERED * _PLACE.size
 
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+class LoginFailures:
+    """Who guesses passwords; also over many connections, and over all processes that give it the
+    same `table` of TABLE_SIZE octets."""
+
+    def __init__(self, table: bytearray | mmap | None = None) -> None:
+        self._table = bytearray(TABLE_SIZE) if table is None else table
 
     def failed(self, key: str, now: float) -> None:
         """A login was refused by the next hop."""
-        count, until = self._failures.pop(key, (0, 0.0))
-        self._failures[key] = (1 if now > until else count + 1, now + FORGIVE_AFTER)
-        if len(self._failures) > REMEMBERED:
-            self._failures.popitem(last=False)
+        digest = _digest(key)
+        at, count = self._find(digest, now)
+        if at < 0:
+            at = self._oldest(digest, now)
+        _PLACE.pack_into(self._table, at, digest, now + FORGIVE_AFTER, min(count + 1, 1 << 20))
 
-    def succeeded(self, key: str) -> None:
+    def succeeded(self, key: str, now: float) -> None:
         """A login was accepted: an office behind one address has typed wrongly before."""
-        self._failures.pop(key, None)
+        at, _ = self._find(_digest(key), now)
+        if at >= 0:
+            _PLACE.pack_into(self._table, at, bytes(16), 0.0, 0)
 
     def blocked(self, key: str, now: float) -> bool:
         """Too many, and the last one not long ago."""
-        count, until = self._failures.get(key, (0, 0.0))
-        return count >= TOLERATED and now <= until
+        return self._find(_digest(key), now)[1] >= TOLERATED
+
+    def _find(self, digest: bytes, now: float) -> tuple[int, int]:
+        """Its place and its failures; (-1, 0) if there are none that count."""
+        for at in _places(digest):
+            found, until, count = _PLACE.unpack_from(self._table, at)
+            # Times of before a restart of the machine lie anywhere.
+            if found == digest and now <= until <= now + FORGIVE_AFTER:
+                return at, count
+        return -1, 0
+
+    def _oldest(self, digest: bytes, now: float) -> int:
+        """The place to use: a free one, else that of the address that has been quiet longest."""
+
+        def rest(at: int) -> float:
+            until: float = _PLACE.unpack_from(self._table, at)[1]
+            return until if now <= until <= now + FORGIVE_AFTER else 0.0
+
+        return min(_places(digest), key=rest)
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode(), digest_size=16).digest()
+
+
+def _places(digest: bytes) -> range:
+    """The places that an address may have, in octets: its hash says where."""
+    first = int.from_bytes(digest[:4], "big") % (REMEMBERED // _WAYS) * _WAYS
+    return range(first * _PLACE.size, (first + _WAYS) * _PLACE.size, _PLACE.size)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.smtp.limits import (
     FORGIVE_AFTER,
-    REMEMBERED,
+    TABLE_SIZE,
     TOLERATED,
     ConnectionCounts,
     LoginFailures,
@@ -74,13 +74,42 @@ def test_a_good_login_forgives() -> None:
     failures = LoginFailures()
     for _ in range(TOLERATED):
         failures.failed("a", 0.0)
-    failures.succeeded("a")
+    failures.succeeded("a", 0.0)
     assert not failures.blocked("a", 0.0)
 
 
-def test_memory_is_bounded() -> None:
-    failures = LoginFailures()
-    for number in range(REMEMBERED + 100):
-        failures.failed(str(number), 0.0)
-    assert len(failures._failures) == REMEMBERED
-    assert "0" not in failures._failures and str(REMEMBERED + 99) in failures._failures
+def test_all_who_share_the_table_count_together() -> None:
+    table = bytearray(TABLE_SIZE)
+    doors = [LoginFailures(table) for _ in range(4)]
+    for attempt in range(TOLERATED):
+        doors[attempt % 4].failed("a", 1.0)
+    assert all(door.blocked("a", 2.0) for door in doors)
+    doors[0].succeeded("a", 3.0)
+    assert not any(door.blocked("a", 4.0) for door in doors)
+
+
+def test_a_machine_that_began_anew_blocks_nobody() -> None:
+    """The table is a file, the clock begins at zero again."""
+    table = bytearray(TABLE_SIZE)
+    for _ in range(TOLERATED):
+        LoginFailures(table).failed("a", 1_000_000.0)
+    assert not LoginFailures(table).blocked("a", 5.0)
+
+
+def test_memory_is_bounded_and_guessers_of_now_stay() -> None:
+    table = bytearray(TABLE_SIZE)
+    failures = LoginFailures(table)
+    for number in range(50_000):
+        failures.failed(str(number), number / 1000)
+        if number % 50 == 0:
+            failures.failed("a", number / 1000)
+    assert len(table) == TABLE_SIZE
+    assert failures.blocked("a", 50.0) and not failures.blocked("49999", 50.0)
+
+
+@given(st.binary(min_size=TABLE_SIZE // 64, max_size=TABLE_SIZE // 64), st.text(max_size=40))
+def test_whatever_stands_in_the_table_is_no_fault(noise: bytes, key: str) -> None:
+    failures = LoginFailures(bytearray(noise * 64))
+    for _ in range(TOLERATED):
+        failures.failed(key, 0.0)
+    assert failures.blocked(key, 0.0)

@@ -281,6 +281,43 @@ def test_under_stress_one_error_is_enough() -> None:
     """)
 
 
+def test_who_guesses_recipients_is_sent_away() -> None:
+    world = by_script(Hop(rcpt="550 5.1.1 nobody"), errors=3)
+    world.send(b"EHLO me\r\nMAIL FROM:<a@x.example>\r\n")
+    world.send(b"".join(b"RCPT TO:<a%d@y.example>\r\n" % n for n in range(10)))
+    said = world.out.decode().split("\r\n")
+    assert said[-5:] == [*["550 5.1.1 nobody"] * 3, "421 4.7.0 mx.example.com Too many errors", ""]
+    assert world.closed and world.core.hop is None
+
+
+def test_a_message_forgives() -> None:
+    rcpt = [*["550 5.1.1 nobody"] * 2, "250 ok", *["550 5.1.1 nobody"] * 2]
+    world = by_script(Hop(rcpt=rcpt), errors=3)
+    world.send(b"EHLO me\r\n")
+    for recipients in (3, 2):
+        world.send(b"MAIL FROM:<a@x.example>\r\n" + b"RCPT TO:<a@y.example>\r\n" * recipients)
+        world.send(b"DATA\r\n")
+        if recipients == 3:
+            world.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+            assert b"\r\n250 2.0.0" in world.out
+    assert not world.closed
+
+
+@pytest.mark.parametrize("known", [{"trusted": True}, {"role": "lmtp"}])
+def test_a_known_client_may_have_dead_addresses_on_its_list(known: dict[str, Any]) -> None:
+    world = World(hop=Hop(rcpt="550 5.1.1 nobody"), errors=3, **known)
+    hello = b"LHLO me\r\n" if "role" in known else b"EHLO me\r\n"
+    world.send(hello + b"MAIL FROM:<a@x.example>\r\n" + b"RCPT TO:<b@y.example>\r\n" * 10)
+    assert world.out.count(b"550 5.1.1") == 10 and not world.closed
+
+
+def test_later_is_no_error() -> None:
+    """Greylisting, and a next hop that is away."""
+    world = by_script(Hop(rcpt="450 4.2.0 later"), errors=3)
+    world.send(b"EHLO me\r\nMAIL FROM:<a@x.example>\r\n" + b"RCPT TO:<b@y.example>\r\n" * 10)
+    assert world.out.count(b"450 4.2.0") == 10 and not world.closed
+
+
 @pytest.mark.parametrize(
     ("command", "reply"),
     [

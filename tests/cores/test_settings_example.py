@@ -15,7 +15,7 @@ HEADER = re.compile(r"(?:# )?\[{1,2}(\w+)\]{1,2}")
 KEY = re.compile(r"(?:# )?(\w+) = ")
 # Keys behind a hash whose value is an example, because their default is nothing (or the machine's).
 EXAMPLES = [
-    "next_hop_ca", "proxy_from", "recipient_domains", "doors", "password_file", "ca",
+    "next_hop_ca", "proxy_from", "recipient_domains", "doors", "max_size", "password_file", "ca",
     "blobs_credentials_file", "blobs_ca", "upstream_ca", "key_file",
 ]  # fmt: skip
 

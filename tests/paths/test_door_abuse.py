@@ -112,6 +112,24 @@ def test_guessing_costs_time_and_connections(tmp_path: Path) -> None:
             assert len([line for line in sink.lines if line.startswith(b"AUTH")]) == 20
 
 
+def test_all_doors_count_guesses_together(tmp_path: Path) -> None:
+    """The processes of a port share what they know of an address."""
+    lines = 'auth = "next_hop"\nauth_plain_without_tls = true'
+    with FaultSink(auth={"PLAIN": ("535 5.7.8 no",)}) as sink:
+        with DoorProcess(
+            tmp_path, sink, role="submission", listener=lines, limits="auth_failures = 10"
+        ) as door:
+            guessers = [door.greeted() for _ in range(20)]
+            for guesser in guessers:
+                guesser.send(b"AUTH PLAIN AGFsaWNlAHdyb25n\r\n")
+            assert all(guesser.reply().startswith("535") for guesser in guessers)
+        # Another process of the same appliance, as another door is.
+        (door.data / "run" / "mx-0.json").unlink()
+        with door, door.greeted() as client:
+            said = client.ask("AUTH PLAIN AGFsaWNlAHdyb25n")
+            assert said == "454 4.7.0 Too many failed logins, try again later"
+
+
 # ---------------------------------------------------------------------- floods
 
 
