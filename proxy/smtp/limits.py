@@ -6,8 +6,8 @@ all of them together, in a table that they share. An IPv6 client is its /64: one
 whole one (RFC 6177).
 
 Bounded: an address is remembered only while it is connected; the table has REMEMBERED places for
-addresses with failed logins, each for ten minutes after the last one. It has no lock: two failures in
-the same microsecond may count as one.
+addresses with failed logins, each for ten minutes after the last one. It has no lock: two failures
+in the same microsecond may count as one.
 """
 
 from __future__ import annotations
