@@ -9,13 +9,13 @@ import os
 from pathlib import Path
 
 
-def shared(path: Path, size: int) -> mmap.mmap:
+def shared(path: Path, size: int) -> memoryview:
     """Map the file, made if need be. OSError where that cannot be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(fd).st_size != size:
             os.ftruncate(fd, size)
-        return mmap.mmap(fd, size)
+        return memoryview(mmap.mmap(fd, size))
     finally:
         os.close(fd)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.smtp import actions
+from proxy.smtp.blindcopy import without_bcc
 from proxy.smtp.envelope import Envelope
 from proxy.smtp.octets import BARE_CR, ChunkDecoder, DotDecoder
 from proxy.smtp.phase import Phase
@@ -190,10 +191,12 @@ class Commit(Envelope):
         if self.hop is not None and transaction.hop_failure is None and transaction.passed:
             self._do(actions.HopContent(self._wire(transaction, pieces), 0))
 
-    @staticmethod
-    def _wire(transaction: Transaction, pieces: list[bytes]) -> list[bytes]:
-        """The pieces as the next hop gets them: our line on top, dots doubled."""
+    def _wire(self, transaction: Transaction, pieces: list[bytes]) -> list[bytes]:
+        """The pieces as the next hop gets them: our line on top, dots doubled, no Bcc."""
         stuffer, content = transaction.stuffer, transaction.content
+        if self.policy.role == "submission" and not transaction.content_sent:
+            whole = content is not None and not content.spooled
+            pieces = [without_bcc(b"".join(pieces), whole)]
         if content is not None and content.decoder.plain:
             wire = list(pieces)
             for piece in pieces:

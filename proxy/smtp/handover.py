@@ -25,6 +25,7 @@ from crmstore.archive import BlobDamaged, BlobMissing
 from crmstore.queued import QueuedMessage, QueuedRecipient
 from proxy import maillog
 from proxy.smtp import onward
+from proxy.smtp.blindcopy import without_bcc
 from proxy.smtp.gate import Gate
 from proxy.smtp.hoptalk import Talk
 from proxy.smtp.nexthop import HopConnection
@@ -182,7 +183,11 @@ class Handover:
         stuffer = Stuffer()
         await self._talk.write(stuffer.feed(self._message.trace.encode("utf-8")))
         pieces = self._pieces(PIECE)
+        first = True
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            if first:
+                piece = without_bcc(piece, len(piece) >= self._message.bytes)
+                first = False
             await self._talk.write(stuffer.feed(piece))
         return stuffer.end()
 

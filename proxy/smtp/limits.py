@@ -15,7 +15,6 @@ from __future__ import annotations
 import ipaddress
 import struct
 from hashlib import blake2b
-from mmap import mmap
 from typing import Final
 
 REMEMBERED = 8192
@@ -71,7 +70,7 @@ class LoginFailures:
     """Who guesses passwords; also over many connections, and over all processes that give it the
     same `table` of TABLE_SIZE octets."""
 
-    def __init__(self, table: bytearray | mmap | None = None) -> None:
+    def __init__(self, table: bytearray | memoryview | None = None) -> None:
         self._table = bytearray(TABLE_SIZE) if table is None else table
 
     def failed(self, key: str, now: float) -> None:

@@ -146,6 +146,10 @@ def test_the_first_of_two_counts_and_is_flagged() -> None:
     facts = read(mail("From: a@x.example", "From: b@x.example", "Subject: one", "Subject: two"))
     assert facts.subject == "one" and facts.people == [("from", "a@x.example", "")]
     assert {"duplicate_from", "duplicate_subject"} <= set(facts.flags)
+
+
+def test_several_authors() -> None:
+    assert "duplicate_from" in read(mail("From: a@x.example", "From: b@x.example")).flags
     assert "several_from" in read(mail("From: a@x.example, b@x.example")).flags
 
 

@@ -207,10 +207,23 @@ def test_a_connection_lost_at_any_stage_means_later(make: Make, stage: str, faul
 def test_words_said_while_the_content_was_coming(make: Make) -> None:
     with FaultSink(content=At(30, Say("552 5.3.4 too big", then=CLOSE))) as sink:
         appliance = make(sink)
-        ident = appliance.put(["b@x.example"])
+        # Too much for the sockets between: the dot cannot be on its way before the words come.
+        ident = appliance.put(
+            ["b@x.example"], b"Subject: x\r\n\r\n" + b"x" * 76 * 200_000 + b"\r\n"
+        )
         attempt(appliance, ident)
         assert appliance.replies(ident) == ["552 5.3.4 too big"]
         assert appliance.states(ident)[0] == "queued"
+
+
+def test_bcc_does_not_go_on(make: Make) -> None:
+    with FaultSink() as sink:
+        appliance = make(sink)
+        body = b"To: b@x.example\r\nBcc: c@x.example,\r\n d@x.example\r\n\r\nBcc: x\r\n"
+        attempt(appliance, appliance.put(["b@x.example", "c@x.example"], body))
+        (message,) = sink.messages
+        assert message.body.endswith(b"\r\nTo: b@x.example\r\n\r\nBcc: x\r\n")
+        assert b"d@x.example" not in message.body
 
 
 def test_some_recipients_are_taken_and_only_the_others_come_again(make: Make) -> None:
