@@ -1,11 +1,11 @@
 """Bcc fields of submitted mail do not go onward (core).
 
 RFC 5322 section 3.6.3: what stands in Bcc is for nobody else to see. Mail programs take it out, or
-leave it to the server; Postfix drops it (message_drop_headers), others do not. The journal keeps the
-message as it was sent, so the sender's own timeline knows.
+leave it to the server; Postfix drops it (message_drop_headers), others do not. The journal keeps
+the message as it was sent, so the sender's own timeline knows.
 
-Promises: nothing else changes, and a field that a DKIM signature covers stays (RFC 6376 section 5.4),
-since the signature would break: what is signed is meant to be seen.
+Promises: nothing else changes, and a field that a DKIM signature covers stays (RFC 6376 section
+5.4), since the signature would break: what is signed is meant to be seen.
 Limits: a header section that does not end in these octets is left alone.
 """
 
