@@ -18,6 +18,7 @@ import pytest
 from tests.crash.appliance import wait_until
 from tests.faultsink import FaultSink
 from tests.peers.dovecot import ALICE, Dovecot
+from tests.peers.mailboxes import at_the_server
 from tests.peers.postfix import Postfix
 from tests.peers.whole import Whole
 
@@ -58,10 +59,10 @@ def whole(tmp_path: Path, dovecot: Dovecot, sink: FaultSink) -> Iterator[Whole]:
     made.stop()
 
 
-def put(dovecot: Dovecot, mailbox: str, body: bytes) -> None:
+def put(dovecot: Dovecot, mailbox: str, body: bytes, *, password: str = "secret") -> None:
     """Into the mailbox past us, as a delivery agent does."""
     client = imaplib.IMAP4("127.0.0.1", dovecot.imap_port)
-    client.login(ALICE, "secret")
+    client.login(ALICE, password)
     client.append(mailbox, "", imaplib.Time2Internaldate(time.time()), body)
     client.logout()
 
@@ -76,19 +77,15 @@ def delivered(body: bytes) -> bytes:
 
 
 def test_every_message_exactly_once(whole: Whole, dovecot: Dovecot) -> None:
-    with whole.session() as client:
+    with at_the_server(dovecot, ALICE) as client:
         client.create("Sent")
 
-    # Sent, and filed by the mail program.
+    # Sent, and filed by the mail program. Received, and read whole; received, and only its header
+    # read; there, and not even that. All in one session: the companion looks at its begin, and
+    # then not before a while.
     with smtplib.SMTP("127.0.0.1", whole.ports["sub"]) as smtp:
         smtp.login(ALICE, "secret")
         smtp.sendmail(ALICE, ["bob@x.example"], mail(1, sent=True))
-    with whole.session() as client:
-        client.append(
-            "Sent", "(\\Seen)", imaplib.Time2Internaldate(time.time()), mail(1, sent=True)
-        )
-
-    # Received, and read whole; received, and only its header read; there, and not even that.
     with smtplib.SMTP("127.0.0.1", whole.ports["mx"]) as smtp:
         smtp.sendmail("bob@x.example", [ALICE], mail(2))
         smtp.sendmail("bob@x.example", [ALICE], mail(3))
@@ -96,6 +93,9 @@ def test_every_message_exactly_once(whole: Whole, dovecot: Dovecot) -> None:
         put(dovecot, "INBOX", delivered(mail(number)))
     put(dovecot, "Sent", mail(5, sent=True))
     with whole.session() as client:
+        client.append(
+            "Sent", "(\\Seen)", imaplib.Time2Internaldate(time.time()), mail(1, sent=True)
+        )
         client.select("INBOX")
         client.fetch("1", "(BODY[])")
         client.fetch("2:3", "(BODY.PEEK[HEADER])")
@@ -134,6 +134,26 @@ def test_every_message_exactly_once(whole: Whole, dovecot: Dovecot) -> None:
     whole.audited()
     _, (status,) = whole.ask("status")
     assert {one["folder"] for one in status["coverage"]} == {"inbox", "sent"}
+
+
+def test_a_password_that_changes_needs_nobody_here(whole: Whole, dovecot: Dovecot) -> None:
+    put(dovecot, "INBOX", delivered(mail(20)))
+    with whole.session() as client:
+        client.select("INBOX")
+        whole.wait_for({"number 20": {"companion"}})
+    (dovecot.folder / "users").write_text(f"{ALICE}:{{PLAIN}}another secret\n")
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"), whole.session():
+        raise AssertionError("the old password is good no longer")
+    put(dovecot, "INBOX", delivered(mail(21)), password="another secret")
+    with whole.session(password="another secret") as client:
+        client.select("INBOX")
+        client.fetch("2", "(BODY.PEEK[])")
+        whole.wait_for({"number 21": {"imap_fetch"}})
+    with smtplib.SMTP("127.0.0.1", whole.ports["sub"]) as smtp:
+        smtp.login(ALICE, "another secret")
+        smtp.sendmail(ALICE, ["bob@x.example"], mail(22, sent=True))
+    whole.wait_for({"number 22": {"submission"}})
+    assert [path for path in whole.files() if b"another secret" in path.read_bytes()] == []
 
 
 @pytest.fixture

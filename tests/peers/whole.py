@@ -28,6 +28,7 @@ class Whole:
 
     def __init__(self, folder: Path, *, imap: str, inbound: str, submission: str) -> None:
         """The servers behind, as the configuration names them."""
+        self.folder = folder
         self.ports = {name: free_port() for name in ("mx", "sub", "imap", "http")}
         self.config = folder / "mailweir.toml"
         self.log = folder / "log"
@@ -125,14 +126,18 @@ min_free = 0
             time.sleep(0.2)
 
     @contextlib.contextmanager
-    def session(self) -> Iterator[imaplib.IMAP4]:
+    def session(self, *, password: str = "secret") -> Iterator[imaplib.IMAP4]:
         client = imaplib.IMAP4("127.0.0.1", self.ports["imap"])
-        client.login(ALICE, "secret")
+        client.login(ALICE, password)
         try:
             yield client
         finally:
             with contextlib.suppress(imaplib.IMAP4.error, OSError):
                 client.logout()
+
+    def files(self) -> list[Path]:
+        """Everything that it has written."""
+        return [self.log, *(path for path in (self.folder / "data").rglob("*") if path.is_file())]
 
     def door(self) -> int:
         _, (status,) = self.ask("status")
