@@ -6,7 +6,8 @@
 It cannot be installed without a system user and services, so Debian's packages are unpacked beside
 (bin/test does that and names the folder in MAILWEIR_CYRUS); it runs as nobody. A user's folders
 Sent, Drafts, Trash and Junk, with their special uses, and a quota of 4 MiB come with the first
-login. PLAIN, LOGIN, CRAM-MD5 and SCRAM-SHA-256; no pause after a wrong password.
+login. PLAIN, LOGIN, CRAM-MD5 and SCRAM-SHA-256; no pause after a wrong password. STARTTLS with a
+`certificate`.
 """
 
 import os
@@ -15,6 +16,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.certs import Certificate
 from tests.peers.servers import Server, free_port, missing, need, need_root
 
 ALICE = "alice@example.com"
@@ -58,7 +60,12 @@ SERVICES {{
 
 
 class Cyrus(Server):
-    def __init__(self, *, users: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        users: Mapping[str, str] | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
         need_root("Cyrus")
         place = os.environ.get("MAILWEIR_CYRUS", "")
         name = "usr/lib/cyrus/bin/master"
@@ -68,13 +75,20 @@ class Cyrus(Server):
         super().__init__()
         self.place, self.imap_port = Path(place), free_port()
         self.users = {ALICE: "secret"} if users is None else users
+        self.certificate = certificate
 
     def ports(self) -> list[int]:
         return [self.imap_port]
 
     def write_files(self) -> None:
         folder, programs = self.folder, self.place / "usr/lib/cyrus/bin"
-        (folder / "imapd.conf").write_text(IMAPD.format(folder=folder))
+        text = IMAPD.format(folder=folder)
+        if self.certificate:
+            for name, path in (("cert", self.certificate.cert), ("key", self.certificate.key)):
+                (folder / name).write_bytes(path.read_bytes())
+                shutil.chown(folder / name, "nobody")
+                text += f"tls_server_{name}: {folder}/{name}\n"
+        (folder / "imapd.conf").write_text(text)
         text = MASTER.format(folder=folder, bin=programs, port=self.imap_port)
         (folder / "cyrus.conf").write_text(text)
         for user, password in self.users.items():
