@@ -47,6 +47,7 @@ MECHANISM: Final = b"NO [CANNOT] Unsupported authentication mechanism"
 TOO_BIG: Final = b"NO [TOOBIG] Message is too large"
 NO_TLS: Final = b"BAD TLS is not to be had here or active already"
 
+_REWRITTEN = re.compile(rb"CAPABILITY|\[REFERRAL", re.IGNORECASE)
 _REFERRAL = re.compile(rb"\[REFERRAL [^\]]*\] ?", re.IGNORECASE)
 
 Edit = tuple[int, int, bytes]
@@ -386,7 +387,7 @@ class Dialogue:
         self.fetching = False
         if text[2:6].upper() == b"BYE ":
             self.bye = True
-        if b"CAPABILITY" in text[:64].upper():
+        if _REWRITTEN.search(text, 0, 64) is not None:
             self._rewrite(text, start, stop, self.logged_in)
         if observer is not None:
             self.server.tee = observer.untagged(text, size)
@@ -409,7 +410,7 @@ class Dialogue:
             return
         status, _, words = rest.partition(b" ")
         ok, login = status.upper() == b"OK", self._login
-        if not self.logged_in or b"[C" in text or b"[c" in text:
+        if not self.logged_in or _REWRITTEN.search(rest) is not None:
             inside = self.logged_in or (ok and login is not None and tag == login.tag)
             self._rewrite(text, start, stop, inside)
         if self.client.waiting is not None and self._command and tag == self._command.tag:

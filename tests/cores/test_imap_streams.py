@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.imap.fragments import LONGEST
 from tests.fuzz import imap as fuzz
 from tests.transcripts.runner import Play, Script
 
@@ -154,6 +155,28 @@ def test_append(
     assert [b"".join(sink.chunks) for sink in play.sinks if sink.kept] == [
         content for content, _, _ in messages
     ]
+
+
+@settings(max_examples=10)
+@given(st.randoms(use_true_random=False))
+def test_lines_longer_than_are_kept(luck: random.Random) -> None:
+    """They pass as they come, and what follows is understood."""
+    play = opened()
+    uids = b",".join(b"%d" % (7 * n) for n in range(30_000))
+    assert len(uids) > 2 * LONGEST
+    said = b"c UID FETCH " + uids + b" (FLAGS)\r\nd NOOP\r\n"
+    answer = b"* SEARCH " + uids.replace(b",", b" ") + b"\r\nc OK done\r\nd OK done\r\n"
+    for side, octets in (("client", said), ("server", answer)):
+        while octets:
+            some = luck.randrange(1, 50_000)
+            play.feed(side, octets[:some])
+            assert len(play.kept[side]) <= LONGEST
+            octets = octets[some:]
+    assert (play.to_server, play.to_client) == (said, answer)
+    assert not play.dialogue.pending and not play.dialogue.raw
+    body = b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n"
+    play.feed("server", body)
+    assert [b"".join(sink.chunks) for sink in play.sinks] == [b"abc"]
 
 
 def test_a_short_piece_of_the_fuzz() -> None:
