@@ -25,7 +25,9 @@ AT_ONCE: Final = 256
 _IN: Final = select.EPOLLIN
 _OUT: Final = select.EPOLLOUT
 _BOTH: Final = _IN | _OUT
-_END: Final = select.EPOLLHUP | select.EPOLLERR
+# Whoever only reads or only writes hears of the end and of errors too.
+_READS: Final = _IN | select.EPOLLHUP | select.EPOLLERR
+_WRITES: Final = _OUT | select.EPOLLHUP | select.EPOLLERR
 
 Callback = Callable[[], None]
 
@@ -95,9 +97,9 @@ class Poller:
             if young and fd in young:
                 continue
             try:
-                if events & ~_OUT and (callback := reads.get(fd)) is not None:
+                if events & _READS and (callback := reads.get(fd)) is not None:
                     callback()
-                if events & (_OUT | _END) and (callback := writes.get(fd)) is not None:
+                if events & _WRITES and (callback := writes.get(fd)) is not None:
                     callback()
             except Exception as error:
                 self._loop.call_exception_handler(
