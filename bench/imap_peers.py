@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.measure import cmdline, cpu_seconds, tree
@@ -223,18 +224,21 @@ class Mailweir(Proxy):
     def cpu(self) -> float:
         return cpu_seconds(self.process.pid, lambda pid: "--listener" in cmdline(pid))
 
-    def all_known(self, mailboxes: int, messages: int) -> bool:
-        """Has the worker told the doors of every message (proxy/imap/known.py)? Waits a while."""
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            files = [
-                json.loads(path.read_bytes())["uids"]
-                for path in (self.folder / "data/imap-known").glob("*.json")
-            ]
-            if files.count(f"1:{messages}") >= mailboxes:
-                return True
-            time.sleep(0.2)
-        return False
+    def learn(self, fetch: Callable[[], None], mailboxes: int, messages: int) -> None:
+        """Until the worker has told the doors of every message (proxy/imap/known.py). A disk that
+        still writes for whoever was before may have made the door give some up: `fetch` again."""
+        for _ in range(5):
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                files = [
+                    json.loads(path.read_bytes())["uids"]
+                    for path in (self.folder / "data/imap-known").glob("*.json")
+                ]
+                if files.count(f"1:{messages}") >= mailboxes:
+                    return
+                time.sleep(0.2)
+            fetch()
+        raise RuntimeError(f"the worker has not caught up: {files}")
 
 
 PROXIES: tuple[type[Proxy], ...] = (Haproxy, Nginx, DovecotProxy, Mailweir)
