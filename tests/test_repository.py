@@ -24,7 +24,6 @@ LONG = {
     "crmstore/migrations/versions/0001_first.py": "a migration is one step, table after table",
     "crmstore/schema.py": "every table and what holds between them, in one place",
     "proxy/imap/dialogue.py": "one state: what each line of two sides does to it",
-    "proxy/imap/observer.py": "one state: what each response and command does to it",
     "proxy/imap/session.py": "two legs and what happens to them, from the connect to the close",
     "proxy/maillog.py": "one function for each event of the log",
     "proxy/smtp/listener.py": "what each action of a session does, one method for each",

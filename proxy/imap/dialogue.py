@@ -135,7 +135,7 @@ class Dialogue:
             or self.raw
             or (found := PLAIN_COMMAND.fullmatch(buffer, 0, end)) is None
             or found[1] in pending
-            or len(pending) >= PENDING
+            or len(pending) + len(pending.again) >= PENDING - 1
         ):
             return False
         pending[found[1]] = PLAIN

@@ -1,12 +1,16 @@
-"""What is known of a message in a mailbox besides its octets (core)."""
+"""What is known of a message in a mailbox besides its octets, and what an observer needs (core)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Source = Literal["imap_fetch", "imap_append", "companion"]
 Outcome = Literal["accepted", "refused", "unknown"]
+
+Tee = Callable[[bytes], None]
+"""Takes the octets of a literal as they pass."""
 
 
 @dataclass(slots=True)
@@ -44,3 +48,26 @@ class Sink(Protocol):
 
     def discard(self) -> None:
         """It is no message after all."""
+
+
+class World(Protocol):
+    """What an observer needs: known mail, captures, and somebody to tell."""
+
+    @property
+    def most(self) -> int:
+        """The largest message that is captured, in octets."""
+
+    def begin(self, meta: Meta) -> Sink | None:
+        """A message comes; None if it will not be captured."""
+
+    def is_known(self, mailbox: str, uidvalidity: int | None, uid: int | None) -> bool:
+        """Is it captured already?"""
+
+    def learn(self, mailbox: str, uidvalidity: int, uid: int) -> None:
+        """A message that is known lies there as well."""
+
+    def selected(self, mailbox: str, uidvalidity: int) -> None:
+        """A mailbox was selected."""
+
+    def blind(self, reason: str) -> None:
+        """Something passed that was not understood; `reason` is one of observer.REASONS."""

@@ -1,8 +1,8 @@
 """Understands a logged-in session well enough to see every message that passes whole (core).
 
 It is told of lines and literals (fragments.py, dialogue.py) and answers with where a literal's
-octets go. It keeps the mailbox that is selected and its UIDVALIDITY, the APPENDs that wait for
-their answer, and what LIST says mailboxes are for.
+octets go. It keeps the mailbox that is selected and its UIDVALIDITY, and what LIST says mailboxes
+are for; appends.py keeps the APPENDs that wait for their answer.
 
 Captured: FETCH items BODY[], RFC822 and whole BODY[]<0>, as literal, literal8 or quoted string,
 with the UID before or behind them or not at all; the messages of APPEND, MULTIAPPEND and REPLACE
@@ -19,11 +19,10 @@ mailboxes with a purpose PURPOSES.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from crmstore.uidset import listed
+from proxy.imap.appends import MANY, NAME, Appends, Given, discard, the_name
 from proxy.imap.grammar import (
     Command,
     NotUnderstood,
@@ -31,15 +30,12 @@ from proxy.imap.grammar import (
     fetch_items,
     mailbox_name,
     response_code,
-    tokens,
 )
 from proxy.imap.mailboxes import NEVER, special_by_attributes, special_by_name
-from proxy.imap.message import Meta, Sink
+from proxy.imap.message import Meta, Sink, Tee, World
 
 TEXT: Final = 65_536
-MANY: Final = 1_000
 PURPOSES: Final = 500
-NAME: Final = 1_024
 #: UIDs of one COPYUID that are looked at.
 COPIED: Final = 10_000
 
@@ -52,8 +48,6 @@ WATCHED: Final = frozenset(
     (b"SELECT", b"EXAMINE", b"APPEND", b"REPLACE", b"COPY", b"MOVE", b"CLOSE", b"UNSELECT")
 )
 
-Tee = Callable[[bytes], None]
-
 _FETCH = re.compile(rb"\* ([0-9]+) (UID)?FETCH (?=\()", re.IGNORECASE)
 # What nearly all servers send before a body, read in one go.
 _PLAIN = re.compile(
@@ -61,41 +55,6 @@ _PLAIN = re.compile(
     rb"|MODSEQ \([0-9]+\) |INTERNALDATE \"([^\"\\]*)\" )*(?:BODY\[\]|RFC822) \{([0-9]+)\}\Z"
 )
 _PURPOSE = re.compile(rb"\\(?:Sent|Drafts|Junk|Trash|Spam)\b", re.IGNORECASE)
-
-
-class World(Protocol):
-    """What an observer needs: known mail, captures, and somebody to tell."""
-
-    @property
-    def most(self) -> int:
-        """The largest message that is captured, in octets."""
-
-    def begin(self, meta: Meta) -> Sink | None:
-        """A message comes; None if it will not be captured."""
-
-    def is_known(self, mailbox: str, uidvalidity: int | None, uid: int | None) -> bool:
-        """Is it captured already?"""
-
-    def learn(self, mailbox: str, uidvalidity: int, uid: int) -> None:
-        """A message that is known lies there as well."""
-
-    def selected(self, mailbox: str, uidvalidity: int) -> None:
-        """A mailbox was selected."""
-
-    def blind(self, reason: str) -> None:
-        """Something passed that was not understood; `reason` is one of REASONS."""
-
-
-class _Append:
-    """An APPEND or REPLACE on its way."""
-
-    __slots__ = ("mailbox", "mark", "sinks", "whole")
-
-    def __init__(self) -> None:
-        self.mailbox = ""
-        self.mark = 0
-        self.sinks: list[Sink | None] = []
-        self.whole = False
 
 
 class Observer:
@@ -117,7 +76,7 @@ class Observer:
         self.uidvalidity: int | None = None
         self._validity: int | None = None
         self._selects: dict[bytes, str] | None = None
-        self._appends: dict[bytes, _Append] | None = None
+        self._appends: Appends | None = None
         self._copies: dict[bytes, str] | None = None
         self._purposes: dict[str, str] = {} if purposes is None else purposes
         self._plain = False
@@ -151,7 +110,11 @@ class Observer:
             return None
         try:
             if command.verb in (b"APPEND", b"REPLACE"):
-                return self._append_part(command, whole, literals, size)
+                if self._appends is None:
+                    self._appends = Appends(self.world, self.user, self._special)
+                given = Given(command, whole, literals, size)
+                tee = self._appends.part(given, self.utf8)
+                return self._collect(literals) if tee is the_name else tee
             if size >= 0:
                 return self._collect(literals) if size <= NAME else None
             self._command_end(command, whole, literals)
@@ -166,9 +129,8 @@ class Observer:
 
     def _give_up_command(self, command: Command, reason: str) -> None:
         self.world.blind(reason)
-        append = (self._appends or {}).pop(command.tag, None)
-        if append is not None:
-            _discard(append.sinks)
+        if self._appends is not None:
+            self._appends.give_up(command.tag)
 
     def _command_end(self, command: Command, text: bytes, literals: list[bytes | None]) -> None:
         """SELECT, EXAMINE, COPY, MOVE, CLOSE, UNSELECT are there as a whole."""
@@ -185,55 +147,6 @@ class Observer:
             self._copies = {**(self._copies or {}), command.tag: name}
         else:
             self._selects = {**(self._selects or {}), command.tag: name}
-
-    def _append_part(
-        self, command: Command, text: bytes, literals: list[bytes | None], size: int
-    ) -> Tee | None:
-        if self._appends is None:
-            self._appends = {}
-        append = self._appends.setdefault(command.tag, _Append())
-        if size < 0:
-            append.whole = True
-            return None
-        given = arguments(text, command.args, literals)
-        at = 1 if command.verb == b"REPLACE" else 0
-        if len(given) == at + 1:  # the literal is the mailbox's name
-            append.mark = len(text)
-            return self._collect(literals) if size <= NAME else None
-        raw = given[at] if len(given) > at else None
-        if not isinstance(raw, bytes):
-            raise NotUnderstood("a mailbox that was not read")
-        if not append.mailbox:
-            append.mailbox = mailbox_name(raw, self.utf8)
-            if not append.mark:
-                append.mark = next(islice(tokens(text, command.args), at, None)).end
-        if any(isinstance(one, bytes) and one.upper() == b"CATENATE" for one in given):
-            self._give_up_command(command, "catenate")
-            self._appends[command.tag] = _Append()
-            self._appends[command.tag].mailbox = append.mailbox
-            return None
-        if len(append.sinks) >= MANY:
-            raise NotUnderstood("too many messages")
-        sink = self._append_sink(append, text[append.mark :])
-        append.mark = len(text)
-        append.sinks.append(sink)
-        return None if sink is None else sink.write
-
-    def _append_sink(self, append: _Append, text: bytes) -> Sink | None:
-        special = self._special(append.mailbox)
-        if special in NEVER:
-            return None
-        meta = Meta("imap_append", self.user, append.mailbox, special)
-        own = list(tokens(text))
-        for token in own:
-            if token.kind == "quoted" and len(token.value or b"") >= 20:
-                meta.internaldate = (token.value or b"").decode("ascii", "replace").strip()
-        meta.keywords = tuple(
-            (token.value or b"").decode("ascii", "replace")
-            for token in own
-            if token.kind == "atom" and (token.value or b"")[:1] in (b"\\", b"$")
-        )
-        return self.world.begin(meta)
 
     # ------------------------------------------------------------------ the server
 
@@ -337,7 +250,7 @@ class Observer:
     def _lost_response(self, reason: str) -> None:
         self.world.blind(reason)
         sinks, self._sinks = self._sinks, []
-        _discard(sinks)
+        discard(sinks)
         self._text = b""
 
     def untagged(self, text: bytes, size: int) -> Tee | None:
@@ -398,8 +311,8 @@ class Observer:
         """A WATCHED command is answered; `text` is what follows OK, NO or BAD."""
         if self._selects and tag in self._selects:
             self._selected(self._selects.pop(tag), ok)
-        elif self._appends and tag in self._appends:
-            self._appended(self._appends.pop(tag), ok, text)
+        elif self._appends is not None and self._appends.answered(tag, ok, text):
+            return
         elif self._copies and tag in self._copies:
             code = response_code(text)
             target = self._copies.pop(tag)
@@ -419,28 +332,6 @@ class Observer:
 
     def _special(self, name: str) -> str:
         return self._purposes.get(name) or special_by_name(name)
-
-    def _appended(self, append: _Append, ok: bool, text: bytes) -> None:
-        if not ok or not append.whole:  # an OK to half a command is none
-            _discard(append.sinks)
-            return
-        validity, uids = None, []
-        code = response_code(text)
-        if code is not None and code[0] == b"APPENDUID":
-            first, _, rest = code[1].partition(b" ")
-            try:
-                uids = listed(rest.decode("ascii", "replace"), MANY)
-                validity = int(first) if first.isdigit() and len(first) <= 10 else None
-            except ValueError:
-                self.world.blind("grammar")
-        known = validity is not None and len(uids) == len(append.sinks)
-        for at, sink in enumerate(append.sinks):
-            if sink is None:
-                continue
-            learned = None
-            if known and validity is not None:
-                learned = {"uidvalidity": validity, "uid": uids[at]}
-            sink.finish("accepted", "OK " + text.decode("utf-8", "replace"), learned=learned)
 
     def _copied(self, target: str, code: bytes) -> None:
         """What is known here is known there as well."""
@@ -463,18 +354,8 @@ class Observer:
 
     def lost(self) -> None:
         """The connection is gone: nobody knows what became of what was appended."""
-        _discard(self._sinks)
+        discard(self._sinks)
         self._sinks = []
-        for append in (self._appends or {}).values():
-            for sink in append.sinks:
-                if sink is not None and append.whole:
-                    sink.finish("unknown")
-                elif sink is not None:
-                    sink.discard()
-        self._appends = None
-
-
-def _discard(sinks: Sequence[Sink | None]) -> None:
-    for sink in sinks:
-        if sink is not None:
-            sink.discard()
+        if self._appends is not None:
+            self._appends.lost()
+            self._appends = None

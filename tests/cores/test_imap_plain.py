@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.imap.pending import PENDING
+from proxy.imap.pending import GO_ON, PENDING
 from tests.transcripts.runner import Play, Script
 
 TAGS = st.sampled_from([b"a", b"b1", b"c.2", b"d-3", b"+", b"", b"x y"])
@@ -111,12 +111,16 @@ def test_what_matters_goes_the_long_way(line: bytes) -> None:
     assert not dialogue.pending
 
 
-def test_nobody_piles_up_commands() -> None:
-    play = opened(True)
-    for number in range(PENDING):
+@pytest.mark.parametrize("short", [True, False])
+def test_nobody_piles_up_commands(short: bool) -> None:
+    play = opened(short)
+    for number in range(PENDING - 1):
         play.feed("client", b"t%d NOOP\r\n" % number)
-    assert not play.dialogue.raw
-    assert len(play.dialogue.pending) == PENDING
-    play.feed("client", b"more NOOP\r\n")
-    assert play.dialogue.raw
-    assert play.results[-1] == "blind desync"
+    assert not play.dialogue.client.hold
+    play.feed("client", b"last NOOP\r\n")
+    play.feed("client", b"more NOOP\r\n")  # has to wait
+    assert play.dialogue.client.hold and not play.dialogue.raw
+    assert play.to_server.endswith(b"last NOOP\r\n")
+    for number in range(PENDING - GO_ON):
+        play.feed("server", b"t%d OK done\r\n" % number)
+    assert play.to_server.endswith(b"last NOOP\r\nmore NOOP\r\n")
