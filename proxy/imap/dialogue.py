@@ -166,7 +166,8 @@ class Dialogue:
         if self.observer is not None:
             self.observer.lost()
         self._login = None
-        self.client.tee = self.server.tee = None
+        self.client.over()
+        self.server.over()
 
     # ------------------------------------------------------------------ the client's lines
 
@@ -467,6 +468,10 @@ class _Client(ClientStream):
         super().__init__(dialogue.client_line, LINE_BEFORE_LOGIN)
         self._dialogue = dialogue
 
+    def over(self) -> None:
+        super().over()
+        del self._dialogue
+
     def long_begins(self, head: bytes, first: bool) -> None:
         self._dialogue.client_long(head, first)
 
@@ -485,6 +490,10 @@ class _Server(ServerStream):
     def __init__(self, dialogue: Dialogue) -> None:
         super().__init__(dialogue.server_line)
         self._dialogue = dialogue
+
+    def over(self) -> None:
+        super().over()
+        del self._dialogue
 
     def long_begins(self, head: bytes, first: bool) -> None:
         """Nothing to decide: a server's line passes in any case."""

@@ -115,6 +115,11 @@ class Fragments:
             pos = stop
         return pos
 
+    def over(self) -> None:
+        """Nothing more comes: let go of who listens, so that all of a session is freed when it ends
+        and not when the collector comes by."""
+        self.line, self.tee = _nobody, None
+
     def _part(self, part: bytes) -> None:
         """A part of a line that is longer than is kept."""
         if self.head is None:
@@ -158,6 +163,10 @@ class Fragments:
         """From here on a literal."""
         self.continued = True
         self.literal = size
+
+
+def _nobody(text: bytes, start: int, stop: int, size: int, first: bool) -> None:
+    """Who listens when a stream is over."""
 
 
 class ServerStream(Fragments):

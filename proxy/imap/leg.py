@@ -240,9 +240,14 @@ class Leg:
         self._reading = self._writing = False
         self.backlog = None
         self._shaken = None
+        self.on_read = self.on_drained = _nobody  # whoever listened can be freed at once
         if isinstance(self.sock, ssl.SSLSocket) and not self._handshaking:
             try:
                 self.sock.unwrap()
             except (OSError, ValueError):
                 pass  # sent or not: the peer's answer is not waited for
         self.sock.close()
+
+
+def _nobody() -> None:
+    """Instead of whoever was told, once a leg is closed."""

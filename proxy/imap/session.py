@@ -456,8 +456,9 @@ class Session:
         if self.server is not None:
             self.server.close()
             self.server = None
-        if self._dialogue is not None:
-            self._dialogue.lost()
+        dialogue, self._dialogue = self._dialogue, None
+        if dialogue is not None:
+            dialogue.lost()
 
     def close(self) -> None:
         """Both legs, at once."""
@@ -471,7 +472,6 @@ class Session:
             self._peek = None
         self._end_server()
         self.client.close()
-        self._dialogue = None
         if self._counted:
             state.clients.leave(self._counted)
         if self.logged_in:

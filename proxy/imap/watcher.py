@@ -8,7 +8,7 @@ from proxy.imap.capture import Capture, Captures
 from proxy.imap.message import Meta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Watcher:
     """The `World` of one session's observer."""
 
