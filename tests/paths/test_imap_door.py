@@ -4,6 +4,7 @@ import ipaddress
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,44 @@ def test_a_client_that_does_not_read_is_waited_for(pair: tuple[FakeImap, ImapDoo
                 got += len(c.sock.recv(1 << 20))
     finally:
         server.answers = {}
+
+
+def test_a_server_that_does_not_read_is_waited_for(tmp_path: Path) -> None:
+    """The other way round: what a client files waits at the client, and comes whole."""
+    size = 60_000_000
+    reads, got = threading.Event(), bytearray()
+
+    def holds(client: socket.socket) -> None:
+        client.sendall(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n")
+        while not client.recv(1000).endswith(b"secret-of-alice\r\n"):
+            pass
+        client.sendall(b"in OK done\r\n")
+        reads.wait(20)
+        while not got.endswith(b"y\r\n"):
+            got.extend(client.recv(1 << 20))
+        client.sendall(b"a OK [APPENDUID 7 8] filed\r\n")
+        raise EOFError
+
+    with (
+        FakeImap(on_connect=holds) as server,
+        ImapDoor(
+            tmp_path, server.url, more="[journal]\nmin_free = 0\n[capture]\ncompanion = false"
+        ) as door,
+        door.client() as c,
+    ):
+        c.login()
+        memory = door.rss()
+        command = b"a APPEND INBOX {%d+}\r\n" % size + b"x" * (size - 1) + b"y\r\n"
+        sending = threading.Thread(target=c.sock.sendall, args=(command,), daemon=True)
+        sending.start()
+        time.sleep(0.5)
+        assert sending.is_alive()
+        assert door.rss() < memory + 12_000_000  # pieces of a big file on their way included
+        reads.set()
+        assert c.line() == "a OK [APPENDUID 7 8] filed"
+        assert bytes(got) == command
+        until(lambda: door.captured(), "captured")
+        assert door.captured()[0]["size"] == size
 
 
 def test_starttls_and_what_was_said_in_clear_is_thrown_away(
