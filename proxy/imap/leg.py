@@ -199,7 +199,10 @@ class Leg:
             self._hands(error if isinstance(error, OSError) else OSError(str(error)))
             return
         self.tls = True
-        self._handshake()
+        if server_name is None:  # the client speaks first, and has hardly done so yet
+            self._poller.read(self._fd, self._handshake)
+        else:
+            self._handshake()
 
     def _handshake(self) -> None:
         poller, fd = self._poller, self._fd
