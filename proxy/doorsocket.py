@@ -5,6 +5,7 @@ Several door processes share one port (SO_REUSEPORT); the kernel gives each its 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -25,11 +26,13 @@ def own_processor(slot: int, doors: int) -> None:
     """Stay on one processor, where there is a door for each: a door's loop and its journal's thread
     take turns at one interpreter, and hand it over far cheaper there (decision 0007).
 
-    Before any thread is started. With fewer doors than processors the kernel finds them a place.
+    Before any thread is started. With fewer doors than processors the kernel finds them a place, and
+    where a sandbox forbids it the door works all the same.
     """
     processors = sorted(os.sched_getaffinity(0))
     if doors >= len(processors):
-        os.sched_setaffinity(0, {processors[slot % len(processors)]})
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {processors[slot % len(processors)]})
 
 
 def tls_context(tls: str, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:

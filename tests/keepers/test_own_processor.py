@@ -35,6 +35,18 @@ def test_each_door_gets_a_processor_where_there_is_a_door_for_each(
     assert found == places
 
 
+def test_a_sandbox_that_forbids_it_stops_no_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[int]] = []
+
+    def forbidden(pid: int, mask: set[int]) -> None:
+        asked.append(mask)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    own_processor(0, len(os.sched_getaffinity(0)))
+    assert len(asked) == 1
+
+
 def test_the_kernel_takes_it() -> None:
     code = (
         "import os; from proxy.doorsocket import own_processor as own; "
