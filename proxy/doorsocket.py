@@ -26,8 +26,8 @@ def own_processor(slot: int, doors: int) -> None:
     """Stay on one processor, where there is a door for each: a door's loop and its journal's thread
     take turns at one interpreter, and hand it over far cheaper there (decision 0007).
 
-    Before any thread is started. With fewer doors than processors the kernel finds them a place, and
-    where a sandbox forbids it the door works all the same.
+    Before any thread is started. With fewer doors than processors the kernel finds them a place;
+    where a sandbox forbids it, it does so too.
     """
     processors = sorted(os.sched_getaffinity(0))
     if doors >= len(processors):
