@@ -34,6 +34,7 @@ class Client:
     def __init__(self, port: int, timeout: float = 120) -> None:
         self.link = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.lines = self.link.makefile("rb")  # for replies to several commands at once
         self.reply(b"220")
         self.command(b"EHLO client.example.net\r\n", b"250")
 
@@ -47,6 +48,12 @@ class Client:
         if not got.startswith(expected):
             raise RuntimeError(f"expected {expected!r}, got {got!r}")
         return got
+
+    def reply_line(self, expected: bytes) -> None:
+        """A reply of one line, others may follow it; not to be mixed with reply()."""
+        got = self.lines.readline()
+        if not got.startswith(expected):
+            raise RuntimeError(f"expected {expected!r}, got {got!r}")
 
     def command(self, line: bytes, expected: bytes) -> None:
         self.link.sendall(line)

@@ -208,13 +208,21 @@ class Postfix(Process):
 class Mailweir(Process):
     """Mailweir with the given [[smtp]] listeners (name -> keys of the table)."""
 
-    def __init__(self, folder: Path, listeners: dict[str, dict[str, object]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        listeners: dict[str, dict[str, object]],
+        *,
+        domain: str = "example.com",
+        store: str = "sqlite",
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.ports = {name: free_port() for name in listeners}
         text = f'[node]\nhostname = "mailweir.example.com"\ndata_dir = "{self.data}"\n'
-        text += f'domains = ["example.com"]\n[http]\nlisten = "127.0.0.1:{free_port()}"\n'
+        text += f'domains = ["{domain}"]\n[store]\nurl = "{store}"\n'
+        text += f'[http]\nlisten = "127.0.0.1:{free_port()}"\n'
         for name, keys in listeners.items():
             keys = {"name": name, "listen": f"127.0.0.1:{self.ports[name]}"} | keys
             text += "[[smtp]]\n" + "".join(f"{key} = {toml(v)}\n" for key, v in keys.items())
