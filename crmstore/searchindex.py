@@ -12,7 +12,7 @@ tsvector without positions, made of an array, so that no token is ever taken for
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, insert, select, update
 
 from crmstore import schema
 from crmstore.bulk import insert_rows
@@ -24,10 +24,6 @@ SPAN = 1 << 10
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TEXTS = ("message_id", "document")
 _SQLITE = "INSERT INTO search_index (rowid, tokens) VALUES (?, ?)"
-_POSTGRESQL = text(
-    "INSERT INTO search_index (message_id, tokens)"
-    " VALUES (:id, array_to_tsvector(string_to_array(:tokens, ' ')))"
-)
 
 
 class Entry(NamedTuple):
@@ -62,9 +58,11 @@ def add(connection: Connection, entries: Sequence[Entry]) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(_SQLITE, marked)
     else:
-        rows = [{"id": id_, "tokens": tokens} for id_, tokens in marked if tokens]
+        from crmstore.engines.postgres import insert_tokens
+
+        rows = [(id_, tokens) for id_, tokens in marked if tokens]
         if rows:
-            connection.execute(_POSTGRESQL, rows)
+            insert_tokens(connection, [id_ for id_, _ in rows], [tokens for _, tokens in rows])
     _spans(connection, entries)
 
 
