@@ -18,7 +18,7 @@ Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -70,14 +70,14 @@ class Ingest:
         self._limit = BATCH
         self._keep_again = 0.0
         self._ahead: ReadBatch | None = None  # the next batch, if it is begun
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._beside = ThreadPoolExecutor(2, thread_name_prefix="beside")  # sync, commit
         self._trying: list[str] = []  # the capture ids of the commit under way
         self._rejected: dict[str, str] = {}  # capture id -> why the store refuses it
 
     def close(self) -> None:
         """End the reading process."""
         self._drop()
-        self._writer.shutdown()
+        self._beside.shutdown()
         self._reader.close()
         for tail in (self._tails or {}).values():
             tail.close()
@@ -115,9 +115,14 @@ class Ingest:
                 batch = self._collect(tails)
             step = batch.step
             batch.finish()
-            if step.more and self._limit >= BATCH:
-                begun = self._collect_after(batch, tails)
+            syncing = self._put(batch, tails)
+            try:
+                if step.more and self._limit >= BATCH:
+                    begun = self._collect_after(batch, tails)
+            finally:
+                syncing.result()
             if batch.items:
+                failpoint("11.blobs.synced")
                 self._write(batch, begun, tails)
             if begun is not None:
                 self._ahead = begun
@@ -219,6 +224,15 @@ class Ingest:
 
     # Archive
 
+    def _put(self, batch: ReadBatch, tails: Mapping[str, Tail]) -> Future[None]:
+        """Steps 10 and 11; the sync goes on when this returns."""
+        if batch.stored or not batch.items:
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+        self._store_blobs(batch.works)
+        return self._beside.submit(self._sync, batch, tails)
+
     def _store_blobs(self, works: Sequence[Work]) -> None:
         for work in works:
             if not work.keep:
@@ -237,23 +251,26 @@ class Ingest:
             except BlobDamaged:
                 work.fail("body is damaged")
         failpoint("10.blobs.written")
+
+    def _sync(self, batch: ReadBatch, tails: Mapping[str, Tail]) -> None:
+        """Blobs, then what was read of the journals."""
         self._archive.sync()
-        failpoint("11.blobs.synced")
-
-    # Store
-
-    def _write(self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]) -> None:
-        """Steps 10 to 12. `begun` is read meanwhile where the store works elsewhere."""
-        self._store_blobs(batch.works)
-        for work in batch.works:
-            why = self._rejected.get(work.item.message.capture_id)
-            if why is not None:
-                work.item.failed, work.item.judgement = why, None
         touched: dict[str, set[int]] = {}
         for tail, item in batch.items:
             touched.setdefault(tail.door, set()).add(item.segment)
         for door, segments in touched.items():
             tails[door].sync(segments)
+        batch.stored = True
+
+    # Store
+
+    def _write(self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]) -> None:
+        """Step 12. Where the store works elsewhere, `begun` is read, and its blobs are written,
+        meanwhile."""
+        for work in batch.works:
+            why = self._rejected.get(work.item.message.capture_id)
+            if why is not None:
+                work.item.failed, work.item.judgement = why, None
         self._trying = [work.item.message.capture_id for work in batch.works]
         ends = batch.ends
         rows = Batch(
@@ -268,9 +285,10 @@ class Ingest:
         if begun is None or not self._store.elsewhere:
             batch.step.taken = self._intake.commit(rows)
         else:
-            under_way = self._writer.submit(self._intake.commit, rows)
+            under_way = self._beside.submit(self._intake.commit, rows)
             try:
                 begun.finish()
+                self._put(begun, tails).result()
             finally:
                 batch.step.taken = under_way.result()
         failpoint("12.store.committed")

@@ -112,6 +112,7 @@ class ReadBatch:
         self.step = step
         self.people = people
         self.whole = True  # False: it ended before the last item
+        self.stored = False  # its blobs are in the archive, durably
         self._rules = rules
         self._reader = reader
         self._archive = archive

@@ -9,6 +9,7 @@ Cites: architecture.md "Processes"; JOURNAL.md, steps 9 to 13.
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import itertools
 import os
@@ -40,8 +41,12 @@ MAX_PAUSE = 15.0
 FIGURES = 5.0
 HISTORY = 12  # of these rounds
 UPKEEP = 60.0
+TRIM = 10.0
 LOOK = 1.0
 KEEP = 600.0  # between two notes of headers for segments that are not done yet
+
+
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
 
 
 async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> None:
@@ -151,7 +156,7 @@ class IngestThread:
         self._capture = (settings.node.domains, settings.capture.address_change)
         self._pause = 0.0
         self._caught_up = time.time()
-        self._next_upkeep = 0.0
+        self._next_upkeep = self._next_trim = 0.0
         self._settings = settings
         self._published = -1
         self._next_look = self._next_touch = 0.0
@@ -195,6 +200,7 @@ class IngestThread:
                 maillog.enrolled(login)
             # A step of it between two batches: ingest never waits long for it, nor it for ingest.
             _, relinking = relink.step(self._store)
+            self._give_back()
             if not step.more:
                 self._lull.caught_up()
                 self._publish()
@@ -262,6 +268,16 @@ class IngestThread:
         if self._heartbeat is not None:
             self._heartbeat.figures = dict(self.totals)
 
+    def _give_back(self) -> None:
+        """Garbage in cycles, and memory that the allocator holds between what is in use: also in
+        the middle of a long backlog, whose batches would otherwise leave ever more of it."""
+        now = time.monotonic()
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM
+            gc.collect()
+            if _trim is not None:
+                _trim(0)
+
     def _publish(self) -> None:
         """The suppression list for the doors: when it has changed, and touched so that they know
         that somebody cares for it."""
@@ -295,7 +311,6 @@ class IngestThread:
         if now < self._next_upkeep:
             return
         self._next_upkeep = now + UPKEEP
-        gc.collect()
         bounce = self._settings.bounce
         if bounce.return_path_domain and bounce.key_file is None:
             keyfile.keep(self._settings.return_path_keys, time.time())

@@ -1,0 +1,171 @@
+"""Batches that are begun while the one before is written: the same in the store as one by one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crmstore.store import StoreUnavailable
+from crmstore.whose import judge
+from proxy import ingest as ingest_module
+from proxy import readbatch
+from proxy.ingest import Ingest
+from proxy.readbatch import ReadBatch
+from tests.paths.office import BODY, Door, Office
+
+ALICE = "alice@ours.example"
+
+
+@pytest.fixture
+def office(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """Its batches are full with two messages."""
+    monkeypatch.setattr(ingest_module, "BATCH", 2)
+    made = Office(tmp_path, store_url)
+    yield made
+    made.close()
+    made.store.close()
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[ReadBatch]:
+    """What was begun ahead."""
+    found: list[ReadBatch] = []
+    collect = Ingest._collect_after
+
+    def noted(self: Ingest, batch: ReadBatch, tails: Any) -> ReadBatch | None:
+        made = collect(self, batch, tails)
+        if made is not None:
+            found.append(made)
+        return made
+
+    monkeypatch.setattr(Ingest, "_collect_after", noted)
+    return found
+
+
+def captured(office: Office, count: int) -> None:
+    """So many messages, each once, and the audit finds nothing wrong."""
+    report = office.audit(deep=True)
+    assert (report.accepted, report.captured, report.ok) == (count, count, True)
+    assert office.query("SELECT count(*) FROM messages") == [(count,)]
+
+
+def mails(door: Door, count: int, first: int = 0) -> None:
+    for n in range(first, first + count):
+        door.mail(BODY + b"%d" % n)
+
+
+def test_a_long_backlog(office: Office, begun: list[ReadBatch]) -> None:
+    mails(office.door(), 9)
+    steps = office.take()
+    assert [step.messages for step in steps] == [2, 2, 2, 2, 1]
+    assert len(begun) == 4
+    captured(office, 9)
+    assert not office.ingest.step().frames  # and nothing is left behind
+
+
+def test_a_verdict_in_the_batch_behind_its_message(office: Office, begun: list[ReadBatch]) -> None:
+    door = office.door()
+    waiting = [door.message(BODY + b"w%d" % n) for n in range(3)]
+    mails(door, 2)
+    for capture in waiting:
+        door.verdict(capture)
+    mails(door, 3, first=5)
+    office.take()
+    assert begun
+    captured(office, 8)
+    assert office.query("SELECT count(*) FROM captures WHERE disposition = 'pending'") == [(0,)]
+
+
+def test_a_second_verdict_in_the_batch_behind(office: Office, begun: list[ReadBatch]) -> None:
+    """The first one counts."""
+    door = office.door()
+    door.mail(BODY + b"1")
+    twice = door.message(BODY + b"twice")
+    door.verdict(twice)
+    door.verdict(twice, "refused")
+    mails(door, 3, first=5)
+    office.take()
+    assert begun
+    assert office.query("SELECT count(*) FROM captures WHERE disposition = 'captured'") == [(5,)]
+    assert office.query("SELECT count(*) FROM sightings") == [(5,)]
+
+
+def test_a_copy_in_the_batch_behind(office: Office, begun: list[ReadBatch]) -> None:
+    door = office.door()
+    for _ in range(4):
+        door.mail(b"Message-ID: <one@x.example>\r\n" + BODY)
+    office.take()
+    assert begun
+    assert office.query("SELECT count(*) FROM messages") == [(1,)]
+    assert office.query("SELECT count(*) FROM captures WHERE message_id = 1") == [(4,)]
+
+
+def test_who_is_new_in_the_batch_behind_owns_their_mail(office: Office) -> None:
+    """It is not begun before they are users."""
+    door = office.door()
+    mails(door, 2)
+    door.mail(BODY + b"new", auth=ALICE)
+    mails(door, 3, first=5)
+    steps = office.take()
+    assert [login for step in steps for login in step.enrolled] == [ALICE]
+    captured(office, 6)
+
+
+def test_people_who_change_while_a_batch_is_begun(
+    office: Office, begun: list[ReadBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was judged by who was a user before: it is judged again."""
+    door = office.door("mx-0", "inbound")
+    for n in range(4):
+        door.mail(BODY + b"%d" % n, sender="bob@x.example", to=[ALICE])
+    judged: list[Any] = []
+
+    def judge_and_enrol(*given: Any) -> Any:
+        judged.append(given)
+        if len(judged) == 3 and begun:
+            office.user("alice", ALICE)
+        return judge(*given)
+
+    monkeypatch.setattr(readbatch, "judge", judge_and_enrol)
+    office.take()
+    assert begun
+    owners = [row["owner"] for row in office.rows()]
+    assert owners[:2] == ["alice", "alice"] and len(owners) == 4
+    captured(office, 4)
+
+
+def test_a_store_that_refuses_a_batch_while_the_next_is_begun(
+    office: Office, begun: list[ReadBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails(office.door(), 6)
+    commit = office.ingest._intake.commit
+    failing = ["temporary", "of one message"]
+
+    def commits(batch: Any) -> Any:
+        if failing and failing[0] == "temporary":
+            failing.pop(0)
+            raise StoreUnavailable("gone for a moment")
+        if failing and len(batch.decided) > 1:
+            raise ValueError("there is something in it")
+        return commit(batch)
+
+    monkeypatch.setattr(office.ingest._intake, "commit", commits)
+    with pytest.raises(StoreUnavailable):
+        office.ingest.step()
+    monkeypatch.setattr(office.ingest, "_limit", 2)
+    office.ingest.step()
+    failing.clear()
+    office.take()
+    assert begun
+    captured(office, 6)
+
+
+def test_a_batch_that_was_begun_and_never_written(office: Office, begun: list[ReadBatch]) -> None:
+    """The worker stops between two batches: the next one takes it."""
+    mails(office.door(), 5)
+    assert office.ingest.step().messages == 2
+    assert len(begun) == 1
+    office.again()
+    office.take()
+    captured(office, 5)
