@@ -45,7 +45,7 @@ SERVER = """
 shared_buffers = 2GB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
-wal_compression = on
+wal_compression = lz4
 autovacuum_naptime = 60s
 """
 _HEADER = {
