@@ -32,16 +32,15 @@ SBIN = os.pathsep.join(
 
 def need(program: str) -> str:
     """The path of a program; without it the test is skipped, under CI=true failed."""
-    return shutil.which(program, path=SBIN) or missing(f"{program} is not installed")
+    return shutil.which(program, path=SBIN) or _missing(f"{program} is not installed")
 
 
 def need_root(why: str) -> None:
     if os.geteuid() != 0:
-        missing(f"{why} needs root")
+        _missing(f"{why} needs root")
 
 
-def missing(what: str) -> NoReturn:
-    """Skips the test; under CI=true it fails."""
+def _missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what}, and CI may not skip what needs it")
     pytest.skip(what)
