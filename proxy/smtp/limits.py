@@ -17,7 +17,7 @@ import struct
 from hashlib import blake2b
 from typing import Final
 
-REMEMBERED = 8192
+REMEMBERED = 4096
 FORGIVE_AFTER = 600.0
 #: Failed logins from one address, over all its connections, before AUTH is refused.
 TOLERATED = 20
