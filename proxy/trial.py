@@ -200,8 +200,9 @@ def _tell(store: Store, outcome: Outcome, screen: Screen, stage: Stage) -> None:
 
 def _stay(stage: Stage, store: Store, screen: Screen) -> None:
     """Until Ctrl-C: show what is captured."""
-    screen.invite(stage)
+    # Before the invitation: whoever takes it up at once is shown, too.
     seen = {row["id"] for row in timeline.page(store, limit=100).rows}
+    screen.invite(stage)
     while stage.running():
         time.sleep(1.0)
         for row in reversed(timeline.page(store, limit=100).rows):
