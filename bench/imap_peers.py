@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.measure import cmdline, cpu_seconds, tree
-from bench.peers import ROOT, Process, free_port, wait_for_banner
+from bench.peers import ROOT, Process, wait_for_banner
+from tests.ports import free_port
 
 PASSWORD = "secret"
 

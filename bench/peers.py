@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Self
 
 from bench.measure import cmdline, cpu_seconds, tree
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 POSTFIX_DAEMONS = Path("/usr/lib/postfix/sbin")
@@ -41,13 +42,6 @@ def find(program: str) -> str:
     if path is None:
         raise SystemExit(f"{program} is not installed (Debian: apt-get install postfix)")
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for_banner(

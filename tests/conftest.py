@@ -6,7 +6,6 @@ there never means "not tried". Tests that use `postgres_url` or `bucket` are mar
 """
 
 import os
-import socket
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+from tests import ports
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Table
@@ -32,10 +33,7 @@ hypothesis.settings.load_profile("default")
 @pytest.fixture
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return ports.free_port()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from typing import Any
 
 import psycopg
 
-from tests.peers.servers import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTENERS = ("mx", "sub")

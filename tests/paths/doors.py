@@ -27,15 +27,9 @@ from typing import Any, Self
 from proxy.journalread import read_frames
 from tests.certs import certificate_for
 from tests.faultsink import FaultSink
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:

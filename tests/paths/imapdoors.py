@@ -22,7 +22,8 @@ from typing import Any, Self
 
 from proxy.journalread import read_frames
 from tests.certs import certificate_for
-from tests.paths.doors import ROOT, Client, free_port, until
+from tests.paths.doors import ROOT, Client, until
+from tests.ports import free_port
 
 
 class FakeImap:

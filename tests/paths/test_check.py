@@ -20,8 +20,8 @@ from proxy.checks.configured import certificate_notes, limit_notes, settings_not
 from proxy.heartbeat import Heartbeat
 from tests.certs import certificate_for, make_certificate
 from tests.faultsink import FaultSink
-from tests.paths.doors import free_port
 from tests.paths.imapdoors import FakeImap
+from tests.ports import free_port
 
 NOW = datetime.now(UTC)
 Read = Callable[[str], Settings]

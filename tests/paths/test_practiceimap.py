@@ -10,7 +10,7 @@ import pytest
 
 from proxy.practiceboxes import KEEP, Mailboxes
 from proxy.practiceimap import PracticeImap
-from tests.paths.doors import free_port
+from tests.ports import free_port
 
 USER = "alice@example.com"
 MAIL = b"From: a@x.example\r\nSubject: one\r\n  two\r\nX-More: 1\r\n\r\nhello\r\n"

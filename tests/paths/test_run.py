@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from proxy.practice import PracticeServer
-from tests.peers.servers import free_port, need, wait_until
+from tests.peers.servers import need, wait_until
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # Generous: several processes start, and other tests may run beside.

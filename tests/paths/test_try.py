@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from proxy.trialmail import ALICE, PASSWORD
-from tests.peers.servers import free_port, wait_until
+from tests.peers.servers import wait_until
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -73,7 +74,7 @@ def test_once_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_it_stays_until_ctrl_c_and_shows_mail_of_ones_own(tmp_path: Path) -> None:
     data = tmp_path / "kept"
-    base = _six_free()
+    base = free_port(6)  # as many as it opens
     process = start(tmp_path, "--port-base", str(base), "--data", str(data))
     assert process.stdout is not None
     shown = ""
@@ -141,15 +142,3 @@ def _no_secret_in(folder: Path) -> None:
     for path in files:
         content = path.read_bytes()
         assert not any(secret in content for secret in secrets), path
-
-
-def _six_free() -> int:
-    while True:
-        base = free_port()
-        try:
-            for port in range(base, base + 6):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return base
-        except OSError:
-            continue

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.certs import Certificate
-from tests.peers.servers import Server, free_port, need, need_root
+from tests.peers.servers import Server, need, need_root
+from tests.ports import free_port
 
 ALICE = "alice@example.com"
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from tests.certs import Certificate
-from tests.peers.servers import Server, free_port, need, need_root
+from tests.peers.servers import Server, need, need_root
 from tests.peers.tokens import TokenServer
+from tests.ports import free_port
 
 ALICE = "alice@example.com"
 

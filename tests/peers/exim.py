@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.servers import Server, free_port, need, need_root
+from tests.peers.servers import Server, need, need_root
+from tests.ports import free_port
 
 CONFIG = """
 primary_hostname = exim.example.net

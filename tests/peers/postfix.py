@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.certs import Certificate
-from tests.peers.servers import Server, free_port, need, need_root, wait_until
+from tests.peers.servers import Server, need, need_root, wait_until
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from tests.peers.dovecot import Dovecot

@@ -22,7 +22,8 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from tests.peers.servers import Server, free_port, need, wait_until
+from tests.peers.servers import Server, need, wait_until
+from tests.ports import free_port
 
 USER = "mailweir"
 SETTINGS = """

@@ -22,7 +22,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from tests.peers.servers import Server, free_port, need, wait_until
+from tests.peers.servers import Server, need, wait_until
+from tests.ports import free_port
 
 BUCKET = "mail-archive"
 KEY, SECRET = "MAILWEIRTEST", "the-secret-of-the-tests"

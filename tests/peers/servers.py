@@ -14,7 +14,6 @@ never means "not tried".
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -44,13 +43,6 @@ def _missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what}, and CI may not skip what needs it")
     pytest.skip(what)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 20.0) -> None:

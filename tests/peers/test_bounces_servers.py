@@ -11,7 +11,7 @@ from tests.faultsink import FaultSink
 from tests.paths.test_bounces import World
 from tests.peers.exim import Exim
 from tests.peers.postfix import Postfix
-from tests.peers.servers import free_port
+from tests.ports import free_port
 from tests.sink.ledger import Message
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]

@@ -16,7 +16,7 @@ from proxy.check import Finding, check
 from proxy.quickstart import quickstart
 from tests.peers.dovecot import ALICE, Dovecot
 from tests.peers.postfix import Postfix
-from tests.peers.servers import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.peers
 

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.peers.programs import Account, Held, Program, digest
-from tests.peers.servers import free_port, need
+from tests.peers.servers import need
+from tests.ports import free_port
 
 FIRST = """
 const {MailServices} = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.crash.appliance import wait_until
 from tests.peers.dovecot import ALICE
-from tests.peers.servers import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
