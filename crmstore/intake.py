@@ -261,6 +261,7 @@ class _Writing:
         self.participants: list[Row] = []
         self.sightings: list[Row] = []
         self.links: list[Row] = []
+        self.new: set[int] = set()  # ids of messages that this batch brings
         self.of: dict[str, tuple[copies.Known, str]] = {}  # capture id -> its message, and why
 
     def run(self) -> Taken:
@@ -276,8 +277,8 @@ class _Writing:
         if len(seen) > self.taken.new_messages:
             relink.seen_again(self.connection, seen)
         self._insert(schema.participants, _PARTICIPANTS, self.participants)
-        self._insert(schema.sightings, _SIGHTINGS, self.sightings, ignore=True)
-        self.taken.links = self._insert(schema.links, linker.LINK_COLUMNS, self.links, ignore=True)
+        self._insert(schema.sightings, _SIGHTINGS, self.sightings)
+        self._links()
         self._captures(decided)
         self.taken.mailboxes = mailboxes.learn(
             self.connection,
@@ -322,6 +323,7 @@ class _Writing:
         ids = next_ids(self.connection, "messages", len(found.new))
         for id_, known in zip(ids, found.new, strict=True):
             known.id = id_
+        self.new.update(ids)
         placed = threads.place(
             self.connection,
             [_in_thread(known, captured[known.first]) for known in found.new],
@@ -406,6 +408,17 @@ class _Writing:
                 (id_, capture_id, name, user, own, *way, status, *times, *where, why)
                 for name, user, status, own in judgement.owners
             ]
+
+    def _links(self) -> None:
+        """A new message has no links but those of this batch; of known ones some may be there."""
+        table, columns = schema.links, linker.LINK_COLUMNS
+        rows: dict[Row, Row] = {}
+        for row in self.links:
+            rows.setdefault(row[:4], row)  # of two copies in one batch what the first told
+        fresh = [row for row in rows.values() if row[0] in self.new]
+        others = [row for row in rows.values() if row[0] not in self.new]
+        self.taken.links = self._insert(table, columns, fresh)
+        self.taken.links += self._insert(table, columns, others, ignore=True)
 
     # Captures and positions
 

@@ -137,7 +137,8 @@ class _Batch:
             if one.pair is not None:
                 self.waiting.append((_pair_key(one.pair, one.when_us // _WEEK_US), one.id))
         rows = sorted(set(self.waiting))
-        insert_rows(self.connection, schema.thread_keys, ("hash", "message_id"), rows, ignore=True)
+        # Keys of messages that are new: none is there already
+        insert_rows(self.connection, schema.thread_keys, ("hash", "message_id"), rows)
         self._tell_late()
         return self.placed
 
