@@ -10,7 +10,9 @@ takes them, `behind` asks the sessions they come from to read no more until they
 seconds at most (a first sync goes as fast as the disk). A capture that cannot be kept all the same
 (journal full or broken, disk behind, memory used up) is dropped and counted by `skipped`; whoever
 looks for what is missing (the companion, the next FETCH) takes it again. `Known` learns a message
-only when its frame is durable.
+only when its frame is durable. Of two that read the same message at the same time (two sessions, or
+one and the companion) the first to have it whole is captured, the other dropped at its `finish`; an
+APPEND is never dropped, since it says who has filed it (decision 0102).
 
 A body stays a list of chunks up to the journal's `spool_above`, above it a file of its own. The
 bodies in memory of one process are bounded by HELD in all, and what waits for the disk by BEHIND.
@@ -256,22 +258,32 @@ class Capture:
         """All octets were written: journal the message, then its verdict.
 
         `reply` is the server's word on an APPEND, `learned` what its APPENDUID says
-        ({"uidvalidity", "uid"}). `done` hears whether the capture is durable.
+        ({"uidvalidity", "uid"}). `done` hears whether the message is captured,
+        by this or by another.
         """
+        owner, meta, given = self._owner, self.meta, learned or {}
+        place = (
+            meta.user, meta.mailbox,
+            given.get("uidvalidity", meta.uidvalidity), given.get("uid", meta.uid),
+        )  # fmt: skip
         if self.lost:
             if done is not None:
                 done(False)
             return
-        owner = self._owner
+        if not owner.known.expect(*place) and meta.source != "imap_append":
+            self.discard()
+            if done is not None:
+                done(True)
+            return
         self._finished = True
         self._resumed()
         owner.due(1, self.size if self._big is None else 0)
         header = self._header()
         verdict: dict[str, Any] = {
             "id": self.id, "outcome": outcome, "reply": reply[:400], "recipients": [],
-            "imap": dict(learned or {}),
+            "imap": dict(given),
         }  # fmt: skip
-        durable = partial(self._durable, verdict, done)
+        durable = partial(self._durable, place, verdict, done)
         if self._big is None:
             owner.journal.append(header, self._chunks, durable)
         else:
@@ -292,11 +304,13 @@ class Capture:
 
     def _durable(
         self,
+        place: tuple[str, str, int | None, int | None],
         verdict: dict[str, Any],
         done: Callable[[bool], None] | None,
         error: Exception | None,
     ) -> None:
-        owner, meta = self._owner, self.meta
+        owner = self._owner
+        owner.known.came(*place, error is None)
         self._drop_chunks()
         big, self._big = self._big, None
         owner.due(-1, -self.size if big is None else 0)
@@ -306,12 +320,6 @@ class Capture:
             owner.journal.append_verdict(verdict)
             owner.stats.taken += 1
             owner.stats.octets += self.size
-            learned = verdict["imap"]
-            if verdict["outcome"] != "refused":
-                owner.known.add(
-                    meta.user, meta.mailbox,
-                    learned.get("uidvalidity", meta.uidvalidity), learned.get("uid", meta.uid),
-                )  # fmt: skip
         else:
             if big is not None and isinstance(error, JournalFull):
                 big.discard()

@@ -272,7 +272,7 @@ class Companion:
                     skipped.add(uid)
                     self.figures.skipped += 1
                     maillog.companion_skipped(user, item.size, plan.max_size)
-                elif not plan.known.has(user, name, validity, uid):
+                else:
                     await self._fetch(client, name, special, validity, uid, item)
         await self._tell(name, special, validity, without(present, left_out), skipped)
 
@@ -286,6 +286,8 @@ class Companion:
         item: FetchItems,
     ) -> None:
         await self._quiet()
+        if self.plan.known.has(self.user, name, validity, uid):
+            return  # a session has read it meanwhile
         meta = Meta(
             "companion", self.user, name, special, validity, uid,
             item.internaldate, item.flags or (), *self.client,

@@ -3,7 +3,8 @@
 A door asks before it tees a body, and adds what it has captured. The truth is the store: the
 worker writes it, one file for each mailbox and UIDVALIDITY, under data_dir/imap-known; a door reads
 that file when a mailbox is selected, and again when it has changed. A file that is lost, torn or
-old costs captures made twice, which the store recognises; it never costs a capture.
+old costs captures made twice, which the store recognises; it never costs a capture. So it is with
+what another process has captured a moment ago.
 
 Files: `<40 hex digits of SHA-256 over user, mailbox, UIDVALIDITY>.json`, holding
 {"v": 1, "user", "mailbox", "uidvalidity", "uids": "1:300,305"}; written whole and renamed.
@@ -87,6 +88,7 @@ class Known:
         self._folder = folder
         self._most = most
         self._mailboxes: OrderedDict[Key, _Mailbox] = OrderedDict()
+        self._coming: set[tuple[str, str, int, int]] = set()
 
     def load(self, user: str, mailbox: str, uidvalidity: int) -> None:
         """A mailbox has been selected: look whether the worker has written what it knows."""
@@ -107,6 +109,26 @@ class Known:
             return False
         entry = self._mailboxes.get((user, mailbox, uidvalidity))
         return entry is not None and uid in entry.uids
+
+    def expect(self, user: str, mailbox: str, uidvalidity: int | None, uid: int | None) -> bool:
+        """It is whole and goes to the disk now; `came` is to follow. False: it is captured already,
+        or was on its way before."""
+        if uidvalidity is None or uid is None:
+            return True
+        place = (user, mailbox, uidvalidity, uid)
+        if place in self._coming or self.has(*place):
+            return False
+        self._coming.add(place)
+        return True
+
+    def came(
+        self, user: str, mailbox: str, uidvalidity: int | None, uid: int | None, durable: bool
+    ) -> None:
+        """It is on the disk, or will not be."""
+        if uidvalidity is not None and uid is not None:
+            self._coming.discard((user, mailbox, uidvalidity, uid))
+            if durable:
+                self.add(user, mailbox, uidvalidity, uid)
 
     def add(self, user: str, mailbox: str, uidvalidity: int | None, uid: int | None) -> None:
         """It is captured now (its frame is durable)."""

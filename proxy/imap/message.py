@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Source = Literal["imap_fetch", "imap_append", "companion"]
-Outcome = Literal["accepted", "refused", "unknown"]
+Outcome = Literal["accepted", "unknown"]
 
 Tee = Callable[[bytes], None]
 """Takes the octets of a literal as they pass."""
@@ -44,7 +44,7 @@ class Sink(Protocol):
     def finish(
         self, outcome: Outcome, reply: str = "", *, learned: dict[str, int] | None = None
     ) -> None:
-        """All octets were there."""
+        """All octets were there. A message that was read is dropped if it is known by now."""
 
     def discard(self) -> None:
         """It is no message after all."""

@@ -241,11 +241,7 @@ class Observer:
         sinks, self._sinks = self._sinks, []
         self._text = b""
         for sink in sinks:
-            meta = sink.meta
-            if self.world.is_known(meta.mailbox, meta.uidvalidity, meta.uid):
-                sink.discard()  # its UID came behind it
-            else:
-                sink.finish("accepted")
+            sink.finish("accepted")
 
     def _lost_response(self, reason: str) -> None:
         self.world.blind(reason)

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import functools
 import hashlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 import pytest
 
 from proxy.imap import capture as module
-from proxy.imap.capture import Captures, Meta
+from proxy.imap.capture import Capture, Captures, Meta
 from proxy.imap.known import Known
-from proxy.journal import JournalWriter
+from proxy.journal import JournalFull, JournalWriter
 from proxy.journalfmt import Frame
 from proxy.journalread import list_segments, read_frames, segment_path
 from proxy.journalrecover import undecided_verdict
@@ -38,6 +39,7 @@ class World:
     def __init__(self, folder: Path, journal: JournalWriter) -> None:
         self.folder, self.journal = folder, journal
         self.broken = 0
+        self.uids = itertools.count(1)
         self.known = Known(folder / "imap-known")
         self.captures = Captures(
             journal, self.known, door="imap-0", listener="imap", on_broken=self._broke
@@ -91,6 +93,60 @@ async def test_a_body_becomes_a_message_and_a_verdict(tmp_path: Path) -> None:
         "uidvalidity": 5, "uid": 7, "internaldate": None, "keywords": ["\\Seen"],
     }  # fmt: skip
     assert (verdict.id, verdict.header["outcome"]) == (message.id, "accepted")
+
+
+@in_a_loop
+@pytest.mark.parametrize("large", [False, True])
+async def test_read_twice_at_the_same_time_it_is_captured_once(tmp_path: Path, large: bool) -> None:
+    disk = GatedDisk()
+    async with world(tmp_path / "j", disk=disk, spool_above=10 if large else 1000) as there:
+        ends: list[tuple[str, bool]] = []
+        captures = [there.captures.begin(meta(source=s)) for s in ("companion", "imap_fetch")]
+        for capture in captures:
+            assert capture is not None
+            capture.write(b"Subject: x\r\n\r\n")
+        for capture in captures:
+            assert capture is not None
+            capture.finish("accepted", done=functools.partial(_ended, ends, capture))
+        assert ends == [("imap_fetch", True)], "the later one is dropped, and not reported as lost"
+        assert not there.known.has(ALICE, "INBOX", 5, 7), "on its way is not captured yet"
+        disk.gate.set()
+        while len(ends) < 2:
+            await asyncio.sleep(0.01)
+        assert ends[1] == ("companion", True) and there.known.has(ALICE, "INBOX", 5, 7)
+        assert there.captures.held == there.captures.big_files == there.captures.waiting == 0
+        assert await kept(there, meta(), b"again"), "which was begun before it was known"
+        assert await kept(there, meta(source="imap_append"), b"filed"), "who filed it is news"
+        assert await kept(there, meta(None), b"no UID") and await kept(there, meta(8), b"another")
+        await there.journal.close()
+        told = [f.header["imap"] for f in there.frames() if f.kind == "message"]
+        assert [(t["source"], t["uid"]) for t in told] == [
+            ("companion", 7), ("imap_append", 7), ("imap_fetch", None), ("imap_fetch", 8)
+        ]  # fmt: skip
+        assert len(list((tmp_path / "j").glob("big-*"))) == (1 if large else 0)
+
+
+def _ended(ends: list[tuple[str, bool]], capture: Capture, ok: bool) -> None:
+    ends.append((capture.meta.source, ok))
+
+
+@in_a_loop
+async def test_what_did_not_get_to_the_disk_is_captured_when_it_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path / "j") as there:
+        with monkeypatch.context() as patch:
+            patch.setattr(there.journal, "append", _no_room)
+            assert not await kept(there, meta(), b"x")
+        assert there.captures.stats.skipped == {"journal_full": 1}
+        assert not there.known.has(ALICE, "INBOX", 5, 7)
+        assert await kept(there, meta(), b"x")
+        await there.journal.close()
+        assert len(there.frames()) == 2
+
+
+def _no_room(header: object, chunks: object, done: Callable[[Exception | None], None]) -> None:
+    done(JournalFull("no room"))
 
 
 @in_a_loop
@@ -180,8 +236,8 @@ def test_recovery_knows_that_what_was_read_is_there(source: str, outcome: str) -
 async def crowd(there: World, count: int) -> list[bool]:
     """So many captures at once; what becomes of them, as it is known."""
     ends: list[bool] = []
-    for uid in range(1, count + 1):
-        capture = there.captures.begin(meta(uid))
+    for _ in range(count):
+        capture = there.captures.begin(meta(next(there.uids)))
         assert capture is not None
         capture.write(b"Subject: x\r\n\r\n")
         capture.finish("accepted", done=ends.append)

@@ -15,16 +15,22 @@ from config.secret import Secret
 from crmstore.mailplace import Look
 from crmstore.uidset import UidSet
 from proxy.imap import companion as module
+from proxy.imap.capture import Captures
 from proxy.imap.choice import Folder, chosen, chunks
 from proxy.imap.companion import Companion, Figures, Plan
+from proxy.imap.grammar import command
 from proxy.imap.known import Known
 from proxy.imap.login import Credentials
 from proxy.imap.mailclient import MailboxClient, MailboxError, Server, connect
 from proxy.imap.message import Meta, Outcome
 from proxy.imap.notes import Login
+from proxy.imap.observer import Observer
 from proxy.imap.roster import Entry
+from proxy.imap.watcher import Watcher
+from proxy.journalread import list_segments, read_frames, segment_path
 from proxy.smtp.hoptls import client_context
 from tests.certs import certificate_for
+from tests.keepers.journals import writing
 from tests.paths.fakeimap import Box, FakeImap
 
 ALICE = "alice@example.com"
@@ -209,6 +215,78 @@ async def test_what_is_known_is_not_fetched_and_what_a_session_captures_meanwhil
             patch.setattr(MailboxClient, "sizes", sizes)
             await for_a_while(one, lambda: one.figures.looks >= 1)
     assert desk.uids == [2, 1, 5]
+
+
+@in_loop
+async def test_a_session_and_the_companion_that_read_the_same_mail_at_one_time(
+    tmp_path: Path, desk: Desk
+) -> None:
+    """Twice in the journal is no harm, for the store recognises it; but it is not needed either."""
+    box = Box({uid: MAIL + b"%d" % uid for uid in (1, 2, 3, 4)})
+    async with FakeImap({"INBOX": box}) as server, writing(tmp_path / "j") as journal:
+        captures = Captures(
+            journal, desk.known, door="imap-0", listener="imap", on_broken=lambda: None
+        )
+        client = Observer(Watcher(captures, ALICE, "192.0.2.1", 5, None, 1 << 20), ALICE)
+        client.command(command(b"a SELECT INBOX") or pytest.fail(), b"a SELECT INBOX", -1)
+        client.untagged(b"* OK [UIDVALIDITY 7] ok", -1)
+        client.tagged(b"a", True, b"done")
+
+        def begins(uid: int) -> None:
+            body = box.mail[uid]
+            tee = client.fetch(b"* %d FETCH (UID %d BODY[] {%d}" % (uid, uid, len(body)), len(body))
+            assert tee is not None
+            tee(body)
+
+        def ends() -> None:
+            client.fetch_more(b")", -1)
+
+        async def durable(uid: int) -> None:
+            await until(lambda: desk.known.has(ALICE, "INBOX", 7, uid))
+
+        original = MailboxClient.body
+        done: list[int] = []
+
+        async def body(self: MailboxClient, uid: int, write: Any) -> bool:
+            done.append(uid)
+            if uid == 4:  # while the companion's own FETCH is under way
+                begins(4)
+                ends()
+                await durable(4)
+            elif uid == 3:  # and is on its way to the disk when the companion has it, too
+                whole = await original(self, uid, write)
+                begins(3)
+                ends()
+                return whole
+            elif uid == 1:  # the client's is not whole yet when the companion's is
+                begins(1)
+            return await original(self, uid, write)
+
+        busy = {2: 0}
+
+        def waits() -> bool:
+            if done and done[-1] == 3 and not busy[2]:  # before the companion may ask for the next
+                busy[2] += 1
+                begins(2)
+                ends()
+                return True
+            return bool(done and done[-1] == 3 and not desk.known.has(ALICE, "INBOX", 7, 2))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MailboxClient, "body", body)
+            one = companion(desk.plan(server, begin=captures.begin), busy=waits)
+            await for_a_while(one, lambda: one.figures.looks >= 1)
+        ends()
+        assert done == [4, 3, 1], "what a session has read is not asked for"
+        assert one.figures.failed == 0
+        assert str(desk.known.uids(ALICE, "INBOX", 7)) == "1:4"
+        await journal.close()
+        frames = [f for n in list_segments(tmp_path / "j") for f in read_frames(
+            segment_path(tmp_path / "j", n))]  # fmt: skip
+    told = [f.header["imap"] for f in frames if f.kind == "message"]
+    assert [(t["uid"], t["source"]) for t in told] == [
+        (4, "imap_fetch"), (3, "imap_fetch"), (2, "imap_fetch"), (1, "companion")
+    ]  # fmt: skip
 
 
 @in_loop

@@ -85,10 +85,13 @@ class Taken:
         self, outcome: Outcome, reply: str = "", *, learned: dict[str, int] | None = None
     ) -> None:
         assert self.open
-        self.open, self.kept = False, True
+        self.open = False
         meta = self.meta
         at = learned or {"uidvalidity": meta.uidvalidity, "uid": meta.uid}
         validity, uid = at["uidvalidity"], at["uid"]
+        if meta.source != "imap_append" and self.play.is_known(meta.mailbox, validity, uid):
+            return
+        self.kept = True
         body = ast.unparse(ast.Constant(b"".join(self.chunks).decode("utf-8", "replace")))
         words = [meta.source, meta.mailbox, f"{validity or '-'}/{uid or '-'}", body]
         if outcome != "accepted":
