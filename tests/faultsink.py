@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.certs import Certificate, certificate_for
+from tests.ports import free_port
 from tests.sink.dialogue import Dialogue, End, hang_up, tls_version
 from tests.sink.ledger import Connection, Message
 from tests.sink.script import (
@@ -65,7 +66,7 @@ class FaultSink:
         self,
         *,
         host: str = "127.0.0.1",
-        port: int = 0,
+        port: int | None = None,  # one that nobody else gets
         unix: Path | None = None,
         lmtp: bool = False,
         tls: str = "none",  # none | starttls | implicit
@@ -83,7 +84,9 @@ class FaultSink:
         hang_at: str | None = None,
         **stages: Answer,
     ) -> None:
-        self.host, self.port, self.unix, self.lmtp = host, port, unix, lmtp
+        self.host, self.unix, self.lmtp = host, unix, lmtp
+        # Not the kernel's: what it gave us it gives to others while this server is away.
+        self.port = (0 if unix else free_port()) if port is None else port
         self.certificate = certificate or certificate_for()
         self.connections: list[Connection] = []
         self.arrived: list[Message] = []
@@ -125,13 +128,13 @@ class FaultSink:
     def lines(self) -> list[bytes]:
         return [line for connection in self.connections for line in connection.lines]
 
-    def wait_for(self, condition: Callable[[Self], object], timeout: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[Self], object], timeout: float = 30.0) -> None:
         """Until the condition holds; AssertionError with the ledger's state when it never does."""
         with self._changed:
             if not self._changed.wait_for(lambda: condition(self), timeout):
                 raise AssertionError(f"not within {timeout} s; the sink saw {self.connections!r}")
 
-    def wait_for_messages(self, count: int = 1, timeout: float = 10.0) -> list[Message]:
+    def wait_for_messages(self, count: int = 1, timeout: float = 30.0) -> list[Message]:
         self.wait_for(lambda sink: len(sink.messages) >= count, timeout)
         return self.messages
 
@@ -174,7 +177,6 @@ class FaultSink:
                 server = await asyncio.start_server(
                     self._accept, self.host, self.port, backlog=1024, ssl=context
                 )
-                self.port = server.sockets[0].getsockname()[1]
         except OSError as error:
             started.append(error)
             ready.set()

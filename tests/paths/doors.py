@@ -32,11 +32,15 @@ from tests.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def until(
+    condition: Callable[[], object], what: str | Callable[[], str], seconds: float = 30.0
+) -> None:
+    """Returns as soon as it is so: patience costs a machine that is busy, and no other."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {seconds} s: {told}")
         time.sleep(0.02)
 
 
@@ -98,7 +102,7 @@ listen = "127.0.0.1:{free_port()}"
             self.process = subprocess.Popen(
                 words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        until(self._ready, f"the door is up; its log: {self.log.read_text()[-2000:]}", 30)
+        until(self._ready, lambda: f"the door is up; its log: {self.log.read_text()[-2000:]}", 60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,7 +121,7 @@ listen = "127.0.0.1:{free_port()}"
             return {}
         return found
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """SIGTERM, and the exit code."""
         self.process.terminate()
         return self.process.wait(seconds)
@@ -168,8 +172,9 @@ listen = "127.0.0.1:{free_port()}"
         return {r["id"]: r for r in self.records() if r["type"] == "verdict"}
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log so far."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """The log so far; of a line that is being written a part may be there."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.split("\n") if line]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.lines() if line["event"] == event]
@@ -185,7 +190,7 @@ class Client:
     """A socket and what came over it."""
 
     def __init__(
-        self, port: int, *, timeout: float = 10.0, host: str = "127.0.0.1", source: str = ""
+        self, port: int, *, timeout: float = 30.0, host: str = "127.0.0.1", source: str = ""
     ) -> None:
         self.sock: socket.socket = socket.create_connection(
             (host, port), timeout, source_address=(source, 0) if source else None
@@ -257,7 +262,7 @@ class Client:
         self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
         return str(self.sock.version())
 
-    def rest(self, seconds: float = 10.0) -> bytes:
+    def rest(self, seconds: float = 30.0) -> bytes:
         """What still comes until the door closes; TimeoutError if it does not."""
         self.sock.settimeout(seconds)
         found, self.buffer = self.buffer, b""
@@ -278,7 +283,7 @@ class Client:
         except TimeoutError:
             return True
         finally:
-            self.sock.settimeout(10)
+            self.sock.settimeout(30)
 
 
 def address_of(sink: FaultSink) -> str:

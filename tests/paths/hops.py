@@ -37,6 +37,12 @@ def run_on(kind: str, main: Coroutine[Any, Any, Any], timeout: float = 50.0) -> 
     return result
 
 
+async def until(done: Callable[[], object]) -> None:
+    """Polls what happens elsewhere: in a sink's thread, in the store. `run_on` has the patience."""
+    while not done():
+        await asyncio.sleep(0.01)
+
+
 def target(sink: FaultSink, kind: str = "smtp", host: str = "127.0.0.1") -> HopTarget:
     if sink.unix is not None:
         return parse_hop(f"lmtp://{sink.unix}")

@@ -146,7 +146,7 @@ listen = "127.0.0.1:{free_port()}"
             self.process = subprocess.Popen(
                 words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        until(self._ready, "the door is up", 30)
+        until(self._ready, "the door is up", 60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -168,7 +168,7 @@ listen = "127.0.0.1:{free_port()}"
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def rss(self) -> int:
         """Octets of memory that are its own."""
@@ -188,7 +188,11 @@ listen = "127.0.0.1:{free_port()}"
         return found
 
     def captured(self) -> list[dict[str, Any]]:
-        return [record for record in self.records() if record["type"] == "message"]
+        """What is durable, so that the door knows it: that can be read before, and the verdict is
+        written behind it."""
+        records = self.records()
+        durable = {record["id"] for record in records if record["type"] == "verdict"}
+        return [r for r in records if r["type"] == "message" and r["id"] in durable]
 
     def octets_everywhere(self) -> list[tuple[Path, bytes]]:
         """Every file that it has written."""

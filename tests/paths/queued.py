@@ -19,6 +19,7 @@ from crmstore.queued import QueuedMessage
 from crmstore.store import Store, micros, open_store
 from proxy.smtp.deliver import QueueRunner
 from tests.conftest import migrate
+from tests.paths.hops import until
 
 BODY = b"Subject: hello\r\n\r\n.a dot first\r\n..\r\n.\r\nend\r\n"
 TRACE = "Received: from laptop by relay.example.com\r\n\twith ESMTPSA id 1; now\r\n"
@@ -139,9 +140,3 @@ class Appliance:
         await self.run_until(
             lambda: all(self.message(i).attempts > before[i] for i in idents), **more
         )
-
-
-async def until(done: Callable[[], object]) -> None:
-    """Polls: what is waited for happens in a sink's thread, or in the store."""
-    while not done():
-        await asyncio.sleep(0.02)

@@ -93,7 +93,7 @@ class Desk:
             leave=self._leave,
             claims=self.folder / "claims",
             rate=1_000.0,
-            patience=5.0,
+            patience=20.0,
             every=0.05,
             min_gap=0.01,
         )
@@ -126,7 +126,7 @@ def companion(plan: Plan, **more: Any) -> Companion:
     return Companion(plan, ALICE, **given)
 
 
-async def until(wanted: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(wanted: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < end, "it did not happen"
@@ -405,7 +405,7 @@ async def test_a_user_who_is_disabled_or_none_has_no_connection(desk: Desk) -> N
     async with FakeImap() as server:
         for entry in (Entry(ALICE, True, False, SINCE), Entry(ALICE, False, True, 0)):
             desk.entry = entry
-            await asyncio.wait_for(companion(desk.plan(server)).run(), 5)
+            await asyncio.wait_for(companion(desk.plan(server)).run(), 30)
         assert server.said == []
 
 
@@ -414,7 +414,7 @@ async def test_a_refused_login_is_not_tried_again(desk: Desk) -> None:
     async with FakeImap() as server:
         for mechanism in ("PLAIN", "XOAUTH2", "OAUTHBEARER"):
             one = companion(desk.plan(server), credentials=password("wrong", mechanism))
-            await asyncio.wait_for(one.run(), 5)
+            await asyncio.wait_for(one.run(), 30)
         assert server.logins == 3
 
 
@@ -442,7 +442,7 @@ async def test_two_doors_have_one_companion_between_them(
     async with FakeImap({"INBOX": Box({1: MAIL})}) as server:
         first, second = companion(desk.plan(server)), companion(desk.plan(server))
         tasks = [asyncio.create_task(one.run()) for one in (first, second)]
-        await until(lambda: desk.taken)
+        await until(lambda: first.figures.looks + second.figures.looks)
         await asyncio.sleep(0.1)
         assert (first.figures.looks > 0) != (second.figures.looks > 0)
         other = second if first.figures.looks else first
@@ -482,7 +482,7 @@ async def test_trouble_ends_the_round_in_time_and_says_where(
     desk: Desk, command: str, answer: Any, stage: str | None
 ) -> None:
     async with FakeImap({"INBOX": Box({1: MAIL})}, script={command: answer}) as server:
-        one = companion(desk.plan(server, patience=0.3))
+        one = companion(desk.plan(server, patience=0.3 if stage == "timeout" else 20.0))
         assert desk.entry is not None
         if stage is None:
             await one._round(desk.entry)
@@ -500,7 +500,7 @@ async def test_trouble_ends_the_round_in_time_and_says_where(
 async def test_a_greeting_that_is_none(desk: Desk, greeting: bytes) -> None:
     async with FakeImap(greeting=greeting) as server:
         with pytest.raises(MailboxError) as found:
-            await connect(desk.plan(server).server, 5)
+            await connect(desk.plan(server).server, 30)
         assert found.value.stage == "greeting"
         assert server.said == []
 

@@ -92,14 +92,14 @@ async def test_after_a_refused_login_there_is_none_for_a_while(
     async with FakeImap() as server:
         companions = door(desk, server)
         assert companions.join(ALICE, password("wrong")) is not None
-        await asyncio.wait_for(companions._desks[ALICE].task, 10)
+        await asyncio.wait_for(companions._desks[ALICE].task, 60)
         assert companions.join(ALICE, password()) is None
         assert server.logins == 1
         await companions.close()
         server.script["AUTHENTICATE"] = b"TAG NO [LIMIT] too many connections\r\n"
         monkeypatch.setattr(module, "RETRY_FIRST", 0.01)
         one = companion(desk.plan(server))
-        await for_a_while(one, lambda: one.figures.failed == 3)
+        await for_a_while(one, lambda: one.figures.failed >= 3)
         assert not one.refused
 
 
@@ -112,7 +112,7 @@ async def test_a_fault_of_ours_ends_no_door(
         companions = door(desk, server)
         assert companions.join(ALICE, password()) is not None
         task = companions._desks[ALICE].task
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
         again = companions.join(ALICE, password())
         assert again is not None and companions._desks[ALICE].task is not task
         await companions.close()

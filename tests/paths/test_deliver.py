@@ -342,7 +342,7 @@ def test_by_mx_each_domain_is_its_own_destination(make: Make) -> None:
             port=sink.port,
             own=(),
             resolver=dns.resolver(),
-            lifetime=1.0,
+            lifetime=20.0,
             allow_private=False,
         )
         routes._allow_private = False

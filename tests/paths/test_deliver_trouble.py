@@ -17,8 +17,8 @@ from proxy.smtp.replies import Reply
 from proxy.smtp.resolve import HopAddress
 from tests.certs import certificate_for
 from tests.faultsink import HANG, FaultSink, Say
-from tests.paths.hops import run_on
-from tests.paths.queued import Appliance, until
+from tests.paths.hops import run_on, until
+from tests.paths.queued import Appliance
 
 
 @pytest.fixture(autouse=True)
@@ -205,8 +205,8 @@ def test_a_locked_store_ends_nothing_and_doubles_nothing(tmp_path: Path) -> None
 def test_a_lease_is_kept_while_a_message_is_on_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "LEASE", 0.6)
-    with FaultSink(dot=Say("250 2.0.0 Ok", after=2.0)) as sink:
+    monkeypatch.setattr(deliver, "LEASE", 1.5)
+    with FaultSink(dot=Say("250 2.0.0 Ok", after=2.5)) as sink:
         appliance = Appliance(tmp_path, route=f"smtp://127.0.0.1:{sink.port}")
         ident = appliance.put(["b@x.example"])
         run_on("uvloop", appliance.attempt(ident, clock=time.time))
@@ -214,18 +214,21 @@ def test_a_lease_is_kept_while_a_message_is_on_its_way(
 
 
 def test_a_lease_that_was_lost_is_not_settled(tmp_path: Path) -> None:
-    with FaultSink(dot=Say("554 5.6.0 no", after=0.5)) as sink:
+    def loses(_: bytes) -> str:
+        """While the hop thinks."""
+        with appliance.store.writing() as connection:
+            connection.execute(text("UPDATE queue_messages SET lease = 'another'"))
+        return "554 5.6.0 no"
+
+    with FaultSink(dot=loses) as sink:
         appliance = Appliance(tmp_path, route=f"smtp://127.0.0.1:{sink.port}")
         ident = appliance.put(["b@x.example"])
 
         async def main() -> None:
             stop = asyncio.Event()
             task = asyncio.create_task(appliance.runner().run(stop))
-            await until(lambda: sink.lines and sink.lines[-1] == b"DATA")
-            with appliance.store.writing() as connection:
-                connection.execute(text("UPDATE queue_messages SET lease = 'another'"))
-            await asyncio.sleep(0.8)
-            stop.set()
+            await until(lambda: sink.messages and sink.messages[0].replies)
+            stop.set()  # and it settles what it has
             await task
 
         run_on("uvloop", main())

@@ -7,7 +7,9 @@ injection, secrets, metric cardinality.
 from __future__ import annotations
 
 import base64
+import select
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,12 +64,12 @@ def test_auth_is_relayed_and_no_secret_stays(submission: tuple[DoorProcess, Faul
         client.ask(f"AUTH PLAIN {CANARY} {CANARY}")
     assert [message.connection.authenticated for message in sink.messages] == [True] * 4
     assert {record["client"]["auth"] for record in door.messages()} == {"alice@y.example"}
+    until(lambda: len(door.logged("auth")) >= 4, "the log tells of them")
     time.sleep(1.2)  # metrics are written once a second
     secrets = [CANARY, b64(CANARY), b64(chr(0) + "alice@y.example" + chr(0) + CANARY)]
     for path, octets in door.octets_everywhere():
         for secret in secrets:
             assert secret.encode() not in octets, path
-    assert len(door.logged("auth")) >= 4
 
 
 def test_unauthenticated_mail_is_refused(submission: tuple[DoorProcess, FaultSink]) -> None:
@@ -133,6 +135,12 @@ def test_all_doors_count_guesses_together(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- floods
 
 
+def sent_again(client: Client) -> int:
+    """Segments that its kernel had to repeat (tcp(7), TCP_INFO; tcpi_total_retrans)."""
+    info = client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int.from_bytes(info[100:104], sys.byteorder)
+
+
 def test_three_hundred_connections(tmp_path: Path) -> None:
     """Rows 17, 24, floods: 421 above the limits; others are still served."""
     with FaultSink() as sink, DoorProcess(
@@ -141,10 +149,9 @@ def test_three_hundred_connections(tmp_path: Path) -> None:
         listener="max_connections_per_client = 40",
         limits="connections = 100",
     ) as door:  # fmt: skip
-        begun = time.monotonic()
         clients = [door.client(source=f"127.0.1.{n % 4}") for n in range(300)]
+        assert sum(map(sent_again, clients)) == 0, "there was room for every SYN"
         first = [client.reply() for client in clients]
-        assert time.monotonic() - begun < 5, "no SYN has to be sent again"
         greeted = [n for n, said in enumerate(first) if said.startswith("220")]
         turned = {said for said in first if not said.startswith("220")}
         assert len(greeted) == 100
@@ -173,13 +180,14 @@ def test_under_stress_the_door_is_short_with_everybody(tmp_path: Path) -> None:
         FaultSink() as sink,
         DoorProcess(tmp_path, sink, limits='connections = 10\nstress_timeout = "1s"') as door,
     ):
-        crowd = [door.greeted() for _ in range(9)]
-        assert crowd[0].ask("XYZZY").startswith("500")
-        assert crowd[0].reply().startswith("421 4.7.0")
-        crowd[0].close()
+        crowd = [door.greeted() for _ in range(8)]
+        crowd.append(door.client())
+        crowd[-1].send(b"XYZZY\r\n")  # not later: it would be idle as well
+        assert [crowd[-1].reply()[:3] for _ in range(2)] == ["220", "500"]
+        assert crowd.pop().reply().startswith("421 4.7.0")
         more = door.greeted()
-        assert crowd[1].reply().startswith("421 4.4.2"), "idle for a second"
-        for client in [more, *crowd[1:]]:
+        assert crowd[0].reply().startswith("421 4.4.2"), "idle for a second"
+        for client in [more, *crowd]:
             client.close()
 
 
@@ -194,17 +202,17 @@ def test_descriptors_run_out_and_the_door_lives(tmp_path: Path) -> None:
             before=("prlimit", "--nofile=64"),
         ) as door,
     ):
-        crowd: list[Client] = []
-        for _ in range(120):
-            crowd.append(door.client(timeout=0.5))
+        crowd = [door.client() for _ in range(120)]
         served = 0
-        for client in crowd:
-            try:
-                said = client.reply()
-            except (TimeoutError, EOFError, ConnectionResetError):
-                continue
-            assert said[0] in "24", said
-            served += 1
+        waiting = {client.sock: client for client in crowd}
+        while spoken := select.select(list(waiting), [], [], 3 if served < 10 else 1)[0]:
+            for sock in spoken:
+                try:
+                    said = waiting.pop(sock).reply()
+                except (EOFError, ConnectionResetError):
+                    continue
+                assert said[0] in "24", said
+                served += 1
         assert 10 < served < 64
         with pytest.raises((AssertionError, TimeoutError, EOFError, ConnectionResetError)):
             door.greeted(timeout=0.5)
@@ -226,15 +234,16 @@ def test_slow_clients_are_sent_away(tmp_path: Path) -> None:
     limits = 'command_timeout = "1s"\ndata_timeout = "2s"\nsession = "1m"'
     with FaultSink() as sink, DoorProcess(tmp_path, sink, limits=limits) as door:
         silent, dripping, content = door.greeted(), door.greeted(), door.greeted()
-        for command in ("MAIL FROM:<a@x.example>", "RCPT TO:<b@y.example>", "DATA"):
-            content.ask(command)
+        content.send(b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\n")
+        assert [content.reply()[:3] for _ in range(2)] == ["250", "250"]
         begun = time.monotonic()
+        assert content.ask("DATA").startswith("354")
         dripping.send(b"NO")
         assert silent.reply() == "421 4.4.2 mx.example.com Timeout, closing connection"
         assert dripping.reply().startswith("421 4.4.2")
-        assert time.monotonic() - begun < 4
         assert content.reply().startswith("421 4.4.2")
-        assert 1.5 < time.monotonic() - begun < 5
+        # Each by its own limit: the session's would be a minute.
+        assert 1.5 < time.monotonic() - begun < 40
         assert (silent.rest(), dripping.rest(), content.rest()) == (b"", b"", b"")
         assert sink.messages == []
 

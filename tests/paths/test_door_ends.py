@@ -171,7 +171,7 @@ def test_a_stopping_door_ends_what_runs_and_sends_the_idle_away(tmp_path: Path) 
         for client in (committing, running):
             assert client.reply() == "250 2.0.0 stored"
             assert client.reply().startswith("421 4.3.2")
-        assert door.process.wait(10) == 0
+        assert door.process.wait(60) == 0
         assert [v["outcome"] for v in door.verdicts().values()] == ["accepted", "accepted"]
 
 
@@ -180,8 +180,8 @@ def test_a_stopping_door_waits_for_nobody_for_ever(tmp_path: Path) -> None:
         client = at_content(door)
         client.send(b"half a mess")
         begun = time.monotonic()
-        assert door.stop(20) == 0
-        assert time.monotonic() - begun < 15
+        assert door.stop() == 0
+        assert time.monotonic() - begun < 40, "five minutes would be the client's"
         assert client.reply().startswith("421 4.3.2"), "clear words at the end"
         assert sink.messages == [] and door.messages() == []
 

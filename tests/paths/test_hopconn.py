@@ -9,7 +9,7 @@ import pytest
 from proxy.smtp.hoperrors import HopLost
 from proxy.smtp.replies import Reply
 from tests.faultsink import CLOSE, HANG, RESET, At, FaultSink, Say
-from tests.paths.hops import CODES, ask, content, next_hop, run_on, transaction
+from tests.paths.hops import CODES, ask, content, next_hop, run_on, transaction, until
 
 pytestmark = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
@@ -36,7 +36,7 @@ def test_a_reply_out_of_turn_ends_the_connection(loop: str, data: bytes) -> None
 
         conn.commands(b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n", 3, on_reply)
         conn.on_lost = lost.append
-        await asyncio.sleep(0.2)
+        await until(lambda: conn.over)
         assert [r.code for r in got] == [250, 250, 354]
         assert hop.idle == hop.open == 0
         assert conn.over
@@ -82,8 +82,7 @@ def test_endless_replies_and_garbage_end_the_connection(loop: str, words: bytes)
         with pytest.raises(HopLost) as caught:
             await ask(conn, b"NOOP\r\n")
         assert caught.value.reply.temporary
-        await asyncio.sleep(0.05)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
 
     with FaultSink(noop=Say(words)) as sink:
         run_on(loop, main())
@@ -99,8 +98,8 @@ def test_a_connection_lost_at_any_stage_is_told_once(loop: str, stage: str, faul
             await transaction(conn)
         told: list[Exception | None] = []
         conn.on_lost = told.append
-        await asyncio.sleep(0.05)
-        assert told == [] and hop.open == 0
+        await until(lambda: hop.open == 0)
+        assert told == []
 
     with FaultSink(**{stage: fault}) as sink:
         run_on(loop, main())
@@ -115,15 +114,15 @@ def test_silence_ends_by_time_out(loop: str) -> None:
         return time.monotonic() - start
 
     with FaultSink(mail=HANG) as sink:
-        assert 0.19 < run_on(loop, main()) < 1
+        assert 0.19 < run_on(loop, main()) < 20
 
 
 def test_the_final_dot_has_twice_the_time(loop: str) -> None:
     async def main() -> None:
-        conn = await next_hop(sink, reply_timeout=0.4).connect()
+        conn = await next_hop(sink, reply_timeout=0.6).connect()
         assert [r.code for r in await transaction(conn)] == CODES
 
-    with FaultSink(dot=Say("250 2.0.0 Ok", after=0.6)) as sink:
+    with FaultSink(dot=Say("250 2.0.0 Ok", after=0.9)) as sink:
         run_on(loop, main())
 
 
@@ -154,8 +153,7 @@ def test_our_own_abort_is_not_told(loop: str) -> None:
         conn.abort()
         conn.abort()
         conn.close()
-        await asyncio.sleep(0.05)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
 
     with FaultSink(mail=HANG) as sink:
         run_on(loop, main())
@@ -165,8 +163,7 @@ def test_a_hop_that_never_answers_quit_does_not_keep_us(loop: str) -> None:
     async def main() -> None:
         hop = next_hop(sink, reply_timeout=0.2)
         (await hop.connect()).close()
-        await asyncio.sleep(0.6)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
 
     with FaultSink(quit=HANG) as sink:
         run_on(loop, main())

@@ -8,7 +8,7 @@ from config.targets import HopTarget
 from proxy.smtp.hoperrors import HopUnavailable
 from proxy.smtp.nexthop import NextHop
 from tests.faultsink import FaultSink
-from tests.paths.hops import CODES, ask, next_hop, run_on, transaction
+from tests.paths.hops import CODES, ask, next_hop, run_on, transaction, until
 
 pytestmark = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
@@ -32,8 +32,7 @@ def test_a_transaction_and_again_on_the_same_connection(loop: str) -> None:
             again = hop.take()
             assert again is conn and again.reused and hop.idle == 0
         conn.close()
-        await asyncio.sleep(0.1)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
 
     with FaultSink() as sink:
         run_on(loop, main())
@@ -49,8 +48,8 @@ def test_a_pooled_connection_that_died_is_not_given_out(loop: str) -> None:
         hop.give_back(await hop.connect())
         assert hop.idle == 1
         await asyncio.to_thread(sink.stop)
-        await asyncio.sleep(0.05)
-        assert hop.idle == hop.open == 0 and hop.take() is None
+        await until(lambda: hop.idle == hop.open == 0)
+        assert hop.take() is None
 
     with FaultSink() as sink:
         run_on(loop, main())
@@ -65,8 +64,7 @@ def test_a_hop_that_speaks_while_idle_is_dropped(loop: str) -> None:
         hop = NextHop(HopTarget("smtp", "127.0.0.1", port), helo="relay.example.com")
         hop.give_back(await hop.connect())
         assert hop.idle == 1
-        await asyncio.sleep(0.3)
-        assert hop.idle == hop.open == 0
+        await until(lambda: hop.idle == hop.open == 0)
         server.close()
 
     async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,8 +92,7 @@ def test_the_pool_has_limits(loop: str) -> None:
         assert again.reused
         hop.give_back(again)
         assert hop.idle == 1  # its second use was its last
-        await asyncio.sleep(0.5)
-        assert hop.idle == hop.open == 0  # rested long enough
+        await until(lambda: hop.idle == hop.open == 0)  # rested long enough
 
     with FaultSink() as sink:
         run_on(loop, main())
@@ -121,7 +118,7 @@ def test_a_dirty_connection_is_reset_before_it_rests(loop: str) -> None:
         await ask(conn, b"MAIL FROM:<a@b.example>\r\n")
         hop.give_back(conn, dirty=True)
         assert hop.take() is None
-        await asyncio.sleep(0.1)
+        await until(lambda: hop.idle == 1)
         assert hop.take() is conn
         assert [r.code for r in await transaction(conn)] == CODES
 
@@ -135,7 +132,7 @@ def test_a_refused_reset_and_a_farewell_keep_a_connection_out(loop: str) -> None
         hop = next_hop(sink)
         conn = await hop.connect()
         hop.give_back(conn, dirty=True)
-        await asyncio.sleep(0.1)
+        await until(lambda: hop.open == 0)
         assert hop.idle == 0
         conn = await hop.connect()
         assert (await ask(conn, b"NOOP\r\n"))[0].code == 421
@@ -154,8 +151,7 @@ def test_close_empties_the_pool_for_good(loop: str) -> None:
         hop.close()
         hop.give_back(second)
         assert hop.idle == 0
-        await asyncio.sleep(0.1)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
 
     with FaultSink() as sink:
         run_on(loop, main())

@@ -1,6 +1,5 @@
 """TLS with the next hop: each policy against each kind of server and of attack."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from proxy.smtp.resolve import HopAddress
 from proxy.smtp.sasl import Account
 from tests.certs import certificate_for
 from tests.faultsink import CLOSE, HANG, RESET, FaultSink, Say
-from tests.paths.hops import CODES, next_hop, refusal, run_on, transaction
+from tests.paths.hops import CODES, next_hop, refusal, run_on, transaction, until
 
 pytestmark = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
@@ -40,8 +39,7 @@ def over_tls(loop: str, sink: FaultSink, **more: Any) -> str | None:
         assert hop.take() is conn
         assert [r.code for r in await transaction(conn)] == CODES
         conn.close()
-        await asyncio.sleep(0.1)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
         return conn.tls
 
     version: str | None = run_on(loop, main())

@@ -121,12 +121,15 @@ def test_a_server_that_does_not_read_is_waited_for(tmp_path: Path) -> None:
 
     def holds(client: socket.socket) -> None:
         client.sendall(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n")
-        while not client.recv(1000).endswith(b"secret-of-alice\r\n"):
-            pass
+        said = b""
+        while not said.endswith(b"secret-of-alice\r\n"):
+            said += (more := client.recv(1000))
+            assert more, said
         client.sendall(b"in OK done\r\n")
-        reads.wait(20)
+        reads.wait(60)
         while not got.endswith(b"y\r\n"):
-            got.extend(client.recv(1 << 20))
+            got.extend(more := client.recv(1 << 20))
+            assert more, "the door has left"
         client.sendall(b"a OK [APPENDUID 7 8] filed\r\n")
         raise EOFError
 
@@ -325,7 +328,7 @@ def test_captured_and_the_end(tmp_path: Path) -> None:
             c.ask("f FETCH 1 BODY[]")  # known now: not captured again
             door.process.terminate()
             assert c.rest().startswith(b"* BYE [UNAVAILABLE] ")
-        assert door.process.wait(20) == 0
+        assert door.process.wait(60) == 0
         (message,) = door.captured()
         assert (tmp_path / "data/journal/imap-0" / message["file"]).stat().st_size == 300_000
         with door:

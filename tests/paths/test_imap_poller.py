@@ -27,9 +27,15 @@ class Room:
             lambda loop, told: self.faults.append(repr(told["exception"]))
         )
 
-    def pair(self) -> tuple[socket.socket, socket.socket]:
-        """Ours, which does not block, and the other end."""
+    def pair(self, number: int | None = None) -> tuple[socket.socket, socket.socket]:
+        """Ours, which does not block, and the other end; ours as this descriptor."""
         ours, theirs = socket.socketpair()
+        if number is not None and ours.fileno() != number:
+            if theirs.fileno() == number:
+                ours, theirs = theirs, ours
+            else:  # something else had been closed meanwhile
+                other, ours = ours, socket.socket(fileno=os.dup2(ours.fileno(), number))
+                other.close()
         ours.setblocking(False)
         self._sockets += [ours, theirs]
         return ours, theirs
@@ -166,7 +172,7 @@ async def test_a_closed_number_is_forgotten(room: Room) -> None:
     room.poller.forget(fd)
     ours.close()
     assert await room.turns() == []
-    again, peer = room.pair()
+    again, peer = room.pair(fd)
     assert again.fileno() == fd
     room.poller.read(fd, room.note("new"))
     assert await room.turns() == []
@@ -190,7 +196,7 @@ async def test_a_number_given_out_again_in_the_same_turn(room: Room) -> None:
         number = other.fileno()
         room.poller.forget(number)
         other.close()
-        fresh.extend(room.pair())
+        fresh.extend(room.pair(number))
         assert fresh[0].fileno() == number
         room.poller.read(number, room.note("new"))
 

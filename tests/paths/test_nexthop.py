@@ -15,7 +15,7 @@ from proxy.smtp.replies import Reply
 from proxy.smtp.resolve import HopAddress
 from proxy.smtp.sasl import Account
 from tests.faultsink import CLOSE, HANG, RESET, FaultSink, Say
-from tests.paths.hops import CODES, ask, content, next_hop, refusal, run_on, transaction
+from tests.paths.hops import CODES, ask, content, next_hop, refusal, run_on, transaction, until
 
 pytestmark = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
@@ -145,8 +145,7 @@ def test_a_connect_that_is_cancelled_leaves_nothing(loop: str) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await hop.connect()
-        await asyncio.sleep(0.05)
-        assert hop.open == 0
+        await until(lambda: hop.open == 0)
 
     with FaultSink(ehlo=HANG) as sink:
         run_on(loop, main())

@@ -112,7 +112,7 @@ def test_a_reader_that_answers_nonsense(
 def test_a_reader_that_hangs_without_computing(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = Reader(wall_seconds=0.5)
+    reader = Reader(wall_seconds=1.0)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)  # opening it waits for a writer that never comes
     found = reader.read([spool.put(GOOD), Job(str(pipe), 0, 1), spool.put(GOOD)])
@@ -164,7 +164,7 @@ def test_the_child_dies_with_its_parent(tmp_path: Path, spool: Spool) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
     pid = int(done.stdout)
-    for _ in range(100):
+    for _ in range(600):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except FileNotFoundError:

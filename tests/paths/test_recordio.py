@@ -227,7 +227,7 @@ def test_on_a_terminal_a_person_is_asked(call: Call, tmp_path: Path) -> None:
     for answer in (b"s\n", b"what\n", b"f\n", b"F\n"):
         wait_for(leader, b"[q]uit? ")
         os.write(leader, answer)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     os.close(leader)
     assert process.returncode == 0
     assert b"3 changed, 1 as before" in out
@@ -235,7 +235,7 @@ def test_on_a_terminal_a_person_is_asked(call: Call, tmp_path: Path) -> None:
     assert names(call) == ["Old 0", "New 1", "New 2", "New 3"]
 
 
-def wait_for(terminal: int, text: bytes, seconds: float = 30) -> None:
+def wait_for(terminal: int, text: bytes, seconds: float = 60) -> None:
     seen = b""
     end = time.monotonic() + seconds
     while text not in seen:

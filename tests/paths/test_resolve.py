@@ -31,7 +31,7 @@ def hosts(zone: Zone, domain: str = "d.example", loop: str = "uvloop", **more: A
     """The names and addresses found; or the HopUnavailable."""
 
     async def main() -> Any:
-        defaults: Any = {"lifetime": 1.0, "is_own": lambda ip: False}
+        defaults: Any = {"lifetime": 20.0, "is_own": lambda ip: False}
         routes = MailResolver("relay.example.com", resolver=dns.resolver(), **(defaults | more))
         found = await routes.hosts(domain)
         return [(address.name, address.ip) for address in found]

@@ -32,7 +32,12 @@ say("started")
 while True:
     signal.pause()
 """
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+DEAF = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(sys.argv[1], "w").close()
+time.sleep(60)
+"""
 # Starts a child of its own and dies: the child must not outlive it.
 LITTER = """
 import subprocess, sys, time
@@ -130,14 +135,16 @@ def test_a_program_that_cannot_be_started_is_tried_again() -> None:
     asyncio.run(main())
 
 
-def test_a_role_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_that_does_not_listen_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervisor, "WORKER_GRACE", 0.3)
+    mark = tmp_path / "deaf"
 
     async def main() -> None:
-        kept = Supervisor([role("deaf", DEAF)], os.environ)
+        kept = Supervisor([role("deaf", DEAF, mark)], os.environ)
         running = asyncio.create_task(kept.run())
-        await eventually(lambda: "deaf" in kept.pids)
-        await asyncio.sleep(0.3)  # until it has switched its ears off
+        await eventually(mark.exists)  # it has switched its ears off
         pid = kept.pids["deaf"]
         kept.stop()
         await running
@@ -154,7 +161,7 @@ def test_a_killed_supervisor_takes_its_roles_with_it(tmp_path: Path) -> None:
     assert len(children) == 2
     whole.send_signal(signal.SIGKILL)
     whole.wait()
-    until(lambda: not any(alive(int(pid)) for pid in children), 5)
+    until(lambda: not any(alive(int(pid)) for pid in children))
 
 
 def test_a_role_whose_parent_is_gone_ends_at_its_start() -> None:

@@ -38,7 +38,7 @@ def worker(office: Office) -> IngestThread:
     )
 
 
-def wait_until(what: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "it did not happen"
@@ -153,6 +153,6 @@ def test_the_process_finishes_its_batch_and_ends_on_sigterm(office: Office) -> N
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         wait_until(lambda: office.query("SELECT count(*) FROM messages") == [(200,)])
         os.kill(process.pid, signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
     assert office.audit().captured == 200

@@ -45,7 +45,7 @@ def _missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
@@ -111,7 +111,7 @@ class Server:
         if self.process is None:
             return
         try:
-            self.process.communicate(b"stop", timeout=20)
+            self.process.communicate(b"stop", timeout=60)
         finally:
             self.process.kill()  # no more than a precaution
             self.process = None
