@@ -89,11 +89,12 @@ class Store:
         self,
         place: Path | Database,
         *,
-        busy_ms: int = BUSY_MS,
+        busy_ms: int | None = None,
         password: Callable[[], Secret | None] | None = None,
     ) -> None:
-        """A file, or a server. `busy_ms` is how long a writer waits for another."""
+        """A file, or a server. `busy_ms` is how long a writer waits for another (None: BUSY_MS)."""
         self.backend: Backend
+        busy_ms = BUSY_MS if busy_ms is None else busy_ms
         if isinstance(place, Path):
             self.backend = SqliteFile(place, busy_ms)
         else:

@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 
+from tests.hasty import command
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,9 +175,10 @@ listen = "127.0.0.1:{free_port()}"
         )
 
     def start(
-        self, role: str, slot: int = 0, failpoint: str = "", wrapper: tuple[str, ...] = ()
+        self, role: str, slot: int = 0, failpoint: str = "", hasty: tuple[str, ...] = ()
     ) -> Role:
-        words = [*wrapper, sys.executable, "-m", "proxy", "run", "--config", str(self.config)]
+        """`hasty`: constants of ours that are too long for a test (tests/hasty.py)."""
+        words = [*command(hasty), "run", "--config", str(self.config)]
         if role in LISTENERS:
             words += ["--role", "smtp", "--listener", role, "--slot", str(slot)]
         else:

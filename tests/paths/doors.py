@@ -18,7 +18,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any, Self
 from proxy.journalread import read_frames
 from tests.certs import certificate_for
 from tests.faultsink import FaultSink
+from tests.hasty import command
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,8 +58,10 @@ class DoorProcess:
         limits: str = "",
         more: str = "",
         before: tuple[str, ...] = (),
+        hasty: tuple[str, ...] = (),
     ) -> None:
-        """`listener`, `limits`, `more`: lines of TOML; `before`: a program that runs it."""
+        """`listener`, `limits`, `more`: lines of TOML; `before`: a program that runs it; `hasty`:
+        constants of ours that are too long for a test (tests/hasty.py)."""
         target = hop if isinstance(hop, str) else address_of(hop)
         self.folder, self.data, self.log = folder, folder / "data", folder / "log"
         self.port = free_port()
@@ -90,12 +92,12 @@ listen = "127.0.0.1:{free_port()}"
         if "[journal]" not in more:
             with self.config.open("a") as file:
                 file.write("[journal]\nmin_free = 0\n")
-        self._before = before
+        self._command = [*before, *command(hasty)]
 
     def __enter__(self) -> Self:
         metrics = self.data / "run" / "metrics"
         metrics.mkdir(parents=True, exist_ok=True)
-        words = [*self._before, sys.executable, "-m", "proxy", "run", "--config", str(self.config)]
+        words = [*self._command, "run", "--config", str(self.config)]
         words += ["--role", "smtp", "--listener", "mx", "--slot", "0"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         with self.log.open("ab") as log:

@@ -111,8 +111,10 @@ class Postfix(Server):
         paths = sorted(self.folder.glob("mail/*/new/*"), key=lambda path: path.stat().st_mtime_ns)
         return [Mail(path.read_bytes().replace(b"\n", b"\r\n")) for path in paths]
 
-    def wait_for_mails(self, count: int = 1, timeout: float = 20.0) -> list[Mail]:
-        wait_until(lambda: len(self.mails()) >= count, f"{count} mails: {self.log()}", timeout)
+    def wait_for_mails(self, count: int = 1, timeout: float = 60.0) -> list[Mail]:
+        wait_until(
+            lambda: len(self.mails()) >= count, lambda: f"{count} mails: {self.log()}", timeout
+        )
         return self.mails()
 
     def queue_is_empty(self) -> bool:
@@ -174,7 +176,10 @@ class Postfix(Server):
             "queue_run_delay": "1s",
             "minimal_backoff_time": "1s",
             "maximal_backoff_time": "2s",
-            "transport_retry_time": "1s",  # a delivery agent that could not start (a busy machine)
+            # A process that could not start or ended badly (on a busy machine) is not left alone
+            # for a minute.
+            "transport_retry_time": "1s",
+            "service_throttle_time": "1s",
         }
         if self.relay_to is not None:
             settings["relayhost"] = f"[127.0.0.1]:{self.relay_to}"

@@ -107,7 +107,7 @@ class Postgres(Server):
 
     def start(self) -> Self:
         super().start()
-        wait_until(self._answers, f"PostgreSQL answers: {self.log()[-2000:]}")
+        wait_until(self._answers, lambda: f"PostgreSQL answers: {self.log()[-2000:]}")
         return self
 
     def _answers(self) -> bool:
@@ -124,7 +124,7 @@ class Postgres(Server):
     def _end(self, mode: str) -> None:
         if self.process is not None and self.process.poll() is None:
             self._run("pg_ctl", "stop", "-m", mode, "-t", "120")
-            self.process.wait(20)
+            self.process.wait(60)
         super().stop()
 
     def close(self) -> None:

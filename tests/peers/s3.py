@@ -89,7 +89,7 @@ class S3Server(Server):
         children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
         for child in children:
             os.kill(int(child), signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(60)
         self.stop()
 
     # The process
@@ -129,7 +129,7 @@ class S3Server(Server):
     def start(self) -> Self:
         super().start()
         # It listens before it has made the bucket.
-        wait_until(self._has_bucket, f"the bucket is there: {self.log()[-2000:]}")
+        wait_until(self._has_bucket, lambda: f"the bucket is there: {self.log()[-2000:]}")
         return self
 
     def _has_bucket(self) -> bool:

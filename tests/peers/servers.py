@@ -45,11 +45,14 @@ def _missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
+def wait_until(
+    condition: Callable[[], object], what: str | Callable[[], str], timeout: float = 60.0
+) -> None:
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout} s: {what}")
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {timeout} s: {told}")
         time.sleep(0.02)
 
 

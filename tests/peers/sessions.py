@@ -345,7 +345,8 @@ SESSIONS: Final[Mapping[str, Sequence[Step]]] = {
         LOGIN, b"b CREATE Work", b"c SELECT INBOX",
         b"d NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[]) MessageExpunge))"
         b" (personal (MessageNew))",
-        Other(filed(b"b", numbered(1), mailbox=b"Work")), Other(filed(b"c", numbered(2))),
+        Other(filed(b"b", numbered(1), mailbox=b"Work")), Wait(b"* STATUS Work (MESSAGES 1"),
+        Other(filed(b"c", numbered(2))),
         b"e NOOP", b"f NOTIFY NONE", b"g NOOP",
     ],
     "what nobody knows": [

@@ -40,7 +40,7 @@ def swaks(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=110,
         )
     return Sent(done.returncode, done.stdout.decode("utf-8", "replace"))
 

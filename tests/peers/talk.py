@@ -55,7 +55,7 @@ Step = bytes | Other | IfAsked | Wait | Scram
 class Talk:
     def __init__(self, port: int, user: str) -> None:
         self.port, self.user, self.tag = port, user.encode(), b"*"
-        self.sock = socket.create_connection(("127.0.0.1", port), 10)
+        self.sock = socket.create_connection(("127.0.0.1", port), 60)
         self.file = self.sock.makefile("rb")
         self.got: list[bytes] = []  # responses, each with its literals
         self.other: Talk | None = None
@@ -144,7 +144,11 @@ class Talk:
 
 
 def comparable(got: bytes, user: str) -> list[str]:
-    """The lines without what differs from user to user and from second to second."""
+    """The lines without what differs from user to user and from second to second.
+
+    Under NOTIFY a server tells the state of a folder when it has looked at it, and may do so again
+    when nothing has changed: what says nothing new is left out.
+    """
     text = got.replace(user.encode(), b"USER").decode("utf-8", "replace")
     for pattern, put in (
         (r"\([^()]*\d\.\d+ secs?[^()]*\)", "(TIME)"),
@@ -154,8 +158,16 @@ def comparable(got: bytes, user: str) -> list[str]:
         (r"(MAILBOXID|EMAILID|THREADID) \([^)]*\)", r"\1 (OBJECT)"),
     ):
         text = re.sub(pattern, put, text)
-    lines = []
+    lines: list[str] = []
+    notifies, told = False, set[str]()
     for line in text.split("\r\n"):
+        notifies ^= bool(re.match(r"[a-z] OK NOTIFY ", line))
+        status = re.match(r"\* STATUS (\S+) \((.*)\)", line) if notifies else None
+        if status:
+            items = {f"{status[1]} {item}" for item in re.findall(r"\w+ \w+", status[2])}
+            if items <= told:
+                continue
+            told |= items
         found = re.search(r"CAPABILITY ([^\]]*)", line)
         if found and "IMAP4rev1" in line:
             kept = " ".join(token for token in found[1].split() if shown(token))

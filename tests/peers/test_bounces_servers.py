@@ -78,11 +78,12 @@ def chain(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Chain]:
         "delay_warning_time": "1s",
     }
     with FaultSink(rcpt=REFUSALS) as sink:
-        made_by = {
-            "postfix": lambda: Postfix(relay_to=sink.port, settings=settings),
-            "exim": lambda: Exim(relay_to=sink.port),
-        }
-        with made_by[request.param]() as server:
+        server: Postfix | Exim = (
+            Postfix(relay_to=sink.port, settings=settings)
+            if request.param == "postfix"
+            else Exim(relay_to=sink.port)
+        )
+        with server:
             made = Chain(tmp_path, sink, server)
             yield made
             assert made.world.office.audit().ok

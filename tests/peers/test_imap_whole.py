@@ -135,7 +135,8 @@ def test_every_message_exactly_once(whole: Whole, dovecot: Dovecot) -> None:
         put(dovecot, "INBOX", delivered(mail(6)))
         client.noop()
         client.fetch("4", "(BODY.PEEK[])")
-    whole.wait_for({"number 6": {"imap_fetch"}})
+    # By the session or by the companion, whichever came first.
+    whole.wait_for({"number 6": set()})
     assert len(whole.emails()) == 6
     whole.audited()
     _, (status,) = whole.ask("status")
@@ -154,7 +155,7 @@ def test_a_password_that_changes_needs_nobody_here(whole: Whole, dovecot: Doveco
     with whole.session(password="another secret") as client:
         client.select("INBOX")
         client.fetch("2", "(BODY.PEEK[])")
-        whole.wait_for({"number 21": {"imap_fetch"}})
+        whole.wait_for({"number 21": set()})
     with smtplib.SMTP("127.0.0.1", whole.ports["sub"]) as smtp:
         smtp.login(ALICE, "another secret")
         smtp.sendmail(ALICE, ["bob@x.example"], mail(22, sent=True))
@@ -208,7 +209,7 @@ def test_a_day_at_an_office_with_postfix_and_dovecot(
         now = imaplib.Time2Internaldate(time.time())
         client.append("Sent", "(\\Seen)", now, mail(10, sent=True))
         client.append("Drafts", "(\\Draft)", now, mail(14, sent=True))
-        wait_until(lambda: client.select("INBOX")[1] == [b"2"], 30, postfix.log)
+        wait_until(lambda: client.select("INBOX")[1] == [b"2"], 60, postfix.log)
         client.fetch("1:2", "(ENVELOPE BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         stored = whole.wait_for(
             {

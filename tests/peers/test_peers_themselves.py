@@ -66,7 +66,7 @@ def test_postfix_relays_and_retries() -> None:
         with Postfix(relay_to=sink.port) as relay:
             assert swaks(relay.port, data=MESSAGE).ok
             try:
-                (message,) = sink.wait_for_messages(1, timeout=40)
+                (message,) = sink.wait_for_messages(1, timeout=60)
             except AssertionError:
                 print(relay.log())
                 raise
@@ -93,11 +93,11 @@ def test_postfix_checks_passwords(mechanism: str) -> None:
 def test_postfix_speaks_tls() -> None:
     certificate = certificate_for()
     with Postfix(certificate=certificate) as hop:
-        with smtplib.SMTP("localhost", hop.port, timeout=10) as client:
+        with smtplib.SMTP("localhost", hop.port, timeout=60) as client:
             client.starttls(context=certificate.client_context())
             assert client.noop()[0] == 250
         context = certificate.client_context()
-        with smtplib.SMTP_SSL("localhost", hop.smtps_port, timeout=10, context=context) as client:
+        with smtplib.SMTP_SSL("localhost", hop.smtps_port, timeout=60, context=context) as client:
             assert client.noop()[0] == 250
 
 
@@ -114,7 +114,7 @@ def credentials(mechanism: str, secret: str) -> str:
 def test_dovecot_takes_submissions(mechanism: str) -> None:
     secret = "secret" if mechanism == "PLAIN" else "token-of-alice"
     with FaultSink() as relay, Dovecot(relay_to=relay.port) as dovecot:
-        with smtplib.SMTP("127.0.0.1", dovecot.submission_port, timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", dovecot.submission_port, timeout=60) as client:
             client.ehlo()
             answer = client.docmd("AUTH", f"{mechanism} {credentials(mechanism, secret)}")
             assert answer == (235, b"2.7.0 Logged in."), dovecot.log()
@@ -123,7 +123,7 @@ def test_dovecot_takes_submissions(mechanism: str) -> None:
 
 
 def test_dovecot_refuses_a_token_nobody_knows(dovecot: Dovecot) -> None:
-    with smtplib.SMTP("127.0.0.1", dovecot.submission_port, timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", dovecot.submission_port, timeout=60) as client:
         client.ehlo()
         code, challenge = client.docmd("AUTH", f"XOAUTH2 {credentials('XOAUTH2', 'stolen')}")
         assert (code, b'"status":"401"' in base64.b64decode(challenge)) == (334, True)
@@ -132,7 +132,7 @@ def test_dovecot_refuses_a_token_nobody_knows(dovecot: Dovecot) -> None:
 
 
 def test_dovecot_keeps_mailboxes(dovecot: Dovecot) -> None:
-    with imaplib.IMAP4("127.0.0.1", dovecot.imap_port, timeout=10) as client:
+    with imaplib.IMAP4("127.0.0.1", dovecot.imap_port, timeout=60) as client:
         client.login(ALICE, "secret")
         assert client.append("INBOX", "", "", MESSAGE)[0] == "OK"
         assert client.select("INBOX") == ("OK", [b"1"])
@@ -140,7 +140,7 @@ def test_dovecot_keeps_mailboxes(dovecot: Dovecot) -> None:
 
 def test_postfix_asks_dovecot_about_tokens(dovecot: Dovecot) -> None:
     with Postfix(auth=dovecot, auth_needed=True) as hop:
-        with smtplib.SMTP("127.0.0.1", hop.port, timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", hop.port, timeout=60) as client:
             client.ehlo()
             code, _ = client.docmd("AUTH", f"XOAUTH2 {credentials('XOAUTH2', 'token-of-alice')}")
             assert code == 235, hop.log() + dovecot.log()

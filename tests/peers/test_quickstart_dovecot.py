@@ -81,7 +81,7 @@ class From(imaplib.IMAP4):
 
     def __init__(self, source: str, port: int) -> None:
         self._source = source
-        super().__init__("127.0.0.1", port, timeout=20)
+        super().__init__("127.0.0.1", port, timeout=60)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         return socket.create_connection(

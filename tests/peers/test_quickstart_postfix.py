@@ -61,7 +61,7 @@ class QuickstartPostfix(Postfix):
         return [self.port, *self.moved.values()]
 
     def talk(self, port: int) -> smtplib.SMTP:
-        client = smtplib.SMTP("127.0.0.1", self.moved[port], timeout=20)
+        client = smtplib.SMTP("127.0.0.1", self.moved[port], timeout=60)
         client.ehlo("client.example")
         return client
 
@@ -155,7 +155,7 @@ def test_check_sees_an_inbound_port_that_trusts_us(tmp_path: Path) -> None:
 def test_dovecot_submission_in_place_of_postfix(running: Site) -> None:
     """Dovecot's own service, with its defaults: it takes a login on loopback and relays on."""
     with SecureDovecot(relay_to=running.postfix.moved[10026]) as dovecot:
-        with smtplib.SMTP("127.0.0.1", dovecot.submission_port, timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", dovecot.submission_port, timeout=60) as client:
             client.login(ALICE, "secret")
             client.sendmail(ALICE, ["bob@example.com"], "Subject: by Dovecot\r\n\r\nhello\r\n")
     mails = running.postfix.wait_for_mails()
