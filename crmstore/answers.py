@@ -74,7 +74,7 @@ def _ids(values: Sequence[bytes]) -> list[int]:
 def base_subject(subject: str) -> tuple[str, bool]:
     """The subject without what answering and forwarding put around it, to be compared; and
     whether it says that it is an answer."""
-    text = " ".join(unicodedata.normalize("NFKC", subject).casefold().split())
+    text = " ".join(_folded(subject).split())
     answer = False
     for _ in range(MAX_PREFIXES):
         prefix = _PREFIX.match(text)
@@ -89,9 +89,13 @@ def base_subject(subject: str) -> tuple[str, bool]:
     return text.removesuffix("(fwd)").strip(), answer
 
 
+def _folded(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
 def is_forward(subject: str) -> bool:
     """Does the subject say that this mail passes another one on?"""
-    text = unicodedata.normalize("NFKC", subject[:200]).casefold().lstrip()
+    text = _folded(subject[:200]).lstrip()
     prefix = _PREFIX.match(text)
     if prefix is None:
         return text.rstrip().endswith("(fwd)")

@@ -291,7 +291,8 @@ def preview(body: str) -> str:
         may_begin = line[0] in _MAY_BEGIN or line[-1] in _MAY_END
         if own and may_begin and (line == "--" or _QUOTE_BEGINS.match(line)):
             break
-        if len(line) <= 3 or len(set(line[:40])) > 2 or len(set(line)) > 2:  # no ruler
+        # No ruler: three different characters, which mostly are the first that one looks at.
+        if len(line) <= 3 or len({*line[:4], line[-1]}) > 2 or len(set(line)) > 2:
             own.append(line)
             length += len(line)
             if length > MAX_PREVIEW:

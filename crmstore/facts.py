@@ -11,7 +11,7 @@ traversal".
 
 import re
 from dataclasses import astuple, dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -73,10 +73,11 @@ class Facts:
     def pack(self) -> list[object]:
         """As plain lists, for JSON between processes; without document and tokens, whose length
         is most of it."""
-        packed = [getattr(self, name) for name in self.__slots__]
-        packed[6] = [astuple(item) for item in self.attachments] if self.attachments else []
-        packed[9] = packed[10] = None
-        return packed
+        return [
+            self.subject, self.message_id, self.date, self.date_header, self.people, self.preview,
+            [astuple(item) for item in self.attachments] if self.attachments else [],
+            self.flags, self.key, None, None, self.refs, self.quoted, self.report,
+        ]  # fmt: skip
 
     @classmethod
     def unpack(cls, packed: list[Any], document: bytes, tokens: str) -> "Facts":
@@ -144,6 +145,14 @@ def _message_id(fields: dict[bytes, list[bytes]], facts: Facts) -> str:
 
 
 _DATE = re.compile(r"[\x20-\x7e]{6,100}\Z")
+_MONTHS = {name: number for number, name in enumerate(
+    ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
+}  # fmt: skip
+# As nearly everybody writes it (RFC 5322 section 3.3); all else is the standard library's.
+_USUAL_DATE = re.compile(
+    rf"(?:[A-Z][a-z][a-z], )?([0-3]?[0-9]) ({'|'.join(_MONTHS)}) ([1-9][0-9]{{3}})"
+    r" ([0-2][0-9]):([0-5][0-9]):([0-5][0-9]) ([+-])([01][0-9])([0-5][0-9])\Z"
+)
 
 
 def date_of(text: str) -> int | None:
@@ -152,8 +161,17 @@ def date_of(text: str) -> int | None:
     if not _DATE.match(text):
         return None
     try:
-        found = parsedate_to_datetime(text)
-        seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        usual = _USUAL_DATE.match(text)
+        if usual is not None:
+            day, month, year, hour, minute, second, sign, hours, minutes = usual.groups()
+            found = datetime(
+                int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC
+            )
+            east = int(hours) * 3600 + int(minutes) * 60
+            seconds = found.timestamp() + (east if sign == "-" else -east)
+        else:
+            found = parsedate_to_datetime(text)
+            seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
     # 1970 to 9999, or no date that anybody meant

@@ -26,6 +26,8 @@ SHORT = 120  # octets of a value that is worth remembering
 
 # A name, then its value with the folded lines. Names are printable ASCII without the colon.
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*+:((?:[^\n]*\n[ \t])*[^\n]*)(?:\n|\Z)")
+# The same, or a line that is no field: so findall() steps over nothing.
+_FIELDS = re.compile(_FIELD.pattern + rb"|[^\n]*\n|[^\n]+")
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 
 
@@ -52,6 +54,12 @@ def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool 
     flags: list[str] = []
     count = 0
     position = start
+    # All at once, at the speed of C, if all of them are fields.
+    found = _FIELDS.findall(data, start, edge)
+    if len(found) < MAX_HEADERS and (b"", b"") not in found:
+        position = edge
+        for name, value in found:
+            fields.setdefault(name.lower(), []).append(value)
     while position < edge:
         field = _FIELD.match(data, position, edge)
         if field is None:

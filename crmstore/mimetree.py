@@ -120,7 +120,8 @@ def parse(data: bytes) -> Tree:
 def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]]:
     leaves: list[Leaf] = []
     flags: list[str] = []
-    leaf: Leaf | None = None  # open, ends at the next delimiter; None in preamble and epilogue
+    # open, ends at the next delimiter: a leaf but for that; None in preamble and epilogue
+    leaf: tuple[str, Mapping[str, str], Block, str, int] | None = None
     position = max(body - 1, 0)  # the line feed before the body's first line
     lines = 0
     while (line := data.find(b"\n--", position)) >= 0:
@@ -131,8 +132,7 @@ def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]
             if lines < MAX_LINES:
                 continue
         if leaf is not None and level >= 0:
-            end = line - 1 if data[line - 1] == 13 else line
-            leaves.append(leaf._replace(end=max(leaf.start, end)))
+            leaves.append(_leaf(leaf, line - 1 if data[line - 1] == 13 else line))
             leaf = None
         if lines >= MAX_LINES or len(leaves) >= MAX_PARTS:
             flags.append("part_limit")
@@ -161,10 +161,16 @@ def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]
         if boundary:
             flags.append("depth_limit")
         alternative = stack.alternatives[-1]
-        leaf = Leaf(kind, params, block.fields, block.body, len(data), around, alternative)
+        leaf = (kind, params, block, around, alternative)
     if leaf is not None:
-        leaves.append(leaf)
+        leaves.append(_leaf(leaf, len(data)))
     return leaves, flags
+
+
+def _leaf(begun: tuple[str, Mapping[str, str], Block, str, int], end: int) -> Leaf:
+    kind, params, block, around, alternative = begun
+    start = block.body
+    return Leaf(kind, params, block.fields, start, max(start, end), around, alternative)
 
 
 def _delimiter_inside(data: bytes, start: int, end: int, stack: _Stack) -> int:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 from proxy.captureid import is_capture_id
 from proxy.journalfmt import FIXED, MAGIC, Damage, Decoder, Frame
 
-CHUNK = 1 << 20
+FIRST = 1 << 18  # octets read at once: as much as a processor keeps near it
+CHUNK = 1 << 20  # the same, of a frame that is longer
 BIG = "big-"
 _SEGMENT = re.compile(r"(\d{8,18})\.seg")
 
@@ -116,11 +117,14 @@ def _read(path: Path, decoder: Decoder, damage: list[Damage]) -> Iterator[Frame 
         if at and decoder.key is None:
             decoder.key = _segment_key(fd)
         eof, doubted = False, -1
+        size = FIRST
         while not eof:
-            data = os.pread(fd, CHUNK, at)
+            data = os.pread(fd, size, at)
             at += len(data)
-            eof = len(data) < CHUNK
+            eof = len(data) < size
+            size = min(2 * size, CHUNK)
             for item in decoder.feed(data, eof):
+                size = FIRST
                 if isinstance(item, Damage):
                     if not decoder.sealed and item.offset != doubted:
                         at = doubted = item.offset

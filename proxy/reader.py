@@ -35,6 +35,7 @@ START_SECONDS = 30.0
 PIPE = 1 << 20  # octets of answers that wait for us
 RECYCLE = 20_000  # messages; a child grown large by a few odd ones does not stay so
 _NONSENSE = "reader sent nonsense"
+_decode = json.JSONDecoder().decode  # json.loads() looks first which UTF it may be
 _STEP = 0.1
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -162,7 +163,7 @@ class Reader:
     def _read_answer(self) -> Facts | Unread:
         told, document, tokens = self._frame(self._cpu_seconds, self._wall_seconds)
         try:
-            found = json.loads(told)
+            found = _decode(told.decode("utf-8", "replace"))
             if isinstance(found, dict):
                 return Unread(str(found.get("error", "")))
             return Facts.unpack(found, document, tokens.decode("utf-8", "replace"))
@@ -200,7 +201,7 @@ class Reader:
                 spent = _processor_time(child.pid) - spent_before
                 if spent > cpu_seconds or time.monotonic() - begun > wall_seconds:
                     raise _Gone("time")
-        taken = bytes(received[:size])
+        taken = bytes(memoryview(received)[:size])
         del received[:size]
         return taken
 

@@ -3,12 +3,14 @@
 import base64
 import json
 import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crmstore.facts import Facts, read
+from crmstore.facts import Facts, date_of, read
 from tests.cores.test_charsets import VENDOR, jis
 from tests.cores.test_mimetree import BOMBS
 from tests.corpus import mails
@@ -175,6 +177,30 @@ def test_message_ids_of_any_shape_stay_as_they_are(message_id: str) -> None:
 )
 def test_dates(header: str, seconds: int | None) -> None:
     assert read(mail(f"Date: {header}")).date == seconds
+
+
+@given(
+    st.sampled_from(["", "Mon, ", "Fri,", "fri, "]),
+    st.integers(0, 33),
+    st.sampled_from(["Jan", "Feb", "Jun", "Dec", "dec", "Foo"]),
+    st.sampled_from(["1970", "1969", "2026", "2024", "0026", "26", "9999", "20261"]),
+    st.tuples(st.integers(0, 25), st.integers(0, 61), st.integers(0, 61)),
+    st.sampled_from(["+0900", "-0330", "+0000", "-0000", "+2359", "+2400", "+0060", "GMT", ""]),
+    st.sampled_from(["", " (JST)"]),
+)
+@example("Thu, ", 29, "Feb", "2024", (23, 59, 59), "-0330", "")
+def test_a_usual_date_is_what_the_standard_library_makes_of_it(
+    day: str, number: int, month: str, year: str, clock: tuple[int, int, int], zone: str, more: str
+) -> None:
+    hour, minute, second = clock
+    text = f"{day}{number:02} {month} {year} {hour:02}:{minute:02}:{second:02} {zone}{more}"
+    try:
+        found = parsedate_to_datetime(text)
+        aware = found if found.tzinfo else found.replace(tzinfo=UTC)
+        told: float | None = aware.timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        told = None
+    assert date_of(text) == (int(told) if told is not None and told > 0 else None)
 
 
 def test_encoded_line_ends_make_no_header() -> None:

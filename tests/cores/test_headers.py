@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crmstore import headers
 from crmstore.headers import MAX_BLOCK, MAX_HEADERS, parameters, split, unfold
 from tests.cores.test_charsets import VENDOR
 
@@ -128,3 +129,27 @@ def test_nothing_raises_on_nothing_but_syntax(text: str) -> None:
 @pytest.mark.parametrize("piece", [b";", b" ", b'"', b"\\", b"a", b"a=", b'a="', b"a*0*=;", b"a a"])
 def test_parameters_are_linear(piece: bytes) -> None:
     parameters(b"a/b;" + piece * 30_000)
+
+
+class _NoneAtOnce:
+    """Finds a line that is no field, whatever there is: so each is read by itself."""
+
+    @staticmethod
+    def findall(*_: object) -> list[tuple[bytes, bytes]]:
+        return [(b"", b"")]
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"From: a", b"X-Y :b", b" folded", b"\tc", b"no field", b"", b"From x",
+                         b":", b"\xe3\x81=?", b"Subject:", b"A:b\rC:d"])
+    ),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+)  # fmt: skip
+def test_fields_at_once_or_each_by_itself(lines: list[bytes], end: bytes, lenient: bool) -> None:
+    data = end.join(lines)
+    at_once = split(data, lenient=lenient)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(headers, "_FIELDS", _NoneAtOnce)
+        assert split(data, lenient=lenient) == at_once

@@ -112,7 +112,7 @@ def test_a_read_that_the_writer_overtook_is_no_damage(
         return bytes(data)
 
     real = os.pread
-    monkeypatch.setattr("proxy.journalread.CHUNK", chunk)
+    monkeypatch.setattr("proxy.journalread.FIRST", chunk)
     monkeypatch.setattr("proxy.journalread.os.pread", pread)
     reader = read_frames(segment_path(tmp_path, 1))
     assert list(reader) == before
