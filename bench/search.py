@@ -121,22 +121,20 @@ def ask(store: Store, rows: int, rounds: int) -> list[Result]:
 
 def octets(store: Store) -> dict[str, float]:
     """Bytes a message of index and texts."""
-    statements = {
-        "sqlite": {
-            "index": "SELECT sum(length(block)) FROM search_index_data",
-            "texts": "SELECT sum(length(document)) FROM search_texts",
-        },
-        "postgresql": {
-            "index": "SELECT pg_total_relation_size('search_index')",
-            "of it GIN": "SELECT pg_relation_size('ix_search_index_tokens')",
-            "texts": "SELECT pg_total_relation_size('search_texts')",
-        },
+    tables = {"index": ("search_pending", "search_segments", "search_blocks")}
+    tables["texts"] = ("search_texts",)
+    size = {
+        "sqlite": "SELECT sum(pgsize) FROM dbstat WHERE name = '{}'",
+        "postgresql": "SELECT pg_total_relation_size('{}')",
     }[store.engine.dialect.name]
     with store.reading() as connection:
         rows = counter(connection, "messages")
         return {
-            name: float(connection.execute(text(statement)).scalar_one()) / rows
-            for name, statement in statements.items()
+            name: sum(
+                float(connection.execute(text(size.format(one))).scalar_one() or 0) for one in some
+            )
+            / rows
+            for name, some in tables.items()
         }
 
 

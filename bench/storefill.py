@@ -37,6 +37,7 @@ from proxy.captureid import new_capture_id
 from tests.peers.postgres import Postgres
 
 CHUNK = 5_000
+BATCH = 500  # messages that the index takes at once, as from ingest
 THREAD_KEYS = 3
 SPAN_US = 3 * 365 * 86_400 * 1_000_000  # three years
 END_US = 1_795_000_000_000_000  # the history ends here: before the mail that is measured
@@ -144,7 +145,8 @@ def _messages(
             entries.append(searchindex.Entry(id_, when, packed, f"{some} {tokens(mine)}"))
         for name, rows in tables.items():
             insert(connection, schema.metadata.tables[name], rows)
-        searchindex.add(connection, entries)
+        for start in range(0, len(entries), BATCH):
+            searchindex.add(connection, entries[start : start + BATCH])
 
 
 def _one(tables: Mapping[str, list[Row]], id_: int, number: int, when: int, records: int) -> None:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -28,11 +27,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    event,
     text,
 )
 
-__all__ = ["COUNTED", "SEARCH_INDEX", "metadata"]
+__all__ = ["COUNTED", "metadata"]
 
 metadata = MetaData(
     naming_convention={
@@ -310,7 +308,7 @@ relinks = Table(
     sqlite_autoincrement=True,
 )
 
-# What mail says, to search in. The index itself is not a table like the others: SEARCH_INDEX.
+# What mail says, to search in.
 
 search_texts = Table(
     "search_texts",
@@ -333,30 +331,29 @@ search_spans = Table(
     Column("last_us", Big, nullable=False),
 )
 
-# Contentless, without positions and sizes: a token and the messages that have it, nothing else.
-SEARCH_INDEX = {
-    "sqlite": (
-        "CREATE VIRTUAL TABLE search_index USING fts5"
-        "(tokens, content='', columnsize=0, detail=none, tokenize='ascii')",
-        "INSERT INTO search_index (search_index, rank) VALUES ('automerge', 8)",
-        # A batch's tokens are written once, not a megabyte at a time: 0.8 to 0.35 ms a message
-        "INSERT INTO search_index (search_index, rank) VALUES ('hashsize', 33554432)",
-    ),
-    "postgresql": (
-        "CREATE TABLE search_index (message_id BIGINT PRIMARY KEY"
-        " REFERENCES messages (id) ON DELETE CASCADE, tokens TSVECTOR NOT NULL)"
-        # a page of the table holds many ids, and the tokens lie beside it
-        " WITH (toast_tuple_target = 128)",
-        "CREATE INDEX ix_search_index_tokens ON search_index USING gin (tokens)",
-    ),
-}
+# The index: blockindex.py and searchindex.py know what is in it.
+search_pending = Table(
+    "search_pending",
+    metadata,
+    Column("message_id", Big, primary_key=True, autoincrement=False),
+    Column("tokens", LargeBinary, nullable=False),
+)
 
+search_segments = Table(
+    "search_segments",
+    metadata,
+    Column("first_id", Big, primary_key=True, autoincrement=False),
+    Column("last_id", Big, nullable=False),
+    Column("octets", Big, nullable=False),  # of its blocks, as they are without compression
+)
 
-@event.listens_for(metadata, "after_create")
-def _make_search_index(_metadata: object, connection: Connection, **_: object) -> None:
-    for statement in SEARCH_INDEX[connection.dialect.name]:
-        connection.exec_driver_sql(statement)
-
+search_blocks = Table(
+    "search_blocks",
+    metadata,
+    # search_segments.first_id * blockindex.BUCKETS + the bucket
+    Column("id", Big, primary_key=True, autoincrement=False),
+    Column("octets", LargeBinary, nullable=False),
+)
 
 # What the doors accepted, and what became of it.
 

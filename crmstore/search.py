@@ -1,47 +1,35 @@
 """Full-text search: the mail that has these words, newest first, a page at a time.
 
 A word matches a word; of Japanese (and other scripts without spaces) any part matches; "a phrase"
-matches words that stand side by side; several terms must all be there; -term must not. Which is
-the same on every engine: the engine only says which messages have the tokens (searchindex.py),
-and where that is not the whole question, the text itself is looked at (tokens.py).
+matches words that stand side by side; several terms must all be there; -term must not. The index
+says which messages have the tokens (searchread.py), and where that is not the whole question, the
+text itself is looked at (tokens.py). Nothing of it is the engine's, so the answers are the same.
 
 Newest is what entered the store last; ids say that, so a page is resumed after an id.
-Promises: a bounded amount of work for any question and any number of messages: windows of the
-index are asked one after the other, newest first, and after BUDGET seconds the page ends with what
+Promises: a bounded amount of work for any question and any number of messages: the segments of the
+index are asked newest first, a few at a time, and after BUDGET seconds the page ends with what
 was found; `next` then goes on from there, and `whole` says that there may be more. A filter that
 leaves few messages is read instead of the index.
 Bcc is searched by nobody: it is not in the index, and the filter by address obeys timeline.py's
 rule. `viewer` is whom the answer is for; who may see which message at all is a later issue's: one
 more condition in _Filters.
-A keeper, read side. Cites: libraries.md "search"; features.md A28, A30; docs/decisions/0091.
+A keeper, read side. Cites: libraries.md "search"; features.md A28, A30; docs/decisions/0091, 0094.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    bindparam,
-    cast,
-    column,
-    exists,
-    select,
-    table,
-    true,
-)
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
 from crmstore import addresses, document, schema
+from crmstore.blockindex import Probe
 from crmstore.bulk import among
-from crmstore.searchindex import SPAN, WINDOW, mark
+from crmstore.searchread import Asked, Index
 from crmstore.sharing import Viewer, owner_of, viewer_of
 from crmstore.snippet import cut
-from crmstore.store import Store, counter
+from crmstore.store import Store
 from crmstore.timeline import MAX_PAGE, rows_for
 from crmstore.tokens import FIELD, Query, Refused, Sight, Term, parse, term
 
@@ -49,13 +37,11 @@ __all__ = ["BUDGET", "Found", "Refused", "Wanted", "search"]
 
 BUDGET = 0.3  # seconds
 FEW = 500  # messages that are read rather than searched
-FIRST_LOOK, LAST_LOOK = 64, 4_096  # candidates asked for at once; they grow while little fits
+FIRST_LOOK, LAST_LOOK = 64, 4_096  # candidates tried at once; they grow while little fits
 MOST_READ = 256  # of them, if their texts must be read
-MAX_WINDOWS = 8  # asked at once, where nothing is found
+MOST_ASKED = 64  # tokens that the index is asked for; the text decides the rest
 
 messages = schema.messages.c
-_sqlite = table("search_index", column("rowid"), column("search_index"))
-_postgresql = table("search_index", column("message_id"), column("tokens"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +63,13 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Found:
     """Rows of timeline.py with "snippet" and "highlights" ([start, end] in it). `next` is what
-    to give as `before`; `whole`: the page is not short because time was up."""
+    to give as `before`; `whole`: the page is not short because time was up. `damaged`: how often
+    the index could not be read, and texts were instead."""
 
     rows: list[dict[str, Any]]
     next: str | None
     whole: bool = True
+    damaged: int = 0
 
 
 def search(
@@ -127,8 +115,8 @@ def search(
         for row in rows:
             _add_snippet(row, texts.get(row["id"], ""), query.terms)
     if len(hits) > limit:
-        return Found(rows, str(shown[-1]))
-    return Found(rows, None if whole else str(place), whole)
+        return Found(rows, str(shown[-1]), damaged=reading.damaged)
+    return Found(rows, None if whole else str(place), whole, reading.damaged)
 
 
 def _cursor(before: str | None) -> int | None:
@@ -214,17 +202,17 @@ class _Filters:
                 return sorted(some, reverse=True)
         return None
 
-    def spans(self) -> Sequence[int] | None:
-        """The spans of ids that have mail of the time, newest first; None: all."""
+    def spans(self) -> set[int] | None:
+        """The spans of ids that have mail of the time; None: all."""
         if self.first_us is None and self.until_us is None:
             return None
         columns = schema.search_spans.c
-        wanted = select(columns.number).order_by(columns.number.desc())
+        wanted = select(columns.number)
         if self.first_us is not None:
             wanted = wanted.where(columns.last_us >= self.first_us)
         if self.until_us is not None:
             wanted = wanted.where(columns.first_us < self.until_us)
-        return self._connection.execute(wanted).scalars().all()
+        return set(self._connection.execute(wanted).scalars())
 
     def passed(self, ids: Sequence[int]) -> list[int]:
         """Those that fit, in the same order."""
@@ -236,14 +224,6 @@ class _Filters:
         return [id_ for id_ in ids if id_ in good]
 
 
-class _Window(NamedTuple):
-    """A window of the index, and where to look in it: low <= id < high."""
-
-    number: int
-    low: int
-    high: int
-
-
 class _Reading:
     """One question on its way through the windows."""
 
@@ -252,16 +232,16 @@ class _Reading:
         self._query = query
         self._filters = filters
         self._few = filters.few()
-        engine_decides = (
+        index_decides = (
             self._few is None
             and filters.file is None
             and all(one.exact for one in (*query.terms, *query.without))
         )
-        self._must_read = not engine_decides
-        if connection.dialect.name == "postgresql":  # nor of reading the table from end to end
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            connection.exec_driver_sql("SET LOCAL jit = off")
+        self._must_read = not index_decides
         self._look = FIRST_LOOK
+        self.damaged = 0
+        if connection.dialect.name == "postgresql":  # nobody thinks of reading a table whole
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
 
     def looks(self, below: int | None) -> Iterator[tuple[list[int], int]]:
         """(candidates in descending order, the id down to which all were named), and on."""
@@ -271,68 +251,22 @@ class _Reading:
                 some = ids[start : start + 50]
                 yield some, some[-1] if start + 50 < len(ids) else 0
             return
-        windows = self._windows(below)
-        at_once = 1
-        while windows:
-            group, windows = windows[:at_once], windows[at_once:]
-            low, place = group[-1].low, group[0].high
-            found_any = False
-            while place > low:
-                ids = list(self._candidates(group, low, place))
-                found_any = found_any or bool(ids)
-                end = len(ids) < self._look
-                place = low if end else ids[-1]
-                yield ids, place if windows or not end else 0
-                if end:
-                    break
-            at_once = 1 if found_any else min(at_once * 2, MAX_WINDOWS)
+        index = Index(self._connection, self._asked())
+        decided = not self._must_read
+        for ids, place, sure in index.named(below, self._filters.spans()):
+            self._must_read = not (decided and sure)
+            self.damaged = index.damaged
+            while len(ids) > self._look:
+                some, ids = ids[: self._look], ids[self._look :]
+                yield some, some[-1]
+            yield ids, place
 
-    def _windows(self, below: int | None) -> "list[_Window]":
-        """The windows that may have something, newest first, with the ids that may."""
-        top = counter(self._connection, "messages") + 1
-        if below is not None:
-            top = min(top, below)
-        spans = self._filters.spans()
-        windows: list[_Window] = []
-        for span in range(top // SPAN, -1, -1) if spans is None else spans:
-            low, high = span * SPAN, min((span + 1) * SPAN, top)
-            if high <= low:
-                continue
-            if windows and windows[-1].number == low // WINDOW:
-                windows[-1] = windows[-1]._replace(low=low)
-            else:
-                windows.append(_Window(low // WINDOW, low, high))
-        return windows
-
-    def _candidates(self, windows: "Sequence[_Window]", low: int, high: int) -> Sequence[int]:
-        """Ids in low <= id < high that the index names, the newest self._look of them."""
-        if self._connection.dialect.name == "sqlite":
-            ids: Any = _sqlite.c.rowid
-            expression = " OR ".join(_fts5(self._question(), mark(one.number)) for one in windows)
-            matches: Any = _sqlite.c.search_index.op("MATCH")(bindparam("q", expression))
-        else:
-            expression = " | ".join(_tsquery(self._question(), mark(one.number)) for one in windows)
-            matches = _postgresql.c.tokens.op("@@")(cast(bindparam("q", expression), TSQUERY))
-            # The planner must not think of walking the ids backward and reading every tsvector.
-            named = select(_postgresql.c.message_id).where(matches).cte("named")
-            ids = named.prefix_with("MATERIALIZED").c.message_id
-            matches = true()
-        wanted: Select[Any] = (
-            select(ids)
-            .where(matches, ids >= low, ids < high)
-            .order_by(ids.desc())
-            .limit(self._look)
-        )
-        return self._connection.execute(wanted).scalars().all()
-
-    def _question(self) -> "_Question":
-        """What the engine is asked; what it cannot know is seen in the text."""
+    def _asked(self) -> Asked:
+        """What the index is asked; what it cannot know is seen in the text."""
         terms = [*self._query.terms, *([self._filters.file] if self._filters.file else [])]
-        return (
-            list(dict.fromkeys(token for one in terms for token in one.asked))[:64],
-            list(dict.fromkeys(one.prefix for one in terms if one.prefix)),
-            [one for one in self._query.without if one.exact],
-        )
+        must = dict.fromkeys(probe for one in terms for probe in _probes(one))
+        without = [probe for one in self._query.without if one.exact for probe in _probes(one)]
+        return Asked(list(must)[:MOST_ASKED], without, self._must_read)
 
     def fitting(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
         """(id, its document if it was read) of the candidates that fit."""
@@ -366,27 +300,8 @@ class _Reading:
         return {row.message_id: document.unpacked(bytes(row.document)) for row in rows}
 
 
-# Tokens that must be there, beginnings of tokens, terms that must not be there.
-_Question = tuple[list[str], list[str], list[Term]]
-
-
-def _fts5(question: _Question, before: str) -> str:
-    """The question in the language of FTS5 (sqlite.org/fts5.html, 3)."""
-    must, beginnings, without = question
-    parts = [f'"{before}{token}"' for token in must]
-    parts += [f'"{before}{beginning}" *' for beginning in beginnings]
-    asked = " AND ".join(parts)
-    for one in without:
-        token = f'"{before}{one.asked[0]}"' if one.asked else f'"{before}{one.prefix}" *'
-        asked = f"({asked}) NOT {token}"
-    return f"({asked})"
-
-
-def _tsquery(question: _Question, before: str) -> str:
-    """The question in the language of tsquery (PostgreSQL, 8.11.2)."""
-    must, beginnings, without = question
-    parts = [f"'{before}{token}'" for token in must]
-    parts += [f"'{before}{beginning}':*" for beginning in beginnings]
-    for one in without:
-        parts.append(f"!'{before}{one.asked[0]}'" if one.asked else f"!'{before}{one.prefix}':*")
-    return f"({' & '.join(parts)})"
+def _probes(term: Term) -> Iterator[Probe]:
+    for token in term.asked:
+        yield Probe(token.encode("utf-8", "replace"))
+    if term.prefix:
+        yield Probe(term.prefix.encode("utf-8", "replace"), whole=False)

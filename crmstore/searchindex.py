@@ -1,29 +1,42 @@
 """The search index, write side: the tokens and the text of new messages, in their transaction.
 
-Messages are indexed in windows of WINDOW ids, and each token with its window before it: so a
-question for the newest mail touches the newest window alone, however many years lie behind, and
-costs the same for a word of every mail as for a rare one (docs/decisions/0091). Ids are given in
-the order of arrival, so they follow each other in time, nearly: `search_spans` has the first and
-the last moment of every SPAN ids, for questions about dates.
-A keeper. SQLite: FTS5, whose tokenizer "ascii" cuts at our spaces and nowhere else. PostgreSQL: a
-tsvector without positions, made of an array, so that no token is ever taken for syntax.
+Three levels, in ordinary tables that are the same on every engine (docs/decisions/0094):
+- `search_pending`: the tokens of a message as they are. At most SEAL messages wait there.
+- `search_segments` and `search_blocks`: a segment is the messages from one id to another, and has
+  a block (blockindex.py) in each bucket. As soon as SEAL messages are there, they become a segment.
+- JOIN new segments become one, by putting their blocks together: an octet is written twice.
+
+Promises: a message is in search_pending or in one segment, as it was committed; ids ascend from
+segment to segment, and those of pending messages are above them all, since ids are given in the
+order of the transactions. What a transaction does is bounded by its own messages and, each JOIN-th
+time, one joining of about JOIN_OCTETS. A block that is damaged stops nobody: it stays damaged, and
+search (searchread.py) reads the texts of its messages instead.
+`search_spans` has the first and the last moment of every SPAN ids, for questions about dates.
+A keeper.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from crmstore import schema
+from crmstore import blockindex, schema
+from crmstore.blockindex import BUCKETS
 from crmstore.bulk import insert_rows
 
-__all__ = ["SPAN", "WINDOW", "Entry", "add", "mark"]
+__all__ = ["SPAN", "Entry", "add"]
 
-WINDOW = 1 << 15
 SPAN = 1 << 10
-_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+SEAL = 256  # messages
+LARGE = 64 << 10  # octets of a message's tokens that do not wait
+JOIN = 16  # segments
+JOINED = 2 << 20  # octets of a segment that is joined with no other any more
+JOIN_OCTETS = 16 << 20
 _TEXTS = ("message_id", "document")
-_SQLITE = "INSERT INTO search_index (rowid, tokens) VALUES (?, ?)"
+_PENDING = ("message_id", "tokens")
+_BLOCKS = ("id", "octets")
+DAMAGED = b"damaged"  # in the place of a block that could not be read when it was to be joined
 
 
 class Entry(NamedTuple):
@@ -35,40 +48,82 @@ class Entry(NamedTuple):
     tokens: str
 
 
-def mark(number: int) -> str:
-    """What stands before each token of a window; its length is always the same."""
-    digits = ""
-    for _ in range(4):
-        number, digit = divmod(number, 32)
-        digits = _DIGITS[digit] + digits
-    return digits
-
-
 def add(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Index messages that are new to the store."""
+    """Index messages that are new to the store, their ids ascending and above all others."""
     if not entries:
         return
-    insert_rows(
-        connection,
-        schema.search_texts,
-        _TEXTS,
-        [(entry.id, entry.document) for entry in entries],
-    )
-    marked = [(entry.id, _marked(entry.tokens, mark(entry.id // WINDOW))) for entry in entries]
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_SQLITE, marked)
-    else:
-        from crmstore.engines.postgres import insert_tokens
-
-        rows = [(id_, tokens) for id_, tokens in marked if tokens]
-        if rows:
-            insert_tokens(connection, [id_ for id_, _ in rows], [tokens for _, tokens in rows])
+    texts = [(entry.id, entry.document) for entry in entries]
+    insert_rows(connection, schema.search_texts, _TEXTS, texts)
+    new = [
+        (entry.id, b" %b " % entry.tokens.encode("utf-8", "replace"))
+        for entry in entries
+        if entry.tokens
+    ]
     _spans(connection, entries)
+    pending = schema.search_pending
+    waiting: list[blockindex.Message] = []
+    if len(new) < SEAL and all(len(tokens) < LARGE for _, tokens in new):
+        known = connection.execute(select(func.count()).select_from(pending)).scalar_one()
+        if known + len(new) < SEAL:
+            insert_rows(connection, pending, _PENDING, new)
+            return
+    for row in connection.execute(select(pending).order_by(pending.c.message_id)):
+        waiting.append((row.message_id, bytes(row.tokens)))
+    if waiting:
+        connection.execute(delete(pending))
+    _seal(connection, waiting + new)
+    _join(connection)
 
 
-def _marked(tokens: str, before: str) -> str:
-    """One space stands between two tokens: replacing is five times as fast as cutting there."""
-    return before + tokens.replace(" ", f" {before}") if tokens else ""
+def _seal(connection: Connection, messages: Sequence[blockindex.Message]) -> None:
+    """A new segment of these messages."""
+    blocks: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+    for some in blockindex.cuts(messages):
+        for block, part in zip(blocks, blockindex.parts(some), strict=True):
+            block.append(part)
+    _write(connection, messages[0][0], messages[-1][0], [b"".join(block) for block in blocks])
+
+
+def _join(connection: Connection) -> None:
+    """The newest segments, if there are enough small ones, become one."""
+    columns = schema.search_segments.c
+    newest = connection.execute(
+        select(schema.search_segments).order_by(columns.first_id.desc()).limit(JOIN)
+    ).all()
+    small = list(takewhile(lambda row: row.octets < JOINED, newest))
+    octets = sum(row.octets for row in small)
+    if len(small) < JOIN and octets < JOIN_OCTETS:
+        return
+    first, last = small[-1].first_id, small[0].last_id
+    table = schema.search_blocks
+    there = table.c.id.between(first * BUCKETS, small[0].first_id * BUCKETS + BUCKETS - 1)
+    blocks: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+    for row in connection.execute(select(table).where(there).order_by(table.c.id)):
+        blocks[row.id % BUCKETS].append(bytes(row.octets))
+    connection.execute(delete(table).where(there))
+    connection.execute(
+        delete(schema.search_segments).where(columns.first_id.between(first, small[0].first_id))
+    )
+    _write(connection, first, last, [_joined(block) for block in blocks], octets)
+
+
+def _joined(blocks: Sequence[bytes]) -> bytes:
+    try:
+        return blockindex.joined(blocks) if blocks else b""
+    except blockindex.Damaged:
+        return DAMAGED
+
+
+def _write(
+    connection: Connection, first: int, last: int, blocks: Sequence[bytes], octets: int = 0
+) -> None:
+    """A segment; `octets` is the size of its blocks as they are, if they are not."""
+    rows = [(first * BUCKETS + place, block) for place, block in enumerate(blocks) if block]
+    insert_rows(connection, schema.search_blocks, _BLOCKS, rows)
+    size = octets or sum(map(len, blocks))
+    connection.execute(
+        insert(schema.search_segments).values(first_id=first, last_id=last, octets=size)
+    )
 
 
 def _spans(connection: Connection, entries: Sequence[Entry]) -> None:

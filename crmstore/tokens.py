@@ -10,8 +10,7 @@ makes a run of letters and digits: a word.
 The index knows of each message which tokens it has: words, and of the others every pair of
 neighbours, and the last character of a run by itself. So a single character is asked for as the
 beginning of a token, two are one token, and more are tokens that all must be there; whether they
-stand side by side is then seen in the text itself (Term.needle in canonical()). The engine of a
-database only ever sees whole tokens, so two engines cannot read them differently.
+stand side by side is then seen in the text itself (Term.needle in canonical()).
 
 Promises: linear time; a token has no ASCII but letters and digits; at most MAX_TOKENS different
 ones of MAX_TOKEN characters, and MAX_OCTETS together.
@@ -27,13 +26,12 @@ __all__ = ["FIELD", "ITEM", "MAX_QUERY", "Query", "Refused", "Term", "canonical"
 
 MAX_TOKEN = 64  # characters of a word that count
 MAX_TOKENS = 60_000  # different ones of a long text
-MAX_OCTETS = 900_000  # of them all: a tsvector holds 1 MiB (PostgreSQL, 12.11)
-PREFIX = 4  # octets that the index may put before each
+MAX_OCTETS = 900_000  # of them all
 _SURELY_FITS = 150_000  # characters of tokens, whatever they are
 MAX_CHARACTERS = 262_144  # of a text, folded
 MAX_QUERY = 1_000  # characters of what is asked
 MAX_TERMS = 32
-MAX_ASKED = 32  # tokens of a query that the engine is asked for; the text decides the rest
+MAX_ASKED = 32  # tokens of a term that the index is asked for; the text decides the rest
 
 FIELD = "\0"  # between subject, people, names of files and body: nothing is found across it
 ITEM = "\x01"  # between the items of one: ends a run
@@ -126,11 +124,11 @@ def _pairs(text: str) -> str:
 
 
 def _bounded(joined: str) -> str:
-    """The different ones, as many as an engine takes."""
+    """The different ones, as many as a message may have."""
     kept: list[str] = []
     left = MAX_OCTETS
     for token in dict.fromkeys(joined.split()):
-        left -= len(token.encode()) + PREFIX
+        left -= len(token.encode())
         if left < 0 or len(kept) == MAX_TOKENS:
             break
         kept.append(token)

@@ -224,21 +224,6 @@ def copy_rows(
         raise _told(f"COPY {table}", error) from error
 
 
-def insert_tokens(connection: Connection, ids: Sequence[int], tokens: Sequence[str]) -> None:
-    """Rows of search_index: two arrays in binary, which need no quoting, and one statement. Row by
-    row, 500 of them wait 500 times for the server, and it for us."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        driver.execute(_TOKENS, (ids, tokens))
-    except psycopg.Error as error:
-        raise _told("INSERT INTO search_index", error) from error
-
-
-_TOKENS = """INSERT INTO search_index (message_id, tokens)
- SELECT id, array_to_tsvector(string_to_array(text, ' '))
- FROM unnest(%b::bigint[], %b::text[]) AS given (id, text)"""
-
-
 def _told(statement: str, error: psycopg.Error) -> DBAPIError:
     """The driver's error as SQLAlchemy would have it."""
     if isinstance(error, psycopg.IntegrityError):

@@ -96,6 +96,8 @@ def search(
             _put(work, page.rows, lang)
         else:
             sys.stdout.write(t("search.none", lang) + "\n")
+        if page.damaged:
+            warn(t("search.damaged", lang, count=page.damaged))
         if page.next is not None:
             warn(t("search.more" if page.whole else "search.time", lang, place=page.next))
 

@@ -23,6 +23,10 @@ TEXTS: dict[str, Text] = {
         "time was up before everything was searched; go on with --before {place}",
         "時間内に検索が終わりませんでした。続きは --before {place} で検索します",
     ),
+    "search.damaged": Text(
+        "the search index is damaged in {count} places; texts were read instead, which is slow",
+        "検索の索引が {count} か所で壊れているため、本文を直接調べました (時間がかかります)",
+    ),
     "search.column.id": Text("no.", "番号"),
     "search.column.date": Text("date", "日付"),
     "search.column.from": Text("from", "差出人"),

@@ -78,11 +78,12 @@ def _plan(connection: Connection, statement: str, given: Any) -> Iterator[str]:
             yield "USE TEMP B-TREE"
 
 
-# A row for each door, read whole; the oldest job; and an index that is in order already, read up to
-# the limit.
+# A row for each door, read whole; the oldest job; the messages that wait to be indexed (255 at
+# most); and an index that is in order already, read up to the limit.
 FINE = (
     "SCAN journal_positions",
     "SCAN relinks",
+    "SCAN search_pending",
     "SCAN messages USING INDEX ix_messages_when_us_id",
 )
 FILTERS: dict[str, dict[str, Any]] = {

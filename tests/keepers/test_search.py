@@ -3,7 +3,9 @@
 import random
 
 import pytest
+from sqlalchemy import select, update
 
+from crmstore import schema, searchindex
 from crmstore.search import Refused, Wanted
 from crmstore.store import Store
 from tests.cores.test_tokens import naive
@@ -11,8 +13,16 @@ from tests.keepers.shelf import Shelf, mail
 
 
 @pytest.fixture
-def shelf(store: Store) -> Shelf:
+def shelf(store: Store, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Its index has everything after a few messages: some wait, some are in segments, some of
+    these are joined."""
+    levels(monkeypatch, seal=4, join=3)
     return Shelf(store)
+
+
+def levels(monkeypatch: pytest.MonkeyPatch, *, seal: int, join: int) -> None:
+    for name, value in {"SEAL": seal, "JOIN": join, "JOINED": 2_000}.items():
+        monkeypatch.setattr(searchindex, name, value)
 
 
 # text, what finds it, what does not; '…' is a phrase
@@ -124,7 +134,7 @@ def test_people_and_files_but_no_bcc(shelf: Shelf) -> None:
     )
 
 
-def test_pages_newest_first_over_many_windows(shelf: Shelf) -> None:
+def test_pages_newest_first_over_all_levels(shelf: Shelf) -> None:
     ids = []
     for n in range(12):
         skip = 40_000 if n % 3 == 0 else 0
@@ -137,7 +147,10 @@ def test_pages_newest_first_over_many_windows(shelf: Shelf) -> None:
         shelf.find("x", before="1; DROP")
 
 
-def test_a_page_ends_when_time_is_up_and_the_next_goes_on(shelf: Shelf) -> None:
+def test_a_page_ends_when_time_is_up_and_the_next_goes_on(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels(monkeypatch, seal=1, join=16)
     ids = [shelf.put(mail("needle" if n in (0, 9) else "hay"), skip=40_000)[0] for n in range(10)]
     ticks = iter(range(1_000))
     page = shelf.page("needle", budget=0.5, clock=lambda: float(next(ticks)))
@@ -253,3 +266,49 @@ def needle_of(text: str) -> str:
     words = naive(text).strip()
     before = " " if words[:1].isascii() else ""
     return f"{before}{words}{' ' if words[-1:].isascii() else ''}" if words else ""
+
+
+def test_each_message_is_in_one_place_of_the_index(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the sizes of the batches: pending, in a new segment, in a joined one."""
+    levels(monkeypatch, seal=7, join=3)
+    chance = random.Random(3)
+    ids: list[int] = []
+    most = 0  # that waited
+    for _ in range(40):
+        some = chance.choice((1, 1, 2, 3, 8))
+        ids += shelf.put(*[mail("the", f"n{len(ids) + n}") for n in range(some)])
+        waiting, segments = index_of(shelf.store)
+        most = max(most, len(waiting))
+        ends = [end for first, last in segments for end in (first, last)]
+        assert ends == sorted(ends) and (not waiting or not ends or ends[-1] < waiting[0])
+    assert most == 6 and len(segments) > 2 and max(b - a for a, b in segments) > 14
+    assert shelf.all("the", limit=5) == ids[::-1]
+    assert [shelf.find(f"n{n}") for n in range(len(ids))] == [[id_] for id_ in ids]
+    assert shelf.find("the -n99", limit=100) == [i for i in ids[::-1] if i != ids[99]][:100]
+
+
+def index_of(store: Store) -> tuple[list[int], list[tuple[int, int]]]:
+    """The messages that wait, and the segments."""
+    pending, segments = schema.search_pending.c, schema.search_segments.c
+    with store.reading() as connection:
+        waiting = connection.execute(select(pending.message_id).order_by(pending.message_id))
+        found = select(segments.first_id, segments.last_id).order_by(segments.first_id)
+        return list(waiting.scalars()), [(a, b) for a, b in connection.execute(found)]
+
+
+@pytest.mark.parametrize("join", [16, 2])
+def test_a_damaged_block_hides_nothing(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, join: int
+) -> None:
+    """The texts are read instead, and it is told; joining goes on beside it."""
+    levels(monkeypatch, seal=2, join=join)
+    shelf.put(mail("offer alpha"), mail("offer beta"))
+    blocks = schema.search_blocks
+    with shelf.store.writing() as connection:
+        connection.execute(update(blocks).values(octets=b"mwb1 and what is no block"))
+    shelf.put(mail("offer alpha"), mail("offer gamma"), mail("offer alpha"))
+    page = shelf.page("alpha")
+    assert [row["id"] for row in page.rows] == [5, 3, 1] and page.damaged == 1
+    assert shelf.find("offer -beta") == [5, 4, 3, 1] and shelf.find('"offer beta"') == [2]
