@@ -11,7 +11,6 @@ its mail module.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import resource
@@ -30,7 +29,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.imap_peers import PASSWORD, PROXIES, DovecotServer, Haproxy, Mailweir, Nginx, Proxy
+from bench.imap_peers import (
+    PASSWORD,
+    PROXIES,
+    DovecotServer,
+    Haproxy,
+    Mailweir,
+    Nginx,
+    Proxy,
+    Quiet,
+)
 from bench.measure import Rounds, machine, markdown
 from proxy.selfsigned import make
 
@@ -129,6 +137,9 @@ class Bench:
         for name, octets in (("cert.pem", cert), ("key.pem", key), ("both.pem", cert + key)):
             (self.certificate / name).write_bytes(octets)
         self.server = DovecotServer(folder / "server", USERS)
+
+    def fill(self) -> None:
+        """The mailboxes, for all parts but "idle"."""
         for user in USERS:
             self._fill(user)
 
@@ -322,48 +333,11 @@ class Bench:
         return markdown(["goal", "reached", "wanted", ""], rows)
 
 
-class QuietLine(asyncio.Protocol):
-    """A server that lets everybody in and then says nothing."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.continued = False
-        transport.write(b"* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+] ready\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        for line in data.splitlines():
-            if not self.continued:
-                self.tag = line.split(b" ", 1)[0]
-            self.continued = line.endswith(b"}")
-            waits = self.continued or line.upper().endswith(b" IDLE")
-            self.transport.write(b"+ go on\r\n" if waits else self.tag + b" OK done\r\n")
-
-
-class Quiet:
-    """Such a server in a thread of its own."""
-
-    def __enter__(self) -> Quiet:
-        self.loop = asyncio.new_event_loop()
-        listening = threading.Event()
-
-        def run() -> None:
-            making = self.loop.create_server(QuietLine, "127.0.0.1", 0, backlog=1000)
-            server = self.loop.run_until_complete(making)
-            self.port = server.sockets[0].getsockname()[1]
-            listening.set()
-            self.loop.run_forever()
-            server.close()
-            self.loop.close()
-
-        self.thread = threading.Thread(target=run, daemon=True)
-        self.thread.start()
-        listening.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
+def raise_limit(wanted: int) -> None:
+    """So many descriptors for this process and those it starts; beyond the hard limit as root."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
 
 
 def main() -> None:
@@ -375,13 +349,14 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, default=None, help="where the folders are made")
     given = parser.parse_args()
     sizes = QUICK if given.quick else FULL
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    raise_limit(4 * max(sizes.idle))
     folder = Path(tempfile.mkdtemp(prefix="mw-imap-", dir=given.dir))
     try:
         where = machine(folder)
         bench = Bench(folder, sizes)
         with bench.server:
+            if set(given.only) - {"idle"}:
+                bench.fill()
             for number in range(given.rounds or sizes.rounds):
                 bench.round(number, given.only)
         if given.json:

@@ -2,11 +2,13 @@
 
 Each runs as Debian delivers it, but for what a proxy on a spare port needs: `haproxy` passes TCP,
 `nginx` its mail module (with a small auth_http server of ours, whose CPU is not counted), `dovecot`
-its own proxy, `mailweir` the door with capture switched on. Two workers or threads each.
+its own proxy, `mailweir` the door with capture switched on. Two workers or threads each. Behind
+them stands a Dovecot, or for idle connections a server that says nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
@@ -303,3 +305,47 @@ service imap-login {{
             stderr=subprocess.DEVNULL,
         )
         wait_for_banner(self.port, self.process, greets=False)
+
+
+class QuietLine(asyncio.Protocol):
+    """A server that lets everybody in and then says nothing."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.continued = False
+        transport.write(b"* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+] ready\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        for line in data.splitlines():
+            if not self.continued:
+                self.tag = line.split(b" ", 1)[0]
+            self.continued = line.endswith(b"}")
+            waits = self.continued or line.upper().endswith(b" IDLE")
+            self.transport.write(b"+ go on\r\n" if waits else self.tag + b" OK done\r\n")
+
+
+class Quiet:
+    """Such a server in a thread of its own."""
+
+    def __enter__(self) -> Quiet:
+        self.loop = asyncio.new_event_loop()
+        listening = threading.Event()
+
+        def run() -> None:
+            making = self.loop.create_server(QuietLine, "127.0.0.1", 0, backlog=1000)
+            server = self.loop.run_until_complete(making)
+            self.port = server.sockets[0].getsockname()[1]
+            listening.set()
+            self.loop.run_forever()
+            server.close()
+            self.loop.close()
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        listening.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()

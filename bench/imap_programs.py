@@ -62,7 +62,9 @@ def one(made: type[Program], plan: Plan, place: Path) -> list[str]:
     direct_user, user = f"d-{made.name}@example.com", f"t-{made.name}@example.com"
     with (
         FaultSink() as sink,
-        Dovecot(users={direct_user: "secret", user: "secret"}, relay_to=1) as dovecot,
+        Dovecot(
+            users={direct_user: "secret", user: "secret"}, relay_to=1, storage="sdbox"
+        ) as dovecot,
     ):
         for name in (direct_user, user):
             fill(dovecot, name, plan)

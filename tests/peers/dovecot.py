@@ -7,6 +7,7 @@ Users are `users` (address -> password) for PLAIN, LOGIN, CRAM-MD5 and SCRAM-SHA
 (access token -> address) for XOAUTH2 and OAUTHBEARER, which Dovecot really asks a TokenServer
 about. Submitted mail goes on to `relay_to`. Dovecot's brakes after a failed AUTH are off. With
 `plugins` it has ACL, METADATA, COMPRESS, folders with special uses, and a QUOTA of 4 MiB.
+`storage` is its format: in a Maildir of 20,000 messages an APPEND takes it 0.2 s, in "sdbox" 2 ms.
 """
 
 from collections.abc import Mapping
@@ -65,6 +66,7 @@ class Dovecot(Server):
         certificate: Certificate | None = None,
         mechanisms: str = "plain login cram-md5 scram-sha-256 xoauth2 oauthbearer",
         plugins: bool = False,
+        storage: str = "maildir",
     ) -> None:
         need("dovecot")
         need_root("Dovecot")
@@ -75,7 +77,7 @@ class Dovecot(Server):
         self.users = {ALICE: "secret"} if users is None else users
         self.tokens = TokenServer(dict({"token-of-alice": ALICE} if tokens is None else tokens))
         self.relay_to, self.certificate, self.mechanisms = relay_to, certificate, mechanisms
-        self.plugins = plugins
+        self.plugins, self.storage = plugins, storage
 
     def __enter__(self) -> Self:
         self.tokens.__enter__()
@@ -126,7 +128,7 @@ service anvil {{
 }}
 {tls}
 auth_mechanisms = {self.mechanisms}
-mail_location = maildir:{folder}/mail/%u
+mail_location = {self.storage}:{folder}/mail/%u
 first_valid_uid = 1
 passdb {{
   driver = passwd-file

@@ -8,9 +8,7 @@ Every subject is there once, so that a message can be found again in the store.
 """
 
 import imaplib
-import os
 import re
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.peers.dovecot import Dovecot
-from tests.peers.programs import Held, Program, digest, maildir
+from tests.peers.programs import Held, Program, digest
 
 
 def subject(number: int) -> str:
@@ -42,6 +40,10 @@ def written(kind: str, number: int, user: str) -> bytes:
         f"From: {user}\nTo: b{number}@x.example\nSubject: {kind} {number}\n"
         f"Message-ID: <{kind}{number}@y.example>\n\n{kind}, number {number}\n"
     ).encode()
+
+
+#: Messages of one MULTIAPPEND.
+AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -72,29 +74,32 @@ class Plan:
         }
 
 
-def fill(dovecot: Dovecot, user: str, plan: Plan) -> None:
-    """INBOX and Sent, with flags, long ago."""
-    place = dovecot.folder / "mail" / user
-    for name, count, made in (
-        (place, plan.count, message),
-        (place / ".Sent", plan.sent, lambda number, user: written("sent", number, user)),
-    ):
-        folder = maildir(name)
-        for number in range(count):
-            flags = ("", "S", "RS", "FS")[number % 4]
-            path = folder / "cur" / f"{1_700_000_000 + number}.M{number}.host:2,{flags}"
-            path.write_bytes(made(number, user))
-            os.utime(path, (1_700_000_000 + number,) * 2)
-    for path in [place, *place.rglob("*")]:
-        shutil.chown(path, "nobody", "nogroup")
-
-
 @contextmanager
 def at_the_server(dovecot: Dovecot, user: str) -> Iterator[imaplib.IMAP4]:
     client = imaplib.IMAP4("127.0.0.1", dovecot.imap_port)
     client.login(user, "secret")
     yield client
     client.logout()
+
+
+def fill(dovecot: Dovecot, user: str, plan: Plan) -> None:
+    """INBOX and Sent, with flags, long ago."""
+    with at_the_server(dovecot, user) as client:
+        client.create("Sent")
+        for name, count, made in (
+            ("INBOX", plan.count, message),
+            ("Sent", plan.sent, lambda number, user: written("sent", number, user)),
+        ):
+            for start in range(0, count, AT_ONCE):
+                parts = [b"fill APPEND " + name.encode()]
+                for number in range(start, min(start + AT_ONCE, count)):
+                    octets = made(number, user).replace(b"\n", b"\r\n")
+                    flags = ("", "\\Seen", "\\Answered \\Seen", "\\Flagged \\Seen")[number % 4]
+                    date = imaplib.Time2Internaldate(1_700_000_000 + number)
+                    parts.append(f" ({flags}) {date} {{{len(octets)}+}}\r\n".encode() + octets)
+                client.send(b"".join([*parts, b"\r\n"]))
+                answer = client.readline()
+                assert answer.startswith(b"fill OK"), answer
 
 
 def elsewhere(dovecot: Dovecot, user: str, plan: Plan) -> None:
