@@ -15,8 +15,10 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BindParameter,
     ColumnElement,
     Connection,
+    CursorResult,
     Dialect,
     LargeBinary,
     Select,
@@ -31,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["among", "insert_ignoring", "insert_rows"]
+__all__ = ["among", "insert_ignoring", "insert_rows", "rows_among"]
 
 Row = tuple[Any, ...]
 
@@ -67,11 +69,34 @@ def among(
 
     As many values as linker.several gives at once; an index on the column is used.
     """
-    if connection.dialect.name != "postgresql":
-        asked = func.json_each(bindparam(None, json.dumps(list(values)), type_=Text))
+    given = bindparam(None, json.dumps(list(values)), type_=Text)
+    return _among(connection.dialect.name, column, given)
+
+
+def rows_among(
+    connection: Connection,
+    wanted: Select[Any],
+    column: ColumnElement[Any],
+    values: Collection[str] | Collection[int],
+) -> CursorResult[Any]:
+    """The rows of a query where the column has one of these values. The query and the column are
+    constants of a module: the statement is put together once, which is five sixths of our cost."""
+    statement = _with_values(connection.dialect.name, wanted, column)
+    return connection.execute(statement, {"given": json.dumps(list(values))})
+
+
+@cache
+def _with_values(engine: str, wanted: Select[Any], column: ColumnElement[Any]) -> Select[Any]:
+    return wanted.where(_among(engine, column, bindparam("given", type_=Text)))
+
+
+def _among(
+    engine: str, column: ColumnElement[Any], values: BindParameter[str]
+) -> ColumnElement[bool]:
+    if engine != "postgresql":
+        asked = func.json_each(values)
         return column.in_(select(asked.table_valued("value", name="asked").c.value))
-    given = cast(bindparam(None, json.dumps(list(values)), type_=Text), JSON)
-    each: ColumnElement[Any] = func.json_array_elements_text(given)
+    each: ColumnElement[Any] = func.json_array_elements_text(cast(values, JSON))
     if not isinstance(column.type, String):  # a text as it is: a cast to VARCHAR would cut it
         each = cast(each, column.type)
     return column == any_(func.array(select(each).scalar_subquery()))

@@ -18,7 +18,7 @@ that of those who are on it (three queries more for a page with mail that bounce
 A keeper, read side. Cites: contract.md; features.md A2, A30, B2; beyond.md 1.20.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 
 from crmstore import addresses, delivery, schema
-from crmstore.bulk import among
+from crmstore.bulk import rows_among
 from crmstore.charsets import storable
 from crmstore.sharing import Viewer, owner_of, viewer_of
 from crmstore.store import Store
@@ -52,6 +52,7 @@ participants = schema.participants
 sightings = schema.sightings
 links = schema.links
 records = schema.records.c
+held = schema.record_addresses.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +194,13 @@ def rows_for(
 ) -> list[dict[str, Any]]:
     """The contract's rows of these messages, in this order; those that are not shown are left
     out."""
-    found = {
-        row.id: row
-        for row in connection.execute(
-            select(schema.messages).where(among(connection, messages.id, ids))
-        )
-    }
-    seen = _by_message(connection, sightings, ids, sightings.c.seen_us, sightings.c.id)
-    shared = _shared(connection, ids)
-    people = _by_message(connection, participants, ids, participants.c.id)
-    files = _by_message(connection, schema.attachments, ids, schema.attachments.c.position)
-    linked = _links(connection, ids)
+    found = {row.id: row for row in rows_among(connection, _MESSAGES, messages.id, ids)}
+    seen = _by_message(connection, _SEEN, sightings.c.message_id, ids)
+    people = _by_message(connection, _ADDRESSED, participants.c.message_id, ids)
+    filed = [row.id for row in found.values() if row.attachments]
+    files = _by_message(connection, _FILES, schema.attachments.c.message_id, filed) if filed else {}
+    linked = _by_message(connection, _LINKED, links.c.message_id, ids)
+    shared = _shared(connection, {link.address for some in linked.values() for link in some})
     if viewer is not None:
         people = {id_: viewer.people(some, seen.get(id_, ())) for id_, some in people.items()}
         linked = {id_: viewer.people(some, seen.get(id_, ())) for id_, some in linked.items()}
@@ -234,25 +231,34 @@ def rows_for(
     ]
 
 
+# Of what lies around a message a page reads those rows and columns only that it shows.
+_MESSAGES = select(schema.messages)
+_SEEN = select(sightings).order_by(sightings.c.seen_us, sightings.c.id)
+_ADDRESSED = (
+    select(
+        participants.c.message_id,
+        participants.c.role,
+        participants.c.address,
+        participants.c.evidence,
+        participants.c.capture_id,
+    )
+    .where(participants.c.role.in_(("to", "cc")))
+    .order_by(participants.c.id)
+)
+_FILES = select(schema.attachments).order_by(schema.attachments.c.position)
+_LINKED = (
+    select(links, records.kind, records.type, records.name)
+    .join(schema.records, records.id == links.c.record_id)
+    .where(links.c.hidden == 0)
+    .order_by(links.c.record_id, links.c.id)
+)
+
+
 def _by_message(
-    connection: Connection, table: Any, ids: Sequence[int], *order: ColumnElement[Any]
+    connection: Connection, wanted: Select[Any], column: ColumnElement[int], ids: Sequence[int]
 ) -> dict[int, list[Row[Any]]]:
     grouped: dict[int, list[Row[Any]]] = {}
-    for row in connection.execute(
-        select(table).where(among(connection, table.c.message_id, ids)).order_by(*order)
-    ):
-        grouped.setdefault(row.message_id, []).append(row)
-    return grouped
-
-
-def _links(connection: Connection, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
-    grouped: dict[int, list[Row[Any]]] = {}
-    for row in connection.execute(
-        select(links, records.kind, records.type, records.name)
-        .join(schema.records, records.id == links.c.record_id)
-        .where(among(connection, links.c.message_id, ids), links.c.hidden == 0)
-        .order_by(links.c.record_id, links.c.id)
-    ):
+    for row in rows_among(connection, wanted, column, ids):
         grouped.setdefault(row.message_id, []).append(row)
     return grouped
 
@@ -316,16 +322,19 @@ def _status(
     return str((tries[-1] if tries else first).status)
 
 
-def _shared(connection: Connection, ids: Sequence[int]) -> dict[str, int]:
-    """How many records have each of the addresses by which these messages are linked, now."""
-    held = schema.record_addresses.c
-    linked = select(links.c.address).where(links.c.message_id.in_(ids), links.c.hidden == 0)
-    rows = connection.execute(
-        select(held.address, func.count())
-        .where(held.address.in_(linked), held.until_us.is_(None))
-        .group_by(held.address)
-    )
-    return {row[0]: row[1] for row in rows}
+_HOLDERS = (
+    select(held.address, func.count().label("holders"))
+    .where(held.until_us.is_(None))
+    .group_by(held.address)
+)
+
+
+def _shared(connection: Connection, linked_by: Collection[str]) -> dict[str, int]:
+    """How many records have each of these addresses now."""
+    if not linked_by:
+        return {}
+    rows = rows_among(connection, _HOLDERS, held.address, linked_by)
+    return {row.address: row.holders for row in rows}
 
 
 def _records(linked: Iterable[Row[Any]], shared: Mapping[str, int]) -> list[dict[str, Any]]:

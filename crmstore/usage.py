@@ -85,10 +85,9 @@ def settle(store: Store) -> bool:
     """
     with store.reading() as connection:
         _, upto = _stood(connection)
-        if (
-            connection.execute(select(messages.id).where(messages.id > upto).limit(1)).first()
-            is None
-        ):
+        # In order: else PostgreSQL looks for one from the beginning of the table, to its end.
+        more_mail = select(messages.id).where(messages.id > upto).order_by(messages.id).limit(1)
+        if connection.execute(more_mail).first() is None:
             return False
     with store.writing() as connection:
         total, upto = _stood(connection)
