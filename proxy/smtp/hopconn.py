@@ -12,7 +12,8 @@ Promises
 - A command on a dead connection does nothing but bring that `on_lost` soon.
 - Bytes that came with the 220 to STARTTLS are thrown away (RFC 3207 section 5, and the injection
   of responses known since 2021): only what came through TLS counts.
-- Whoever uses AUTH here marks the connection (`carried_auth`): it never enters a pool.
+- A connection that knows one client's login or address is `private`: it never enters a pool. AUTH
+  makes it so here; who opens it in a client's name says so (nexthop.py, introduce.py).
 
 Time-outs are counted in ticks of one timer per pool: a tick makes a connection that waits for
 its hop (a reply, or room to write) older, each command, reply and write makes it young again.
@@ -74,7 +75,6 @@ class HopConnection(asyncio.Protocol):
         "_write",
         "banner",
         "caps",
-        "carried_auth",
         "idle",
         "key",
         "lmtp",
@@ -83,6 +83,7 @@ class HopConnection(asyncio.Protocol):
         "on_pause",
         "on_writable",
         "peer",
+        "private",
         "reused",
         "tls",
         "uses",
@@ -101,7 +102,7 @@ class HopConnection(asyncio.Protocol):
         self.reused = False
         self.uses = 0
         self.idle = False
-        self.carried_auth = False
+        self.private = False
         self.writable = True
         self.lost: HopLost | None = None
         self.on_lost: Callable[[Exception | None], None] | None = None
@@ -129,7 +130,7 @@ class HopConnection(asyncio.Protocol):
         self._age = 0
         self._limit = self._owner.reply_ticks
         if line[0] in b"Aa":
-            self.carried_auth = True
+            self.private = True
         self._waiting.append(on_reply)
         self._write(line)
 
@@ -141,7 +142,7 @@ class HopConnection(asyncio.Protocol):
         self._age = 0
         self._limit = self._owner.reply_ticks
         if lines[0] in b"Aa":
-            self.carried_auth = True
+            self.private = True
         self._waiting.extend((on_reply,) * count)
         self._write(lines)
 
@@ -190,7 +191,7 @@ class HopConnection(asyncio.Protocol):
         return not (
             self._over
             or self._doomed
-            or self.carried_auth
+            or self.private
             or self._waiting
             or not self.writable
             or not self._parser.idle

@@ -95,4 +95,4 @@ async def introduce(talk: Talk, client: Stranger, *, lmtp: bool, helo: bytes) ->
     conn.caps = Capabilities.from_reply(reply)
     if not conn.caps.has("XCLIENT"):
         # The next client could not be told any more: it is this one's and never another's.
-        conn.carried_auth = True
+        conn.private = True

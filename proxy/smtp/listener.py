@@ -381,9 +381,6 @@ class Door(SMTP):
     def _ask_hop(self, action: actions.AskHop) -> None:
         if self._hop is not None:
             self._hop.commands(action.data, action.replies, self._hop_reply)
-            if action.data[:5] == b"AUTH ":
-                # Whoever logged in on it, this connection is never another client's.
-                self._hop.carried_auth = True
 
     def _hop_content(self, action: actions.HopContent) -> None:
         if self._hop is None:

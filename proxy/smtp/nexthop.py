@@ -226,7 +226,7 @@ class NextHop(HopPool):
             raise
         conn.on_lost = conn.on_writable = None
         # Opened in one client's name, it is never another's.
-        conn.carried_auth = conn.carried_auth or self.tell == "proxy"
+        conn.private = conn.private or self.tell == "proxy"
         return conn
 
     async def _talk(
@@ -360,7 +360,7 @@ class NextHop(HopPool):
             answer = await _ask(talk, auth.next(answer))
         if answer.code != 235:
             raise HopUnavailable.said(answer, "AUTH")
-        conn.carried_auth = False  # ours, the same on every connection of this pool
+        conn.private = False  # ours, the same on every connection of this pool
 
 
 async def _ask(talk: Talk, line: bytes) -> Reply:
