@@ -85,7 +85,7 @@ def play(
     address: tuple[str, int] | Path,
     *,
     listener: socket.socket | None = None,
-    timeout: float = 5.0,
+    timeout: float = 30.0,
 ) -> None:
     """Play it against a TCP address or a unix socket; `listener` is where `hop...` is accepted."""
     if isinstance(dialogue, Path):

@@ -48,7 +48,7 @@ async def answer(call: Callable[..., None], *given: Any) -> Exception | None:
     """What an append or finish calls back with."""
     future: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
     call(*given, future.set_result)
-    return await asyncio.wait_for(future, 10)
+    return await asyncio.wait_for(future, 60)
 
 
 async def put(writer: JournalWriter, number: int, body: bytes = b"", *plans: str) -> None:
@@ -59,7 +59,7 @@ async def put(writer: JournalWriter, number: int, body: bytes = b"", *plans: str
 
 
 async def eventually(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)
 
@@ -91,7 +91,7 @@ class GatedDisk(Disk):
         self.gate = threading.Event()
 
     def fdatasync(self, fd: int) -> None:
-        self.gate.wait(10)
+        self.gate.wait(60)
         self.syncs += 1
         super().fdatasync(fd)
 

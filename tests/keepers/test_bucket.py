@@ -71,7 +71,7 @@ class TestRealServer:
             batch.start()
             wait_until(lambda: len(archive_names(wired)) > 20, "the batch is under way")
             s3_server.kill()
-            batch.join(20)
+            batch.join(60)
             wire.delay = 0
             try:
                 assert isinstance(failures[0], BucketError) and failures[0].temporary
@@ -122,10 +122,8 @@ class TestRealServer:
     def test_slow_is_not_one_after_another(self, wired: "Wired", tmp_path: Path) -> None:
         with wired as wire:
             archive = archive_at(wired.place, tmp_path)
-            wire.delay = 0.05  # 0.1 s for each round trip: 20 s for all in a row
-            begun = time.monotonic()
+            wire.delay = 0.05
             put_all(archive)
-            assert time.monotonic() - begun < 8
             assert 8 <= wire.most <= 2 * AT_ONCE  # some may be closing
             wire.delay = 0
             assert all_there(archive)
@@ -134,12 +132,12 @@ class TestRealServer:
         with wired as wire:
             archive = archive_at(wired.place, tmp_path, Patience(connect=1, request=1, tries=1))
             wire.dead = True
-            begun = time.monotonic()
             error = raised(put_all, archive)
             assert isinstance(error, BucketError) and "no answer in time" in str(error)
             assert error.temporary
             assert isinstance(raised(archive.read, next(iter(BODIES))), BucketError)
-            assert time.monotonic() - begun < 10  # and not once for each of the batch
+            # Nobody waited once for each of the batch: most of it was not even sent.
+            assert wire.octets < len(BODIES) * 4096 / 2
             wire.dead = False
             put_all(archive)
             assert all_there(archive)
@@ -158,11 +156,12 @@ class TestRealServer:
 
             thread = threading.Thread(target=put_large_ones)
             thread.start()
-            time.sleep(2)
-            assert 4 < len(put) <= QUEUED // MIB
+            wait_until(lambda: len(put) > 4, "some are taken in")
+            time.sleep(1)
+            assert len(put) <= QUEUED // MIB
             wire.dead = False
             wire.cut()
-            thread.join(20)
+            thread.join(60)
             assert isinstance(raised(archive.sync), BucketError | None)
 
     @pytest.mark.parametrize("size", [300_000, 30 * MIB], ids=["at once", "in parts"])
@@ -194,7 +193,7 @@ class TestRealServer:
         for number, piece in enumerate(archive.stream(digest(body), MIB)):
             pieces.append(piece)
             if number in (1, 6):
-                time.sleep(2)
+                time.sleep(1.5)
         assert b"".join(pieces) == body
 
     def test_two_machines_put_the_same(self, bucket: Place, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ async def kept(there: World, what: Meta, *chunks: bytes, **finish: Any) -> bool:
         capture.write(chunk)
     done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     capture.finish(finish.pop("outcome", "accepted"), done=done.set_result, **finish)
-    return await asyncio.wait_for(done, 10)
+    return await asyncio.wait_for(done, 60)
 
 
 @in_a_loop
@@ -260,7 +260,7 @@ async def test_who_has_something_captured_waits_for_the_disk(
         await asyncio.sleep(0.05)
         assert not told.is_set() and there.captures.behind
         disk.gate.set()
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), 60)
         assert not there.captures.behind and len(ends) > 5 and all(ends)
     assert there.captures.stats.skipped == {}
 
@@ -277,7 +277,7 @@ async def test_a_large_body_that_the_disk_does_not_take_is_waited_for(tmp_path: 
         told = asyncio.Event()
         there.captures.wait(told.set)
         disk.gate.set()
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), 60)
         assert not (there.captures.behind or capture.paused)
         capture.write(b"x" * (2 << 20))  # behind again, until the disk has it or nobody wants it
         capture.discard()
@@ -295,7 +295,7 @@ async def test_mail_goes_first_when_the_disk_stands_still(
         await crowd(there, 11)
         told = asyncio.Event()
         there.captures.wait(told.set)
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), 60)
         await crowd(there, 20)
         assert not there.captures.behind  # nobody is asked again before it has caught up
         disk.gate.set()

@@ -34,7 +34,7 @@ class SlowDisk(Disk):
 
     def pwritev(self, fd: int, buffers: Sequence[bytes | memoryview], offset: int) -> int:
         if threading.current_thread().name.startswith("journal-big"):
-            self.gate.wait(10)
+            self.gate.wait(60)
             self.calls.append("write")
         return super().pwritev(fd, buffers, offset)
 

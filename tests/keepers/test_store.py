@@ -89,7 +89,7 @@ def test_blocks_of_ids_never_overlap(store: Store, another: Opener) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(given) == list(range(1, 121))
 
 

@@ -79,7 +79,7 @@ def test_a_server_that_does_not_sync_is_refused_and_torn_pages_are_told() -> Non
         with server.connect() as connection:
             connection.execute("ALTER SYSTEM SET fsync = on")
             connection.execute("SELECT pg_reload_conf()")
-        end = time.monotonic() + 20  # the server reads it when it gets to it
+        end = time.monotonic() + 60  # the server reads it when it gets to it
         while True:
             try:
                 assert store.is_new() and store.doubts() == ("torn",)
@@ -229,23 +229,24 @@ def test_a_process_that_sleeps_holds_no_lock_for_ever(
 ) -> None:
     monkeypatch.setattr("crmstore.engines.postgres.IDLE_SECONDS", 1)
     sleeper = store_at(postgres_url, Path())
-    done = threading.Event()
+    holds, done = threading.Event(), threading.Event()
 
     def sleep() -> None:
         try:
             with sleeper.writing() as connection:
                 next_ids(connection, "users", 1)
-                done.wait(20)
+                holds.set()
+                done.wait(60)
                 next_ids(connection, "users", 1)
         except StoreUnavailable:
             pass
 
     thread = threading.Thread(target=sleep)
     thread.start()
-    time.sleep(0.2)
+    assert holds.wait(60)
     with full.writing() as connection:  # waits for the sleeper's time to be over
         assert counter(connection, "users") == 0
     done.set()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     sleeper.close()

@@ -87,8 +87,9 @@ class Taken:
         assert self.open
         self.open = False
         meta = self.meta
-        at = learned or {"uidvalidity": meta.uidvalidity, "uid": meta.uid}
-        validity, uid = at["uidvalidity"], at["uid"]
+        validity, uid = meta.uidvalidity, meta.uid
+        if learned:
+            validity, uid = learned["uidvalidity"], learned["uid"]
         if meta.source != "imap_append" and self.play.is_known(meta.mailbox, validity, uid):
             return
         self.kept = True
