@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from proxy.heartbeat import Heartbeat
 
 WORKER = "worker"
+PROGRAM: tuple[str, ...] = (sys.executable, "-m", "proxy")  # as the supervisor starts its roles
 
 
 class RoleFailed(Exception):
@@ -70,7 +71,7 @@ def run_all(
 def _roles(
     settings: Settings, config: Path, doors: Collection[str], *, worker: bool
 ) -> Sequence[Role]:
-    run = (sys.executable, "-m", "proxy", "--config", str(config.absolute()), "run", "--role")
+    run = (*PROGRAM, "--config", str(config.absolute()), "run", "--role")
     roles = []
     if worker:
         roles.append(Role(WORKER, (*run, "worker"), door=False))

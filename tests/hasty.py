@@ -4,7 +4,7 @@
 
 Before the `--` stand constants of its modules and what they are to be; behind it are its own
 arguments. A constant that is not there, or of another type, is an error: else a test would wait
-for the real one, or prove nothing.
+for the real one, or prove nothing. What the supervisor starts is as hasty as itself.
 """
 
 import ast
@@ -36,8 +36,10 @@ def main(argv: list[str]) -> None:
     for one in argv[:at]:
         name, _, text = one.partition("=")
         change(name, text)
+    from proxy import main as supervising
     from proxy.cli import main as program
 
+    supervising.PROGRAM = tuple(command(argv[:at]))
     sys.argv = ["mailweir", *argv[at + 1 :]]
     program()
 

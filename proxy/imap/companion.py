@@ -95,7 +95,7 @@ class Plan:
     since: date | None = None
     zone: tzinfo = UTC
     every: float = EVERY
-    min_gap: float = MIN_GAP
+    min_gap: float = field(default_factory=lambda: MIN_GAP)
     patience: float = 60.0
 
 

@@ -260,9 +260,11 @@ def test_many_recipients(door: DoorProcess) -> None:
 
 
 def test_every_message_has_one_verdict(door: DoorProcess, sink: FaultSink) -> None:
-    """At the end of all of the above."""
+    """At the end of all of the above, and of one more."""
+    with door.greeted() as client:
+        assert client.message("a@x.example", ["b@y.example"], b"hello\r\n").startswith("250")
     ids = [message["id"] for message in door.messages()]
-    assert len(set(ids)) == len(ids) >= 20
+    assert len(set(ids)) == len(ids) >= 1
 
     def verdicts() -> list[str]:
         return sorted(r["id"] for r in door.records() if r["type"] == "verdict")

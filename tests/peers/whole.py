@@ -10,13 +10,16 @@ import imaplib
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from config.load import load
+from crmstore import timeline
+from crmstore.store import open_store
 from tests.crash.appliance import wait_until
+from tests.hasty import command
 from tests.peers.dovecot import ALICE
 from tests.ports import free_port
 
@@ -26,9 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 class Whole:
     """`mailweir run` with an MX, a submission and an IMAP listener, and its commands."""
 
-    def __init__(self, folder: Path, *, imap: str, inbound: str, submission: str) -> None:
-        """The servers behind, as the configuration names them."""
-        self.folder = folder
+    def __init__(
+        self, folder: Path, *, imap: str, inbound: str, submission: str, hasty: tuple[str, ...] = ()
+    ) -> None:
+        """The servers behind, as the configuration names them; `hasty`: tests/hasty.py."""
+        self.folder, self.hasty = folder, hasty
         self.ports = {name: free_port() for name in ("mx", "sub", "imap", "http")}
         self.config = folder / "mailweir.toml"
         self.log = folder / "log"
@@ -66,9 +71,9 @@ min_free = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "proxy", "--config", str(self.config), "run"]
+        words = [*command(self.hasty), "--config", str(self.config), "run"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+            self.process = subprocess.Popen(words, cwd=ROOT, stderr=log, stdout=log)
         wait_until(lambda: b'"ready"' in self.log.read_bytes(), 60, self.log.read_text)
         self.log.write_bytes(b"")
 
@@ -79,8 +84,8 @@ min_free = 0
             self.process = None
 
     def run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "proxy", "--config", str(self.config), *words]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=False)
+        called = [*command(()), "--config", str(self.config), *words]
+        return subprocess.run(called, cwd=ROOT, capture_output=True, timeout=120, check=False)
 
     def ask(self, *words: str) -> tuple[int, Any]:
         done = self.run("--json", *words)
@@ -113,17 +118,26 @@ min_free = 0
     ) -> dict[str, list[str]]:
         """`emails`, once each of these subjects was seen in each of these ways."""
         end = time.monotonic() + patience
-        while True:
-            found = self.emails(user)
-            missing = {
-                subject: ways
-                for subject, ways in wanted.items()
-                if subject not in found or not ways <= set(found[subject])
-            }
-            if not missing:
-                return found
+        # The store is looked at itself: each call of the program takes longer than what it tells.
+        while missing := _missing(wanted, self._stored(user)):
             assert time.monotonic() < end, (list(missing)[:20], self.log.read_text()[-3_000:])
-            time.sleep(0.2)
+            time.sleep(0.1)
+        found = self.emails(user)
+        assert not _missing(wanted, found), found
+        return found
+
+    def _stored(self, user: str) -> dict[str, list[str]]:
+        store = open_store(load(self.config))
+        try:
+            found: dict[str, list[str]] = {}
+            page = timeline.page(store, user=user or None, limit=1000)
+            while True:
+                found |= {row["subject"]: row["source"] for row in page.rows}
+                if page.next is None:
+                    return found
+                page = timeline.page(store, user=user or None, limit=1000, before=page.next)
+        finally:
+            store.close()
 
     @contextlib.contextmanager
     def session(self, *, password: str = "secret") -> Iterator[imaplib.IMAP4]:
@@ -140,5 +154,17 @@ min_free = 0
         return [self.log, *(path for path in (self.folder / "data").rglob("*") if path.is_file())]
 
     def door(self) -> int:
-        _, (status,) = self.ask("status")
-        return next(int(role["pid"]) for role in status["roles"] if role["role"] == "imap-0")
+        """The process of the IMAP door that serves now; 0 if none does."""
+        try:
+            beat = json.loads((self.folder / "data/run/imap-0.json").read_text())
+        except (OSError, ValueError):
+            return 0
+        return int(beat["pid"]) if beat["ready"] else 0
+
+
+def _missing(wanted: dict[str, set[str]], found: dict[str, list[str]]) -> dict[str, set[str]]:
+    return {
+        subject: ways
+        for subject, ways in wanted.items()
+        if subject not in found or not ways <= set(found[subject])
+    }
