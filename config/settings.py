@@ -250,7 +250,10 @@ class Capture(Table):
 
     def matches_never(self, address: str) -> AddressPattern | None:
         """The pattern that keeps this address out of the CRM: the evidence, not only the answer."""
-        return next((pattern for pattern in self.never if pattern.matches(address)), None)
+        for pattern in self.never:
+            if pattern.matches(address):
+                return pattern
+        return None
 
 
 class Http(Table):

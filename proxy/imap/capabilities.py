@@ -69,6 +69,7 @@ REFUSED: Final = {
 }
 
 _CODE = re.compile(rb"\[CAPABILITY ([^\]]*)\]", re.IGNORECASE)
+_REFERRAL = re.compile(rb"\[REFERRAL [^\]]*\] ?", re.IGNORECASE)
 
 
 def shown(token: str) -> bool:
@@ -123,11 +124,16 @@ def _rewritten(tokens: bytes, starttls: bool, clear: bool, logged_in: bool) -> b
 
 
 def rewrite_line(text: bytes, leg: OurLeg, logged_in: bool) -> bytes:
-    """A line with the list in it, in either of its forms; other lines come back as they are."""
+    """A line with the list in it, in either of its forms, and without a way past us; other lines
+    come back as they are. Of a tagged answer what follows the tag, which is new each time."""
+    return _rewritten_line(text, leg.starttls, leg.clear, logged_in)
+
+
+@lru_cache(maxsize=64)
+def _rewritten_line(text: bytes, starttls: bool, clear: bool, logged_in: bool) -> bytes:
     if text[:13].upper() == b"* CAPABILITY ":
-        return text[:13] + rewrite(text[13:], leg, logged_in)
-    found = _CODE.search(text)
-    if found is None:
-        return text
-    list_ = rewrite(found[1], leg, logged_in)
-    return text[: found.start(1)] + list_ + text[found.end(1) :]
+        text = text[:13] + _rewritten(text[13:], starttls, clear, logged_in)
+    elif (found := _CODE.search(text)) is not None:
+        list_ = _rewritten(found[1], starttls, clear, logged_in)
+        text = text[: found.start(1)] + list_ + text[found.end(1) :]
+    return _REFERRAL.sub(b"", text) if b"[REFERRAL" in text.upper() else text

@@ -48,7 +48,6 @@ TOO_BIG: Final = b"NO [TOOBIG] Message is too large"
 NO_TLS: Final = b"BAD TLS is not to be had here or active already"
 
 _REWRITTEN = re.compile(rb"CAPABILITY|\[REFERRAL", re.IGNORECASE)
-_REFERRAL = re.compile(rb"\[REFERRAL [^\]]*\] ?", re.IGNORECASE)
 
 Edit = tuple[int, int, bytes]
 
@@ -389,7 +388,9 @@ class Dialogue:
         if text[2:6].upper() == b"BYE ":
             self.bye = True
         if _REWRITTEN.search(text, 0, 64) is not None:
-            self._rewrite(text, start, stop, self.logged_in)
+            fresh = rewrite_line(text, self.leg, self.logged_in)
+            if fresh != text:
+                self._replace(start, stop, fresh + b"\r\n")
         if observer is not None:
             self.server.tee = observer.untagged(text, size)
 
@@ -413,7 +414,9 @@ class Dialogue:
         ok, login = status.upper() == b"OK", self._login
         if not self.logged_in or _REWRITTEN.search(rest) is not None:
             inside = self.logged_in or (ok and login is not None and tag == login.tag)
-            self._rewrite(text, start, stop, inside)
+            fresh = rewrite_line(rest, self.leg, inside)
+            if fresh != rest:
+                self._replace(start, stop, tag + b" " + fresh + b"\r\n")
         if self.client.waiting is not None and self._command and tag == self._command.tag:
             self.client.called_off()
         if verb in WATCHED and self.observer is not None:
@@ -427,14 +430,6 @@ class Dialogue:
                 self.ended = b"* BYE Too many connections of this user\r\n"
         elif self._starttls is not None and not self.pending:
             self.start_tls, self._starttls = self._starttls, None
-
-    def _rewrite(self, text: bytes, start: int, stop: int, inside: bool) -> None:
-        """Lists of capabilities as they are true here; no way past us."""
-        fresh = rewrite_line(text, self.leg, inside)
-        if b"[REFERRAL" in fresh.upper():
-            fresh = _REFERRAL.sub(b"", fresh)
-        if fresh != text:
-            self._replace(start, stop, fresh + b"\r\n")
 
     def _replace(self, start: int, stop: int, fresh: bytes) -> None:
         if self.edits and self.edits[-1][:2] == (start, stop):

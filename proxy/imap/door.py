@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from proxy.doorsocket import BACKLOG, DoorFailed, bound, tls_context
 from proxy.imap import notes, roster
 from proxy.imap.capture import Captures
 from proxy.imap.companion import Plan
-from proxy.imap.companions import Companions, Seat
+from proxy.imap.companions import Companions
 from proxy.imap.greeter import originating, proxy_header
 from proxy.imap.known import FOLDER, Known
 from proxy.imap.leg import keep_alive, prompt
@@ -93,7 +94,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
     looking = loop.create_task(server.keep_looking())
     await asyncio.wait((server.found,), timeout=5)  # the first client should find somebody
     sock = _listen(listener)
-    loop.add_reader(sock.fileno(), _accept, state, sock)
+    loop.add_reader(sock.fileno(), _accept, state, sock, sock.family)
     ticker = loop.create_task(_tick(state, companions, heartbeat))
     heartbeat.ready = True
     heartbeat.beat()
@@ -121,7 +122,6 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
     """One beside the sessions of each user ([capture].companion); logins are noted in any case."""
     loop, server, capture = state.loop, state.server, settings.capture
     folder = settings.data_dir / notes.FOLDER
-    seats: dict[Session, Seat] = {}
 
     def preamble(ip: str, port: int) -> bytes:
         return proxy_header(ip, port, "0.0.0.0", 0) if server.tells == "proxy" else b""
@@ -162,7 +162,7 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
         plan if capture.companion else None, tell, excluded=capture.matches_never
     )
 
-    def login(session: Session, credentials: Credentials | None) -> None:
+    def login(session: Session, credentials: Credentials | None) -> Callable[[], None] | None:
         seat = companions.join(
             session.user,
             credentials,
@@ -170,15 +170,9 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
             active=lambda: session.seen,
             client=(session.ip, session.port),
         )
-        if seat is not None:
-            seats[session] = seat
+        return None if seat is None else seat.leave
 
-    def over(session: Session) -> None:
-        seat = seats.pop(session, None)
-        if seat is not None:
-            seat.leave()
-
-    state.on_login, state.on_leave = login, over
+    state.on_login = login
     return companions
 
 
@@ -194,17 +188,19 @@ def _listen(listener: ImapListener) -> socket.socket:
     return sock
 
 
-def _accept(state: ImapState, sock: socket.socket) -> None:
+def _accept(state: ImapState, sock: socket.socket, family: int) -> None:
     """Clients wait at the door."""
     for _ in range(ACCEPTS):
         try:
-            client, address = sock.accept()
+            # What `accept` does, without asking twice of what kind a socket of ours is.
+            fd, address = sock._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             # Out of descriptors, or gone again: what is still in the queue is taken later.
             maillog.connection_refused(state.listener.name, "", f"accept: {error.strerror}")
             return
+        client = socket.socket(family, socket.SOCK_STREAM, 0, fileno=fd)
         client.setblocking(False)
         Session(state, client, address[0], address[1]).start()
 

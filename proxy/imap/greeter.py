@@ -12,6 +12,7 @@ may not. Tags are ours; all that belongs to them stays between us and the server
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from proxy.imap.grammar import response_code
@@ -69,12 +70,7 @@ class Greeter:
     def _greeted(self, text: bytes) -> bytes:
         head = text[:5].upper()
         if head == b"* OK ":
-            rest = text[5:]
-            code = response_code(rest)
-            if code is not None and code[0] == b"CAPABILITY":
-                self.caps = code[1]
-                rest = rest[rest.index(b"]") + 1 :].lstrip(b" ")
-            self.words = rest
+            self.caps, self.words = _greeting(text[5:])
             return self._next()
         if head == b"* BYE":
             return self._fail(text[6:].decode("utf-8", "replace"))
@@ -118,6 +114,15 @@ class Greeter:
     def _fail(self, why: str) -> bytes:
         self.failed = why
         return b""
+
+
+@lru_cache(maxsize=16)  # a server has one, or one with the time of day in it
+def _greeting(text: bytes) -> tuple[bytes | None, bytes]:
+    """The capabilities in a greeting, and its words without them."""
+    code = response_code(text)
+    if code is None or code[0] != b"CAPABILITY":
+        return None, text
+    return code[1], text[text.index(b"]") + 1 :].lstrip(b" ")
 
 
 def originating(ip: str, port: int, own_ip: str, own_port: int) -> bytes:

@@ -11,6 +11,7 @@ RFC 3501 6.2.2 and 6.2.3, RFC 4616 (PLAIN), RFC 5802 (SCRAM), RFC 7628 (OAUTHBEA
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from proxy.imap.grammar import NotUnderstood, arguments
 #: Octets of all that a client says until it is logged in: a token of a large directory is long.
 MOST: Final = 65_536
 MOST_NAME: Final = 320
+
+# Two words as nearly all clients say them, atoms or in quotes, with nothing to undo in them.
+_WORD = rb'(?:"([^"\\\r\n]*)"|([^\s()"{\\\[]+))'
+_TWO_WORDS = re.compile(rb" *" + _WORD + rb" +" + _WORD + rb" *\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,11 @@ class Found:
 
 def from_login(text: bytes, at: int, literals: Sequence[bytes | None]) -> Found:
     """A whole LOGIN command, its literals in order."""
+    plain = None if literals else _TWO_WORDS.match(text, at)
+    if plain is not None:
+        quoted, atom, quoted_secret, secret = plain.groups(b"")
+        user = _name(quoted or atom)
+        return Found(user, _credentials("LOGIN", user, quoted_secret or secret))
     try:
         given = arguments(text, at, literals)
     except NotUnderstood:

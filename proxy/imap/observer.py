@@ -350,8 +350,9 @@ class Observer:
 
     def lost(self) -> None:
         """The connection is gone: nobody knows what became of what was appended."""
-        discard(self._sinks)
-        self._sinks = []
+        if self._sinks:
+            discard(self._sinks)
+            self._sinks = []
         if self._appends is not None:
             self._appends.lost()
             self._appends = None

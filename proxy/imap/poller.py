@@ -7,7 +7,8 @@
 
 The loop watches this epoll as a single descriptor. `loop.add_reader` makes a handle for each socket
 and asks the kernel several times until it is watched; here a socket costs one call and an entry of
-a dict, and closing it drops it (decision 0116).
+a dict, and closing it drops it (decision 0116). Who stops reading mostly begins again before
+anything comes, so the kernel is told of it only when something does (decision 0114).
 
 Promises: level-triggered; a callback that fails is told to the loop's exception handler and stops
 no other. Limits: AT_ONCE events a turn, then the loop goes on with what else there is.
@@ -24,7 +25,6 @@ AT_ONCE: Final = 256
 
 _IN: Final = select.EPOLLIN
 _OUT: Final = select.EPOLLOUT
-_BOTH: Final = _IN | _OUT
 # Whoever only reads or only writes hears of the end and of errors too.
 _READS: Final = _IN | select.EPOLLHUP | select.EPOLLERR
 _WRITES: Final = _OUT | select.EPOLLHUP | select.EPOLLERR
@@ -40,6 +40,7 @@ class Poller:
         self._epoll = select.epoll()
         self._reads: dict[int, Callback] = {}
         self._writes: dict[int, Callback] = {}
+        self._told: dict[int, int] = {}  # what the kernel waits for, perhaps more than we do
         # A number that was closed and given to a new socket within one turn: what this turn still
         # has to tell of it is of the old one.
         self._young: set[int] = set()
@@ -48,45 +49,45 @@ class Poller:
 
     def read(self, fd: int, callback: Callback | None) -> None:
         """`callback`: from now on whenever there is something to read, or the end."""
-        self._set(fd, _IN, self._reads, self._writes, callback)
+        if callback is None:
+            self._reads.pop(fd, None)
+        else:
+            self._reads[fd] = callback
+            told = self._told.get(fd, 0)
+            if not told & _IN:
+                self._tell(fd, told, told | _IN)
 
     def write(self, fd: int, callback: Callback | None) -> None:
         """`callback`: from now on whenever there is room to write, or an error."""
-        self._set(fd, _OUT, self._writes, self._reads, callback)
+        told = self._told.get(fd, 0)
+        if callback is not None:
+            self._writes[fd] = callback
+            if not told & _OUT:
+                self._tell(fd, told, told | _OUT)
+        elif self._writes.pop(fd, None) is not None:  # room there is always: at once
+            self._tell(fd, told, told & ~_OUT)
 
     def forget(self, fd: int) -> None:
         """The descriptor is closed now: the kernel forgets it by itself."""
         self._reads.pop(fd, None)
         self._writes.pop(fd, None)
+        self._told.pop(fd, None)
 
     def close(self) -> None:
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
-    def _set(
-        self,
-        fd: int,
-        event: int,
-        mine: dict[int, Callback],
-        others: dict[int, Callback],
-        callback: Callback | None,
-    ) -> None:
-        """The kernel is told only of what changes: that something is waited for, or no more."""
-        before = fd in mine
-        if callback is not None:
-            mine[fd] = callback
-            if before:
-                return
-        elif not before:
-            return
-        else:
-            del mine[fd]
-        if fd in others:
-            self._epoll.modify(fd, _BOTH if callback is not None else _BOTH ^ event)
-        elif callback is None:
+    def _tell(self, fd: int, before: int, now: int) -> None:
+        """The kernel waits for something else from now on."""
+        if not now:
+            del self._told[fd]
             self._epoll.unregister(fd)
+            return
+        self._told[fd] = now
+        if before:
+            self._epoll.modify(fd, now)
         else:
-            self._epoll.register(fd, event)
+            self._epoll.register(fd, now)
             if self._turning:
                 self._young.add(fd)
 
@@ -97,8 +98,11 @@ class Poller:
             if young and fd in young:
                 continue
             try:
-                if events & _READS and (callback := reads.get(fd)) is not None:
-                    callback()
+                if events & _READS:
+                    if (callback := reads.get(fd)) is not None:
+                        callback()
+                    elif (told := self._told.get(fd, 0)) & _IN:
+                        self._tell(fd, told, told & ~_IN)
                 if events & _WRITES and (callback := writes.get(fd)) is not None:
                     callback()
             except Exception as error:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from proxy import maillog
@@ -48,8 +49,8 @@ class Session:
 
     __slots__ = (
         "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
-        "_lasting", "_peek", "_since", "_starting_tls", "client", "ip", "logged_in", "port", "seen",
-        "server", "state", "user",
+        "_lasting", "_over", "_peek", "_since", "_starting_tls", "client", "ip", "logged_in",
+        "port", "seen", "server", "state", "user",
     )  # fmt: skip
 
     def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
@@ -59,6 +60,7 @@ class Session:
         self.logged_in = False
         self.seen = self._since = state.clock
         self._lasting = False
+        self._over: Callable[[], None] | None = None
         self.client = Leg(state.poller, sock, self._client_readable, self._client_drained)
         self.server: Leg | None = None
         self._dialogue: Dialogue | None = None
@@ -187,6 +189,7 @@ class Session:
                     kept
                     or count > SHORT
                     or server is None
+                    or not dialogue.logged_in
                     or not dialogue.plain_command(state.buffer, count)
                 ):
                     self._take_from_client(kept + count)
@@ -240,7 +243,12 @@ class Session:
                 count = server.receive(state.view)
             if count > 0:
                 self.seen = state.clock
-                if kept or count > SHORT or not dialogue.plain_answer(state.buffer, count):
+                if (
+                    kept
+                    or count > SHORT
+                    or not dialogue.logged_in
+                    or not dialogue.plain_answer(state.buffer, count)
+                ):
                     self._take_from_server(kept + count)
                     return
                 self._to_client(state.view[:count])
@@ -361,7 +369,7 @@ class Session:
         return self.state.listener.max_size
 
     def login_blocked(self) -> bool:
-        return self.state.login_blocked(self.ip)
+        return self.state.login_blocked(self._counted)
 
     def login(self, found: Found, mechanism: str, ok: bool, words: bytes) -> Observer | None:
         """A login was answered."""
@@ -370,9 +378,9 @@ class Session:
         maillog.auth(state.listener.name, self.ip, mechanism, ok, said)
         if not ok:
             if "[UNAVAILABLE]" not in said:  # that is the server's trouble: nobody has guessed
-                state.login_ended(self.ip, False)
+                state.login_ended(self._counted, False)
             return None
-        state.login_ended(self.ip, True)
+        state.login_ended(self._counted, True)
         user = account(found.user, state.domains)
         if not state.users.enter(user):
             maillog.connection_refused(state.listener.name, self.ip, "user limit")
@@ -384,7 +392,7 @@ class Session:
             state.captures, user, self.ip, self.port, self.client.tls_version, self.largest
         )
         observer = Observer(watcher, user, state.purposes(user))
-        state.on_login(self, found.credentials)
+        self._over = state.on_login(self, found.credentials)
         return observer
 
     def waits(self) -> bool:
@@ -477,7 +485,9 @@ class Session:
         if self.logged_in:
             state.users.leave(self.user)
             state.counters.logged_in(-1)
-            state.on_leave(self)
+            over, self._over = self._over, None
+            if over is not None:
+                over()
 
 
 def _edited(view: memoryview, taken: int, edits: list[Edit]) -> bytes:

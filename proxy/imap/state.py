@@ -16,7 +16,7 @@ from proxy.imap.poller import Poller
 from proxy.imap.upstream import UpstreamServer
 from proxy.metrics import ImapCounters
 from proxy.sharedmemory import shared
-from proxy.smtp.limits import TABLE_SIZE, ConnectionCounts, LoginFailures, client_key
+from proxy.smtp.limits import TABLE_SIZE, ConnectionCounts, LoginFailures
 
 if TYPE_CHECKING:
     from proxy.imap.login import Credentials
@@ -60,22 +60,23 @@ class ImapState:
         # One for all: a read is passed on, or what is left of it is kept, before the next one.
         self.buffer = bytearray(READ + REST)
         self.view = memoryview(self.buffer)
-        self.on_login: Callable[[Session, Credentials | None], None] = lambda session, given: None
-        """A user is in, with what a second connection would need (if it could be seen)."""
-        self.on_leave: Callable[[Session], None] = lambda session: None
-        """A session that had a user is over."""
+        self.on_login: Callable[[Session, Credentials | None], Callable[[], None] | None] = (
+            lambda session, given: None
+        )
+        """A user is in, with what a second connection would need (if it could be seen). Returns
+        whom to call when the session is over."""
         self._failures = LoginFailures(shared(settings.logins_file, TABLE_SIZE))
         self._purposes: OrderedDict[str, dict[str, str]] = OrderedDict()
 
-    def login_blocked(self, ip: str) -> bool:
-        """Has this address guessed too often?"""
-        return self._failures.blocked(client_key(ip), time.monotonic())
+    def login_blocked(self, key: str) -> bool:
+        """Has this address (client_key) guessed too often?"""
+        return self._failures.blocked(key, time.monotonic())
 
-    def login_ended(self, ip: str, ok: bool) -> None:
+    def login_ended(self, key: str, ok: bool) -> None:
         if ok:
-            self._failures.succeeded(client_key(ip), time.monotonic())
+            self._failures.succeeded(key, time.monotonic())
         else:
-            self._failures.failed(client_key(ip), time.monotonic())
+            self._failures.failed(key, time.monotonic())
 
     def purposes(self, user: str) -> dict[str, str]:
         """What LIST has told of this user's folders; shared by the user's sessions."""

@@ -26,7 +26,7 @@ def state(loop: asyncio.AbstractEventLoop) -> Any:
         domains=("y.example",), listener=SimpleNamespace(name="imap", max_size=1000),
         login_ended=lambda ip, ok: None, purposes=lambda user: {}, captures=None,
         counters=SimpleNamespace(logged_in=lambda change: None),
-        on_login=lambda session, credentials: None, on_leave=lambda session: None,
+        on_login=lambda session, credentials: None,
     )  # fmt: skip
 
 

@@ -112,6 +112,21 @@ async def test_no_more_and_again(room: Room) -> None:
 
 
 @in_a_room
+async def test_who_does_not_read_is_not_woken_again_and_again(room: Room) -> None:
+    ours, theirs = room.pair()
+    fd = ours.fileno()
+    room.poller.read(fd, room.note("read"))
+    room.poller.read(fd, None)
+    theirs.send(b"x")
+    assert await room.turns() == []
+    assert room.poller._epoll.poll(0) == []  # the kernel was told, once there was something
+    theirs.close()
+    assert room.poller._epoll.poll(0) == []
+    room.poller.read(fd, room.note("again"))
+    assert set(await room.turns()) == {"again"}
+
+
+@in_a_room
 async def test_reading_and_writing_are_apart(room: Room) -> None:
     ours, theirs = room.pair()
     fd, poller = ours.fileno(), room.poller
