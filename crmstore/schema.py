@@ -273,7 +273,9 @@ links = Table(
     metadata,
     Column("id", Big, primary_key=True),
     Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
-    Column("record_id", Big, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    # No foreign key: PostgreSQL would lock the record's row for each link, which is a page of a
+    # table in no order written again (docs/decisions/0064); the id is one of record_addresses'.
+    Column("record_id", Big, nullable=False),
     Column("role", String(8), nullable=False),
     Column("address", ADDRESS, nullable=False),
     Column("evidence", Text, nullable=False),
