@@ -19,6 +19,7 @@ Cites: libraries.md "search"; docs/decisions/0091.
 
 import re
 import unicodedata
+from functools import cached_property
 from operator import add
 from typing import NamedTuple
 
@@ -155,13 +156,15 @@ class Refused(ValueError):
 class Term(NamedTuple):
     """A word or phrase. `asked` are tokens that a message must have for it, `prefix` one that
     some token must begin with. `exact`: having them is enough, the text need not be looked at.
-    `part`: it is one run of a script without spaces."""
+    `part`: it is one run of a script without spaces. `near`: a pattern that folded text must have
+    for it, "" if there is none: most texts are done with then, in a fraction of the time."""
 
     needle: str
     asked: tuple[str, ...]
     prefix: str
     exact: bool
     part: bool
+    near: str
 
 
 class Query(NamedTuple):
@@ -211,7 +214,10 @@ def term(text: str) -> Term | None:
     exact = len(found) == 1 and len(asked) + bool(prefix) == 1 and len(found[0]) < MAX_TOKEN
     different = list(dict.fromkeys(asked))
     part = len(found) == 1 and spaceless(found[0])
-    return Term(needle, tuple(different[:MAX_ASKED]), prefix, exact, part)
+    near = ""
+    if len(found) > 1 and not any(map(spaceless, found)):
+        near = r"[\W_]+".join(map(re.escape, found))
+    return Term(needle, tuple(different[:MAX_ASKED]), prefix, exact, part, near)
 
 
 class Sight:
@@ -219,13 +225,21 @@ class Sight:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._joined = _joined(fold(text.replace(FIELD, f" {ITEM} "))[:MAX_CHARACTERS])
-        self._canonical: str | None = None
+        self._folded = fold(text.replace(FIELD, f" {ITEM} "))[:MAX_CHARACTERS]
+
+    @cached_property
+    def _canonical(self) -> str:
+        return canonical(self._text)
+
+    @cached_property
+    def _without_spaces(self) -> str:
+        return _joined(self._folded)
 
     def has(self, wanted: Term) -> bool:
         """Whether the term stands in it."""
         if wanted.part:  # of a run: there is no end of a word to be seen
-            return wanted.needle in self._joined
-        if self._canonical is None:
-            self._canonical = canonical(self._text)
+            return wanted.needle in self._without_spaces
+        whole = len(self._folded) < MAX_CHARACTERS // 2  # nothing of it was cut off
+        if whole and wanted.near and not re.search(wanted.near, self._folded):
+            return False
         return wanted.needle in self._canonical
