@@ -16,9 +16,11 @@ trouble it begins smaller.
 Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 """
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,7 +35,7 @@ from crmstore.whose import People, Rules
 from proxy.afterwards import processor, sent_last
 from proxy.enroll import enroll_writers, newcomers
 from proxy.failpoint import failpoint
-from proxy.readbatch import ReadBatch, Step, Work, meet
+from proxy.readbatch import AHEAD, ReadBatch, Step, Work, meet
 from proxy.reader import Reader
 from proxy.tail import Item, Tail, doors
 
@@ -41,6 +43,7 @@ __all__ = ["Ingest", "Step"]
 
 BATCH = 500
 BATCH_BYTES = 16 << 20
+AHEAD_OF_COMMIT = 8  # pieces of a batch that the child may read while the one before is written
 KEEP_AGAIN = 30.0  # seconds after an archive that could not keep headers
 
 
@@ -100,6 +103,10 @@ class Ingest:
         """The doors we follow."""
         return self._tails or {}
 
+    def behind(self) -> int:
+        """Octets of the journals that are not in the store, as far as we know without asking it."""
+        return sum(tail.behind() for tail in self.tails.values())
+
     # The step
 
     def step(self) -> Step:
@@ -121,12 +128,13 @@ class Ingest:
                     begun = self._collect_after(batch, tails)
             finally:
                 syncing.result()
+            kept = begun
             if batch.items:
                 failpoint("11.blobs.synced")
-                self._write(batch, begun, tails)
-            if begun is not None:
-                self._ahead = begun
-            elif batch.whole:
+                kept = self._write(batch, begun, tails)
+            if kept is not None:
+                self._ahead = kept
+            elif begun is None and batch.whole:
                 for tail in tails.values():
                     tail.caught_up()
         except Behind:
@@ -189,7 +197,8 @@ class Ingest:
         if not items or (self._enrolling and newcomers(messages, batch.people)):
             return None
         begun = self._batch(items, works, step, batch.people)
-        begun.begin()
+        # What is given away is lost where a batch ends early, as the last one did then.
+        begun.begin(AHEAD_OF_COMMIT if batch.whole and not self._store.elsewhere else AHEAD)
         return begun
 
     def _batch(
@@ -264,9 +273,12 @@ class Ingest:
 
     # Store
 
-    def _write(self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]) -> None:
+    def _write(
+        self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]
+    ) -> ReadBatch | None:
         """Step 12. Where the store works elsewhere, `begun` is read, and its blobs are written,
-        meanwhile."""
+        meanwhile. Returns it, or None if that failed: it is no fault of what was committed, and
+        the next step meets it again."""
         for work in batch.works:
             why = self._rejected.get(work.item.message.capture_id)
             if why is not None:
@@ -282,17 +294,34 @@ class Ingest:
             after=self._bounces,
             people=batch.people,
         )
-        if begun is None or not self._store.elsewhere:
+        if begun is None:
             batch.step.taken = self._intake.commit(rows)
+        elif not self._store.elsewhere:
+            with self._reading_on():
+                batch.step.taken = self._intake.commit(rows)
         else:
             under_way = self._beside.submit(self._intake.commit, rows)
             try:
                 begun.finish()
                 self._put(begun, tails).result()
+            except Exception:
+                begun = None
             finally:
                 batch.step.taken = under_way.result()
         failpoint("12.store.committed")
         self._committed(batch, rows.pending)
+        return begun
+
+    @contextmanager
+    def _reading_on(self) -> Iterator[None]:
+        """The child reads on meanwhile, although nobody looks at its answers."""
+        stop = threading.Event()
+        draining = self._beside.submit(self._reader.drain, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+            draining.result()
 
     def _committed(self, batch: ReadBatch, pending: Sequence[Pending]) -> None:
         step, items = batch.step, batch.items

@@ -2,11 +2,12 @@
 
 Ingest is niced, but its work beside a burst still costs the doors a part of their rate (decision
 0006 has the figures). What came in a burst is read just as well after it, in fuller and cheaper
-batches.
+batches. But only as much as is done in a few seconds then: what waits in the journals may grow to
+LARGE, no further.
 
-Promises: a wait ends as soon as no door writes any more or half a processor is spare, and after
-PATIENCE looks (3 s) whatever happens; then there is none until ingest has caught up. So a lasting
-load is followed as before, only later by those seconds.
+Promises: a wait ends as soon as no door writes any more, half a processor is spare, or more than
+LARGE waits, and after PATIENCE looks (3 s) whatever happens; then there is none until ingest has
+caught up. So a lasting load is followed as before, only later by those seconds.
 Limits: only the processors that this process may run on are looked at (proc(5), /proc/stat); where
 they cannot be read the worker never waits.
 An edge; one thread.
@@ -27,6 +28,7 @@ LOOK = 0.1  # seconds; /proc/stat counts in hundredths
 PATIENCE = 30  # looks
 RECENT = 0.1  # a door that wrote within these seconds is writing
 SPARE = 0.5  # processors without work, in the mean of a look
+LARGE = 64 << 20  # octets of journals: a second or two of ingest
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -73,16 +75,20 @@ class Lull:
         written: Callable[[Path], float] = written_at,
         spare: Callable[[], float | None] = _spare,
         now: Callable[[], float] = time.time,
+        behind: Callable[[], int] = lambda: 0,
     ) -> None:
         self._journal_dir = journal_dir
         self._written = written
         self._spare = spare
         self._now = now
+        self._behind = behind
         self._left = PATIENCE
 
     def await_one(self, stop: threading.Event) -> None:
         """Before a step: returns when it may begin, or when `stop` is set."""
         while self._left and self._now() - self._written(self._journal_dir) < RECENT:
+            if self._behind() > LARGE:
+                return
             before = self._spare()
             if before is None or stop.wait(LOOK):
                 return

@@ -1,8 +1,8 @@
 """A batch on its way from the journals to the store: its frames, and what was read of their bodies.
 
-The child that reads is never without work: bodies are handed to it AHEAD pieces at a time, and the
-first ones of a batch while the batch before is being written. Our part (digest, packing, whose mail
-it is) is done while it reads.
+The child that reads is never without work: bodies are handed to it AHEAD pieces at a time, and
+those of a batch while the batch before is being written. Our part (digest, packing, whose mail it
+is) is done while it reads.
 Promises: a message that cannot be read is flagged, one that has no body or another one than was
 acknowledged has failed; neither hinders the others. In memory are the packed bodies of the batch.
 Limits: a batch ends behind the piece with which its participants become more than BATCH_PEOPLE.
@@ -28,7 +28,7 @@ from proxy.tail import Item, Tail
 __all__ = ["ReadBatch", "Step", "Work", "meet"]
 
 READ_AT_ONCE = 64
-AHEAD = 2  # pieces that the child has been given, at most
+AHEAD = 2  # pieces that the child has been given, at most, while its answers are taken
 BATCH_PEOPLE = 20_000
 
 
@@ -139,9 +139,9 @@ class ReadBatch:
         """Behind the last frame of each door."""
         return {door: item.place for door, item in {t.door: i for t, i in self.items}.items()}
 
-    def begin(self) -> None:
-        """Give the child as much as it may have."""
-        while len(self._under_way) < AHEAD and self._given < len(self.works):
+    def begin(self, ahead: int = AHEAD) -> None:
+        """Give the child as much as it may have, in pieces."""
+        while len(self._under_way) < ahead and self._given < len(self.works):
             some = list(self.works[self._given : self._given + READ_AT_ONCE])
             self._given += len(some)
             kept = [work for work in some if work.keep]

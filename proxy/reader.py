@@ -5,8 +5,8 @@ Promises: read() gives an answer for every job, in order. A message that costs m
 have, is answered with Unread, its child is killed, and the others are read by the next one.
 The time is the child's processor time: the worker is niced, and a busy machine must not make
 ordinary mail unreadable.
-Limits: one child; what was started first is finished first. ReaderFailed only if no child can be
-started at all.
+Limits: one child; what was started first is finished first; one thread at a time. ReaderFailed only
+if no child can be started at all.
 Cites: architecture.md "Ingest"; threats.md "one hostile message".
 """
 
@@ -18,6 +18,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ CPU_SECONDS = 1.0
 WALL_SECONDS = 10.0
 START_SECONDS = 30.0
 PIPE = 1 << 20  # octets of answers that wait for us
+HELD = 8 << 20  # of them that drain() holds
+DRAINED = 0.015  # seconds; the child needs twice as long to fill the pipe
 RECYCLE = 20_000  # messages; a child grown large by a few odd ones does not stay so
 _NONSENSE = "reader sent nonsense"
 _decode = json.JSONDecoder().decode  # json.loads() looks first which UTF it may be
@@ -87,6 +90,22 @@ class Reader:
     def read(self, jobs: Sequence[Job]) -> list[Facts | Unread]:
         """Hand over and wait."""
         return self.start(jobs).finish()
+
+    def drain(self, stop: threading.Event) -> None:
+        """Until `stop`: take answers out of the pipe, so that the child goes on while their reader
+        has other work. Now and then, and all that there is: whoever computes beside this thread
+        waits for it each time."""
+        child = self._child
+        if child is None or child.stdout is None:
+            return
+        fd = child.stdout.fileno()
+        with contextlib.suppress(OSError):  # it died: _take() finds out
+            while not stop.wait(DRAINED) and len(self._received) < HELD:
+                if select.select([fd], [], [], 0)[0]:
+                    data = os.read(fd, PIPE)
+                    if not data:
+                        return
+                    self._received += data
 
     def close(self) -> None:
         """End the child. What it has not answered, the next one is asked."""

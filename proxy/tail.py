@@ -10,6 +10,7 @@ A keeper, read side; one thread. Cites: architecture.md "Journal"; JOURNAL.md.
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -202,6 +203,19 @@ class Tail:
             path = segment_path(self.folder, message.segment)
             fd = self._fds[message.segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(fd, int(message.header["size"]), message.offset)
+
+    def behind(self) -> int:
+        """Octets of the journal that are not in the store, about: segments may end in room that is
+        not used yet. Big files are not counted."""
+        place = self.place
+        first, begun = (place.segment, place.offset) if place is not None else (0, 0)
+        waiting = 0
+        for number in list_segments(self.folder):
+            if number >= first:
+                with suppress(FileNotFoundError):
+                    size = segment_path(self.folder, number).stat().st_size
+                    waiting += size - begun if number == first else size
+        return waiting
 
     def sync(self, segments: set[int]) -> None:
         """Make what was read of these segments durable: a door may have written and not synced."""

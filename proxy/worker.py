@@ -150,7 +150,7 @@ class IngestThread:
         self._ingest = ingest or Ingest(settings, store, archive)
         self._imap = ImapUpkeep(settings, store)
         self._rescuer = rescuer or Rescuer()
-        self._lull = lull or Lull(settings.journal_dir)
+        self._lull = lull or Lull(settings.journal_dir, behind=self._ingest.behind)
         self._heartbeat = heartbeat
         self._checked = False
         self._capture = (settings.node.domains, settings.capture.address_change)

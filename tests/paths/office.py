@@ -3,6 +3,7 @@
 import atexit
 import hashlib
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -258,6 +259,9 @@ class _Lent:
             return answers
 
         return SimpleNamespace(finish=finish)
+
+    def drain(self, stop: threading.Event) -> None:
+        self._reader.drain(stop)
 
     def read(self, jobs: Sequence[Job]) -> list[Any]:
         found: list[Any] = self.start(jobs).finish()

@@ -538,3 +538,20 @@ def test_odd_frames_do_no_harm(office: Office) -> None:
 
 def _odd() -> object:
     return ["no", "time"]
+
+
+def test_how_far_behind_it_is(office: Office) -> None:
+    """In octets of the journals; what is kept after it was taken in does not count."""
+    door, other = office.door("mx-0"), office.door("mx-1")
+    assert office.ingest.behind() == 0  # nothing is known yet
+    office.take()
+    assert office.ingest.behind() == 0
+    begun = door.path.stat().st_size
+    door.mail()
+    size = door.path.stat().st_size - begun
+    assert office.ingest.behind() == size
+    door.rotate()
+    other.mail()
+    assert office.ingest.behind() > 2 * size
+    office.take()
+    assert office.ingest.behind() == 0

@@ -1,5 +1,6 @@
 """Batches that are begun while the one before is written: the same in the store as one by one."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from proxy import ingest as ingest_module
 from proxy import readbatch
 from proxy.ingest import Ingest
 from proxy.readbatch import ReadBatch
+from proxy.reader import ReaderFailed
 from tests.paths.office import BODY, Door, Office
 
 ALICE = "alice@ours.example"
@@ -169,3 +171,52 @@ def test_a_batch_that_was_begun_and_never_written(office: Office, begun: list[Re
     office.again()
     office.take()
     captured(office, 5)
+
+
+def test_a_batch_that_cannot_be_read_while_the_one_before_is_written(
+    office: Office, begun: list[ReadBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed is told all the same; the fault belongs to the step that comes next."""
+    finish = ReadBatch.finish
+    failed: list[ReadBatch] = []
+
+    def fails_once(self: ReadBatch) -> None:
+        if self in begun and not failed:
+            failed.append(self)
+            raise ReaderFailed("no child")
+        finish(self)
+
+    monkeypatch.setattr(ReadBatch, "finish", fails_once)
+    mails(office.door(), 5)
+    steps = [office.ingest.step()]
+    assert (steps[0].messages, len(steps[0].at_us)) == (2, 2)
+    if not office.store.elsewhere:  # it is read in the next step anyway
+        with pytest.raises(ReaderFailed):
+            office.ingest.step()
+        office.ingest.forget()
+    assert failed
+    steps += office.take()
+    assert [step.messages for step in steps if step.messages] == [2, 2, 1]
+    assert sum(sum(step.taken.captures.values()) for step in steps) == 5
+    captured(office, 5)
+
+
+def test_the_end_of_the_journal_is_not_come_to_with_a_batch_that_was_dropped(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read to the end, and nothing of it is in the store."""
+    written = Ingest._write
+    kept: list[object] = []
+
+    def dropped_once(self: Ingest, *given: Any) -> ReadBatch | None:
+        found = written(self, *given)
+        kept.append(found)
+        return found if len(kept) > 1 else None
+
+    monkeypatch.setattr(Ingest, "_write", dropped_once)
+    mails(office.door(), 3)
+    time.sleep(0.06)  # the journal is quiet
+    steps = office.take()
+    assert kept[0] is not None
+    assert [step.messages for step in steps if step.messages] == [2, 1]
+    captured(office, 3)

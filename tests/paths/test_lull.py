@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.lull import LOOK, PATIENCE, Lull, spare_seconds, written_at
+from proxy.lull import LARGE, LOOK, PATIENCE, Lull, spare_seconds, written_at
 
 STAT = b"""cpu  300 20 30 4000 50 0 6 0 0 0
 cpu0 100 10 10 1000 10 0 2 0 0 0
@@ -36,12 +36,16 @@ class Machine:
         self.stop = stop
         self.idle: float | None = 0.0  # processors
         self.silent_from = 10_000  # looks
+        self.each_look = 0  # octets that come meanwhile
 
     def now(self) -> float:
         return 1000.0 + self.stop.count * LOOK
 
     def written(self, journal_dir: Path) -> float:
         return 1000.0 + min(self.stop.count, self.silent_from) * LOOK
+
+    def behind(self) -> int:
+        return self.stop.count * self.each_look
 
     def spare(self) -> float | None:
         return None if self.idle is None else self.stop.count * LOOK * self.idle
@@ -59,7 +63,13 @@ def machine(stop: Looks) -> Machine:
 
 @pytest.fixture
 def lull(machine: Machine, tmp_path: Path) -> Iterator[Lull]:
-    yield Lull(tmp_path, written=machine.written, spare=machine.spare, now=machine.now)
+    yield Lull(
+        tmp_path,
+        written=machine.written,
+        spare=machine.spare,
+        now=machine.now,
+        behind=machine.behind,
+    )
 
 
 def test_busy_doors_make_it_wait_but_not_for_ever(lull: Lull, stop: Looks) -> None:
@@ -76,6 +86,19 @@ def test_the_end_of_a_burst_ends_the_wait(lull: Lull, machine: Machine, stop: Lo
     machine.silent_from = 4
     lull.await_one(stop)
     assert stop.count == 5
+
+
+def test_a_backlog_that_grows_large_ends_the_wait(
+    lull: Lull, machine: Machine, stop: Looks
+) -> None:
+    machine.each_look = LARGE // 10
+    lull.await_one(stop)
+    assert stop.count == 11
+    lull.await_one(stop)
+    assert stop.count == 11
+    machine.each_look = 0  # what there was is done: the doors may have the processors again
+    lull.await_one(stop)
+    assert stop.count == PATIENCE
 
 
 def test_doors_that_do_not_write_are_not_waited_for(

@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,30 @@ def test_answers_stand_in_the_order_of_the_jobs(reader: Reader, spool: Spool) ->
     jobs = [spool.put(b"Subject: %d\r\n\r\n" % n) for n in range(300)]
     assert subjects(reader.read(jobs)) == [str(n) for n in range(300)]
     assert reader.read([]) == []
+
+
+def test_it_reads_on_while_nobody_takes_the_answers(
+    reader: Reader, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than the pipe holds, but no more than we hold."""
+    words = b" ".join(b"word%d" % n for n in range(20_000))
+    jobs = [spool.put(b"Subject: %d\r\n\r\n" % n + words) for n in range(24)]
+    reader.read(jobs[:1])
+    reading = reader.start(jobs)
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        draining = pool.submit(reader.drain, stop)
+        until = time.monotonic() + 30
+        while len(reader._received) <= 2 * reader_module.PIPE and time.monotonic() < until:
+            time.sleep(0.01)
+        stop.set()
+        draining.result()
+    assert len(reader._received) > 2 * reader_module.PIPE
+    monkeypatch.setattr(reader_module, "HELD", 0)
+    held = len(reader._received)
+    reader.drain(threading.Event())  # at once
+    assert len(reader._received) == held
+    assert subjects(reading.finish()) == [str(n) for n in range(24)]
 
 
 def test_bodies_that_are_not_there(reader: Reader, spool: Spool, tmp_path: Path) -> None:
