@@ -3,8 +3,8 @@
 `mailweir try` puts it behind the IMAP listener. It speaks IMAP4rev1 (RFC 3501) as far as reading,
 filing, flagging and moving plain mailboxes goes, with LITERAL+, SASL-IR, UIDPLUS, MOVE, IDLE, ID,
 SPECIAL-USE and NAMESPACE; not ENVELOPE, BODYSTRUCTURE, parts of a body, and most of SEARCH.
-Limits: loopback, no TLS, a thread a connection, messages of MAX_SIZE; nothing is told to other
-sessions but at their next command.
+Limits: loopback, no TLS, a thread a connection, LITERALS in a command, together MAX_SIZE; nothing
+is told to other sessions but at their next command.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from proxy.practiceboxes import Box, Kept, Mailboxes
 from proxy.practicefetch import deleted, item, items, matches, numbers, sees, several, told_flags
 
 MAX_SIZE: Final = 50 * 2**20
+LITERALS: Final = 20
 LINE: Final = 65_536
 CAPABILITIES: Final = (
     "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN UIDPLUS MOVE IDLE ID SPECIAL-USE NAMESPACE UNSELECT"
@@ -108,7 +109,7 @@ class _Session(socketserver.StreamRequestHandler):
         begun = command(text)
         tag = begun.tag.decode() if begun is not None else "*"
         while found := _LITERAL.search(line):
-            if int(found[1]) > MAX_SIZE:
+            if int(found[1]) + sum(map(len, literals)) > MAX_SIZE or len(literals) >= LITERALS:
                 self._say(f"{tag} NO [TOOBIG] too large")
                 self._open = not found[2]  # what was sent without asking cannot be told apart
                 return
@@ -129,6 +130,7 @@ class _Session(socketserver.StreamRequestHandler):
             given = arguments(text, begun.args, literals)
             with self._boxes.lock if verb in _INSIDE and verb != "IDLE" else nullcontext():
                 words = todo(begun, text, given)
+            with self._boxes.lock:
                 self._news()
         except _Refused as refusal:
             self._say(f"{tag} NO {refusal}")
@@ -199,10 +201,13 @@ class _Session(socketserver.StreamRequestHandler):
 
     _lsub = _list
 
-    def _find(self, name: bytes) -> Box:
-        text = name.decode("utf-8")
+    def _name(self, raw: bytes) -> str:
+        name = raw.decode("utf-8")
+        return "INBOX" if name.upper() == "INBOX" else name
+
+    def _find(self, raw: bytes) -> Box:
         try:
-            return self._boxes.of(self._user)["INBOX" if text.upper() == "INBOX" else text]
+            return self._boxes.of(self._user)[self._name(raw)]
         except KeyError:
             raise _Refused("[TRYCREATE] no such mailbox") from None
 
@@ -249,17 +254,18 @@ class _Session(socketserver.StreamRequestHandler):
     _unselect = _close
 
     def _append(self, _c: Command, _text: bytes, given: Given) -> str:
-        name, content = given[0], given[-1]
-        self._find(name)
-        flags = [flag.decode() for one in given[1:-1] if isinstance(one, list) for flag in one]
-        dates = [one for one in given[1:-1] if isinstance(one, bytes)]
+        raw, *rest, content = given
+        if not isinstance(content, bytes):
+            raise NotUnderstood("no message")
+        self._find(raw)
+        flags = [flag.decode() for one in rest if isinstance(one, list) for flag in one]
+        dates = [one for one in rest if isinstance(one, bytes)]
         arrived = (
             parsedate_to_datetime(dates[0].decode().strip().replace("-", " ", 2))
             if dates
             else datetime.now().astimezone()
         )
-        key = "INBOX" if name.upper() == b"INBOX" else name.decode("utf-8")
-        validity, uid = self._boxes.put(self._user, key, content, arrived, flags)
+        validity, uid = self._boxes.put(self._user, self._name(raw), content, arrived, flags)
         return f"[APPENDUID {validity} {uid}] filed"
 
     # ------------------------------------------------------------------ messages
@@ -335,7 +341,7 @@ class _Session(socketserver.StreamRequestHandler):
         mails = [mail for _, mail in self._chosen(given[0], c.uid)]
         if not mails:
             return "nothing to do"
-        name = next(key for key, box in self._boxes.of(self._user).items() if box is target)
+        name = self._name(given[1])
         new = [self._boxes.put(self._user, name, m.content, m.arrived, m.flags)[1] for m in mails]
         old = ",".join(str(mail.uid) for mail in mails)
         if c.verb == b"MOVE":

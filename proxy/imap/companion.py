@@ -126,7 +126,7 @@ class Companion:
     last_look: float = 0.0
     looking: bool = False
     refused: bool = False  # the login was, for good
-    _skipped: dict[tuple[str, int], UidSet] = field(default_factory=dict)
+    _skipped: dict[str, tuple[int, UidSet]] = field(default_factory=dict)
     _told: dict[str, tuple[int, str, str]] = field(default_factory=dict)
 
     def forget(self) -> None:
@@ -255,7 +255,9 @@ class Companion:
         # INTERNALDATE has a zone of its own and SINCE looks at its day only: one day more, and
         # what is too early is left out by its exact time.
         found = await client.search(imap_date(first - timedelta(days=1)))
-        skipped = self._skipped.setdefault((name, validity), UidSet())
+        if name not in self._skipped or self._skipped[name][0] != validity:
+            self._skipped[name] = validity, UidSet()
+        skipped = self._skipped[name][1]
         present = found
         await self._tell(name, special, validity, present, skipped)
         begin = datetime(first.year, first.month, first.day, tzinfo=plan.zone)

@@ -220,6 +220,10 @@ class Dialogue:
     def _answered(self, tag: bytes) -> bytes | None:
         """The verb of the command whose answer it is; None if nobody waits for it."""
         verb = self.pending.answered(tag)
+        if self.client.waiting is not None and self._command and tag == self._command.tag:
+            self.client.called_off()
+        if verb == b"IDLE" and tag == self._idle:
+            self._idle, self._idle_on = None, False
         # Behind the login only a literal that waits for its "+" is held for another reason.
         if self.client.hold and self.logged_in and self.client.waiting is None:
             self.client.hold = self.pending.crowded
@@ -260,8 +264,14 @@ class Dialogue:
         self.server.tee = None
         if first:
             self.fetching = False
-            if head[:1] not in (b"*", b"+") and self._answered(head.partition(b" ")[0]) is None:
-                self._desync()
+            if head[:1] not in (b"*", b"+"):
+                tag, _, rest = head.partition(b" ")
+                verb = self._answered(tag)
+                if verb is None or not self.logged_in:
+                    self._desync()
+                elif verb in WATCHED and self.observer is not None:
+                    status, _, words = rest.partition(b" ")
+                    self.observer.tagged(tag, status.upper() == b"OK", words)
 
     def _judge(self, found: Command, text: bytes, size: int) -> bytes | None:
         """The words of a refusal, or None for what may pass."""
@@ -417,13 +427,8 @@ class Dialogue:
             fresh = rewrite_line(rest, self.leg, inside)
             if fresh != rest:
                 self._replace(start, stop, tag + b" " + fresh + b"\r\n")
-        if self.client.waiting is not None and self._command and tag == self._command.tag:
-            self.client.called_off()
         if verb in WATCHED and self.observer is not None:
             self.observer.tagged(tag, ok, words)
-        elif verb == b"IDLE":
-            if tag == self._idle:
-                self._idle, self._idle_on = None, False
         elif login is not None and tag == login.tag:
             if not self._login_answered(login, ok, rest):
                 self._replace(start, stop, tag + b" " + CROWD + b"\r\n")

@@ -9,6 +9,7 @@ is kept if it is whole, then the journal is closed. IMAP clients connect again b
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from proxy.heartbeat import Heartbeat
 
 ACCEPTS: Final = 64
+#: Seconds until a process that had no descriptor left accepts again.
+AGAIN: Final = 1.0
 TICK: Final = 1.0
 #: Seconds that a capture may wait for others to share a sync with: it is nobody's answer.
 PATIENCE: Final = 0.05
@@ -197,12 +200,20 @@ def _accept(state: ImapState, sock: socket.socket, family: int) -> None:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            # Out of descriptors, or gone again: what is still in the queue is taken later.
+            # Gone again, or we are out of descriptors: what is in the queue is taken later then.
             maillog.connection_refused(state.listener.name, "", f"accept: {error.strerror}")
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                state.loop.remove_reader(sock.fileno())
+                state.loop.call_later(AGAIN, _accept_again, state, sock, family)
             return
         client = socket.socket(family, socket.SOCK_STREAM, 0, fileno=fd)
         client.setblocking(False)
         Session(state, client, address[0], address[1]).start()
+
+
+def _accept_again(state: ImapState, sock: socket.socket, family: int) -> None:
+    if not state.stopping:
+        state.loop.add_reader(sock.fileno(), _accept, state, sock, family)
 
 
 async def _tick(state: ImapState, companions: Companions, heartbeat: Heartbeat) -> None:

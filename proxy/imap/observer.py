@@ -135,7 +135,7 @@ class Observer:
     def _command_end(self, command: Command, text: bytes, literals: list[bytes | None]) -> None:
         """SELECT, EXAMINE, COPY, MOVE, CLOSE, UNSELECT are there as a whole."""
         if command.verb in (b"CLOSE", b"UNSELECT"):
-            self._selects = {**(self._selects or {}), command.tag: ""}
+            self._selects = _noted(self._selects, command.tag, "")
             return
         given = arguments(text, command.args, literals)
         at = 1 if command.verb in (b"COPY", b"MOVE") else 0
@@ -144,9 +144,9 @@ class Observer:
             raise NotUnderstood("a mailbox that was not read")
         name = mailbox_name(raw, self.utf8)
         if at:
-            self._copies = {**(self._copies or {}), command.tag: name}
+            self._copies = _noted(self._copies, command.tag, name)
         else:
-            self._selects = {**(self._selects or {}), command.tag: name}
+            self._selects = _noted(self._selects, command.tag, name)
 
     # ------------------------------------------------------------------ the server
 
@@ -168,6 +168,8 @@ class Observer:
             self._fetch_end()
             return None
         self._plain = False
+        if not self._text:
+            return None  # given up before
         self._text += text
         return self._fetch_part(size)
 
@@ -176,8 +178,6 @@ class Observer:
         if len(text) > TEXT:
             self._lost_response("overlong")
             return None
-        if not text:
-            return None  # given up before
         begin = _FETCH.match(text)
         try:
             if begin is None:
@@ -356,3 +356,11 @@ class Observer:
         if self._appends is not None:
             self._appends.lost()
             self._appends = None
+
+
+def _noted(names: dict[bytes, str] | None, tag: bytes, name: str) -> dict[bytes, str]:
+    """With one more; most sessions never need such a dict."""
+    if names is None:
+        return {tag: name}
+    names[tag] = name
+    return names

@@ -69,6 +69,9 @@ class ImapUpkeep:
             self._write_known(box)
 
     def _write_known(self, box: Mailbox) -> None:
+        if self._cursor is not None:  # the walk may be past it, and drops what it has not seen
+            path = known.known_path(self._known, box.login, box.mailbox, box.uidvalidity)
+            self._named.add(path.name)
         try:
             known.write_known(self._known, box.login, box.mailbox, box.uidvalidity, box.known)
         except OSError:

@@ -179,6 +179,46 @@ def test_lines_longer_than_are_kept(seed: int) -> None:
     assert [b"".join(sink.chunks) for sink in play.sinks] == [b"abc"]
 
 
+LONG = b"x" * 2 * LONGEST + b"\r\n"
+
+
+def in_pieces(play: Play, octets: bytes) -> None:
+    while octets:
+        play.feed("server", octets[:50_000])
+        octets = octets[50_000:]
+
+
+def test_an_answer_longer_than_is_kept_ends_its_command() -> None:
+    play = opened()
+    play.feed("client", b"c APPEND Sent {3+}\r\nabc\r\n")
+    in_pieces(play, b"c OK [APPENDUID 9 4] " + LONG)
+    assert play.results[-1:] == ["captured imap_append Sent 9/4 'abc'"]
+    play.feed("client", b"d SELECT Archive\r\n")
+    in_pieces(play, b"d NO " + LONG)
+    play.feed("server", b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n")
+    assert play.results[-1:] == ["blind no_mailbox"]
+    play.feed("client", b"e IDLE\r\n")
+    in_pieces(play, b"e BAD " + LONG)
+    play.feed("client", b"f NOOP\r\n")
+    assert list(play.dialogue.pending) == [b"f"] and not play.dialogue.raw
+
+
+def test_a_login_answered_at_a_length_that_is_not_kept_is_the_end() -> None:
+    play = Play(Script())
+    play.feed("server", b"* OK ready\r\n")
+    play.feed("client", b"a LOGIN alice secret\r\n")
+    in_pieces(play, b"a OK " + LONG)
+    assert play.results == ["ended BYE"]
+
+
+def test_what_is_given_up_is_told_once() -> None:
+    """A response of several literals: the line behind the first one is not understood."""
+    play = opened()
+    before = len(play.results)
+    play.feed("server", b"* 1 FETCH (UID 1 BODY[1] {1}\r\nx ) ) {1}\r\nx BODY[] {1}\r\nx)\r\n")
+    assert play.results[before:] == ["blind grammar"]
+
+
 def test_a_short_piece_of_the_fuzz() -> None:
     for seed in range(100):
         fuzz.once(seed)

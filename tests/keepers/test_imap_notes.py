@@ -179,6 +179,26 @@ def test_files_that_are_lost_come_back_and_stale_ones_go(office: Office) -> None
     assert known_of(office) == "", "the walk is made once, after a start"
 
 
+def test_what_is_learned_behind_the_walk_is_not_stale(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.imap.upkeep.PAGE", 1)
+    door = office.imap()
+    for uid, name in enumerate(("INBOX", "Sent", "a", "b", "c"), 1):
+        door.seen(BODY + name.encode(), uid=uid, mailbox=name)
+    office.take()
+    upkeep = ImapUpkeep(office.settings, office.store)
+    for _ in range(3):
+        upkeep.step()
+    for uid, name in enumerate(("d", "e", "f", "g", "h"), 1):
+        door.seen(BODY + name.encode(), uid=uid, mailbox=name)
+    for step in office.take():
+        upkeep.learned(step.taken.mailboxes)
+    for _ in range(12):
+        upkeep.step()
+    assert len(list((office.folder / known.FOLDER).glob("*.json"))) == 10
+
+
 def test_a_folder_that_cannot_be_written_stops_nothing(office: Office) -> None:
     (office.folder / known.FOLDER).write_text("in the way")
     (office.folder / roster.FOLDER).write_text("in the way")

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import resource
 import signal
 import socket
 import threading
@@ -296,6 +297,23 @@ def test_who_says_nothing_has_to_go(tmp_path: Path) -> None:
         with d.client() as c:
             c.line()
             assert c.rest() == b"* BYE Nothing was said for too long\r\n"
+
+
+def test_out_of_descriptors_the_queue_waits_and_the_log_is_not_filled(tmp_path: Path) -> None:
+    with FakeImap() as server, ImapDoor(tmp_path, server.url) as door:
+        pid = door.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        has = len(os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (has, before[1]))
+        with door.client() as c:
+            until(lambda: _refused(door) >= 2, "the door has tried and waited")
+            assert _refused(door) <= 10, "once a second, not at each turn of the loop"
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            assert c.line().startswith("* OK ")
+
+
+def _refused(door: ImapDoor) -> int:
+    return door.log.read_text().count("Too many open files")
 
 
 def test_a_full_disk_stops_no_mail(tmp_path: Path) -> None:

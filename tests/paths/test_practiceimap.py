@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from proxy.practiceboxes import KEEP, Mailboxes
-from proxy.practiceimap import PracticeImap
+from proxy.practiceimap import LITERALS, PracticeImap
 from tests.ports import free_port
 
 USER = "alice@example.com"
@@ -106,6 +106,7 @@ def test_nonsense_before_the_login_is_refused(server: PracticeImap, line: bytes)
         "FETCH 1 (ENVELOPE)", "FETCH x (UID)", "FETCH", "SELECT Nowhere", "APPEND Nowhere x",
         "STORE 1 FLAGS", "COPY 1 INBOX", "SEARCH TEXT x", "SELECT ()", "LOGIN a b", "LIST",
         "DELETE INBOX", "CREATE INBOX", "STATUS INBOX",
+        "APPEND INBOX", "APPEND INBOX (\\Seen)",
     ],
 )  # fmt: skip
 def test_nonsense_in_a_session_is_refused(server: PracticeImap, command: str) -> None:
@@ -117,6 +118,15 @@ def test_nonsense_in_a_session_is_refused(server: PracticeImap, command: str) ->
         assert line.split()[1] in (b"BAD", b"NO")
         sock.sendall(b"y NOOP\r\n")
         assert file.readline().startswith(b"y OK")
+
+
+def test_a_command_of_many_literals_is_refused(server: PracticeImap) -> None:
+    with socket.create_connection(server._address, 10) as sock:
+        sock.sendall(b"x LOGIN" + b" {1+}\r\na" * (LITERALS + 1) + b"\r\n")
+        got = b""
+        while piece := sock.recv(4096):
+            got += piece
+    assert got.endswith(b"x NO [TOOBIG] too large\r\n")
 
 
 def test_a_mailbox_keeps_so_much_and_no_more() -> None:
