@@ -5,6 +5,8 @@ For each engine and each size: a store with that many records and messages (benc
 then the worker is started as `mailweir run` starts it, with its reading child, bound to one core,
 and finds a journal with thousands of messages at once (bench/mailgen.py: median 20 KB, a tenth with
 attachments, four in ten Japanese). Counted is from there until the last one is linked in the store.
+Before that it takes in `--warm` messages that are not counted: caches are as in a program that has
+run for a while, and PostgreSQL is past most of the whole pages that follow a checkpoint.
 PostgreSQL is a server of our own on the same machine and disk; its CPU is told apart.
 Then pages of 50 of timelines: of records at random, and of those with the most mail.
 """
@@ -132,6 +134,16 @@ def known(store: Store) -> int:
         return counter(connection, "messages")
 
 
+def taken_in(store: Store, settings: Settings, aside: Path, messages: int) -> float:
+    """Seconds from when the worker can see this journal until all of it is in the store."""
+    until = known(store) + messages
+    aside.rename(settings.journal_dir / aside.name)
+    begun = time.perf_counter()
+    while known(store) < until:
+        time.sleep(0.05)
+    return time.perf_counter() - begun
+
+
 def pages(store: Store, rows: int, *, most: bool) -> list[float]:
     """Milliseconds for a page each: of anybody, or of the hundred records with the most mail
     (bench/mailgen.py, pick), from a moment within the history."""
@@ -161,7 +173,7 @@ def octets_of(store: Store) -> int:
         )
 
 
-def measure(where: Place, rows: int, messages: int) -> Result:
+def measure(where: Place, rows: int, messages: int, warm: int) -> Result:
     settings = load(configured(where.folder, where.url))
     for path in (settings.journal_dir, settings.blob_dir, settings.run_dir / "metrics"):
         path.mkdir(parents=True, exist_ok=True)
@@ -170,23 +182,24 @@ def measure(where: Place, rows: int, messages: int) -> Result:
     store.migrate()
     fill(store, rows, rows)
     settle(store)
-    before = known(store)
     # Not the mail of a run before: it is in the store already.
-    aside, octets = write_journal(settings, messages, rows, seed=micros() // 1_000_000)
-    size = octets_of(store)
-    blobs = stored(settings)
+    seed = micros() // 1_000_000
+    first, _ = write_journal(settings, warm, rows, seed - 1)
+    aside, octets = write_journal(settings, messages, rows, seed)
     os.sync()
     served = server.process.pid if server is not None and server.process is not None else 0
     others = os.sched_getaffinity(0) - {max(os.sched_getaffinity(0))}
     for pid in tree(served) if served and others else ():
         os.sched_setaffinity(pid, others)  # else the kernel puts it beside who wakes it
-    with worker(settings.data_dir.parent / "mailweir.toml", settings) as pid, FolderLock(aside):
+    with (
+        worker(settings.data_dir.parent / "mailweir.toml", settings) as pid,
+        FolderLock(first),
+        FolderLock(aside),
+    ):
+        taken_in(store, settings, first, warm)
+        size, blobs = octets_of(store), stored(settings)
         cpu, theirs = cpu_seconds(pid), cpu_seconds(served) if served else 0.0
-        aside.rename(settings.journal_dir / aside.name)
-        begun = time.perf_counter()
-        while known(store) < before + messages:
-            time.sleep(0.05)
-        seconds = time.perf_counter() - begun
+        seconds = taken_in(store, settings, aside, messages)
         cpu, theirs = cpu_seconds(pid) - cpu, cpu_seconds(served) - theirs if served else 0.0
         peak = sum(memory_kib(one, "VmHWM") for one in tree(pid)) / 1024
     blobs = stored(settings) - blobs
@@ -209,6 +222,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 1_000_000])
     parser.add_argument("--messages", type=int, default=20_000, help="of the burst")
+    parser.add_argument("--warm", type=int, default=5_000, help="messages before it")
     parser.add_argument("--engines", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument(
         "--quick", action="store_true", help="a look: --rows 1000 20000, 2,000 messages"
@@ -220,7 +234,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     if options.quick:
-        options.rows, options.messages = [1_000, 20_000], 2_000
+        options.rows, options.messages, options.warm = [1_000, 20_000], 2_000, 500
     folder = Path(tempfile.mkdtemp(prefix="mw-bench-", dir=options.dir or options.keep))
     folder.chmod(0o755)
     about = machine(folder)
@@ -232,7 +246,7 @@ def main() -> int:
                 kept = options.keep is not None and rows >= 10 * options.messages
                 home = (options.keep if kept else folder) / f"{engine}-{rows}"
                 with place(engine, home) as where:
-                    results.append(measure(where, rows, options.messages))
+                    results.append(measure(where, rows, options.messages, options.warm))
                 print(" ".join(results[-1].row()), file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sqlalchemy import LargeBinary, String, Table
 
-from bench.mailgen import USERS, outsider, pick, user
+from bench.mailgen import DOMAIN, USERS, outsider, pick, user
 from bench.words import Words, own
 from config.database import parse_database
-from crmstore import document, recordbulk, schema, searchindex, users
+from crmstore import document, recordbulk, relink, schema, searchindex, usage, users
 from crmstore.bulk import insert_rows
 from crmstore.store import Store, counter, next_ids
 from crmstore.tokens import tokens
@@ -117,7 +117,12 @@ def fill(store: Store, records: int, messages: int, *, seconds: float = 1e9) -> 
 
 
 def settle(store: Store) -> None:
-    """A history is not of this minute: the server has looked at its tables since."""
+    """A history is not of this minute: the worker has summed it up since, and the server looked at
+    its tables."""
+    relink.agree(store, [DOMAIN], "keep")
+    relink.run(store)
+    while usage.settle(store):
+        pass
     if store.engine.dialect.name == "postgresql":
         driver = store.engine.raw_connection()
         driver.driver_connection.execute("VACUUM ANALYZE")  # type: ignore[union-attr]
