@@ -8,8 +8,8 @@ after the other.
 It is polite: at most `rate` messages a second; not while a session of the user waits for an answer;
 one for each user, whatever the number of sessions, doors and processes (a lock in data_dir/run); it
 logs out when nothing is left to do and comes again MIN_GAP seconds later if a session has said or
-heard anything meanwhile, else after EVERY. What goes wrong is tried again later and later; a login
-that was refused is not tried a second time with the same credentials.
+been told anything meanwhile, else after EVERY. What goes wrong is tried again later and later; a
+login that was refused is not tried a second time with the same credentials.
 
 It changes nothing: mailboxes are opened read-only and bodies fetched with BODY.PEEK, so \\Seen and
 \\Recent stay as they are for the user's programs (proxy/imap/mailclient.py has no other command).
@@ -113,7 +113,7 @@ class Figures:
 @dataclass(slots=True)
 class Companion:
     """One user's. `busy` says whether a session of the user waits for an answer now, `active` when
-    one has said or heard something last."""
+    one has said or been told something last."""
 
     plan: Plan
     user: str

@@ -74,9 +74,8 @@ class Dialogue:
 
     __slots__ = (
         "_command", "_idle", "_idle_on", "_login", "_refusal", "_refusals", "_sasl", "_starttls",
-        "bye", "client",
-        "edits", "ended", "fetching", "host", "leg", "logged_in", "observer", "pending", "raw",
-        "say", "server", "start_tls",
+        "bye", "client", "edits", "ended", "fetching", "host", "leg", "logged_in", "news",
+        "observer", "pending", "raw", "say", "server", "start_tls",
     )  # fmt: skip
 
     def __init__(self, host: Host, leg: OurLeg) -> None:
@@ -97,6 +96,9 @@ class Dialogue:
         """All passes unread."""
         self.bye = False
         """The server has said that it ends the connection."""
+        self.news = False
+        """The client has said something, or the server told of something, since this was set back.
+        That it is still there, as Dovecot tells those who IDLE every two minutes, is no news."""
         self.client = _Client(self)
         self.server = _Server(self)
         self._command: Command | None = None
@@ -113,6 +115,7 @@ class Dialogue:
     def from_client(self, buffer: bytearray, end: int) -> int:
         """Octets of the client, from the beginning of the buffer; how many were taken."""
         self.edits.clear()
+        self.news = True
         return end if self.raw else self.client.feed(buffer, 0, end)
 
     def from_server(self, buffer: bytearray, end: int) -> int:
@@ -138,6 +141,7 @@ class Dialogue:
         ):
             return False
         pending[found[1]] = PLAIN
+        self.news = True
         stream.tee = None
         return True
 
@@ -385,6 +389,7 @@ class Dialogue:
     def _untagged(self, text: bytes, start: int, stop: int, size: int) -> None:
         observer = self.observer
         if text[2:3].isdigit():
+            self.news = True
             self.fetching = False
             if (
                 observer is not None
@@ -395,6 +400,8 @@ class Dialogue:
                 self.server.tee = observer.fetch(text, size)
             return
         self.fetching = False
+        if text[2:5].upper() != b"OK ":
+            self.news = True
         if text[2:6].upper() == b"BYE ":
             self.bye = True
         if _REWRITTEN.search(text, 0, 64) is not None:

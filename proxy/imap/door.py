@@ -170,7 +170,7 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
             session.user,
             credentials,
             busy=session.waits,
-            active=lambda: session.seen,
+            active=lambda: session.active,
             client=(session.ip, session.port),
         )
         return None if seat is None else seat.leave

@@ -49,8 +49,8 @@ class Session:
 
     __slots__ = (
         "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
-        "_lasting", "_over", "_peek", "_since", "_starting_tls", "client", "ip", "logged_in",
-        "port", "seen", "server", "state", "user",
+        "_lasting", "_over", "_peek", "_since", "_starting_tls", "active", "client", "ip",
+        "logged_in", "port", "seen", "server", "state", "user",
     )  # fmt: skip
 
     def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
@@ -58,7 +58,7 @@ class Session:
         self.ip, self.port = ip, port
         self.user = ""
         self.logged_in = False
-        self.seen = self._since = state.clock
+        self.seen = self.active = self._since = state.clock
         self._lasting = False
         self._over: Callable[[], None] | None = None
         self.client = Leg(state.poller, sock, self._client_readable, self._client_drained)
@@ -406,8 +406,11 @@ class Session:
     # ------------------------------------------------------------------ the end
 
     def tick(self) -> None:
-        """Every few seconds: has it been too long?"""
-        listener = self.state.listener
+        """Every second: has something happened, has it been too long?"""
+        dialogue, listener = self._dialogue, self.state.listener
+        if dialogue is not None and dialogue.news:
+            dialogue.news = False
+            self.active = self.state.clock
         silent = self.state.clock - self.seen
         if not self._lasting and self.server is not None and self.state.clock > self._since + BRIEF:
             self._lasting = True

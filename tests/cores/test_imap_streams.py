@@ -179,6 +179,20 @@ def test_lines_longer_than_are_kept(seed: int) -> None:
     assert [b"".join(sink.chunks) for sink in play.sinks] == [b"abc"]
 
 
+def test_what_is_news() -> None:
+    """The companion looks again when a session has some (proxy/imap/session.py, tick)."""
+    play, found = opened(), []
+    for side, line in (
+        ("client", b"a IDLE\r\n"), ("server", b"+ idling\r\n"), ("server", b"* OK Still here\r\n"),
+        ("server", b"* 4 EXISTS\r\n"), ("server", b"* STATUS Sent (MESSAGES 3)\r\n"),
+        ("client", b"DONE\r\n"), ("server", b"a OK done\r\n"), ("client", b"b NOOP\r\n"),
+    ):  # fmt: skip
+        play.dialogue.news = False
+        play.feed(side, line)
+        found.append(play.dialogue.news)
+    assert found == [True, False, False, True, True, True, False, True]
+
+
 LONG = b"x" * 2 * LONGEST + b"\r\n"
 
 

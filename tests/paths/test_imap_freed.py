@@ -20,11 +20,13 @@ from proxy.imap.session import Session
 
 def state(loop: asyncio.AbstractEventLoop) -> Any:
     """As much of a door as a session without a server of its own needs."""
+    buffer = bytearray(1000)
     nothing = SimpleNamespace(enter=lambda key: True, leave=lambda key: None)
     return SimpleNamespace(
         poller=Poller(loop), sessions=set(), clock=0.0, users=nothing, clients=nothing,
         domains=("y.example",), listener=SimpleNamespace(name="imap", max_size=1000),
-        login_ended=lambda ip, ok: None, purposes=lambda user: {}, captures=None,
+        login_ended=lambda ip, ok: None, purposes=lambda user: {},
+        captures=SimpleNamespace(behind=False), buffer=buffer, view=memoryview(buffer),
         counters=SimpleNamespace(logged_in=lambda change: None),
         on_login=lambda session, credentials: None,
     )  # fmt: skip
@@ -44,6 +46,39 @@ def ended(door: Any) -> None:
         session.client.resume()
         session.server.resume()
         session.close()
+
+
+def test_a_server_that_is_still_there_is_no_news() -> None:
+    """Who IDLEs is told so every two minutes: no reason for the companion to log in as often."""
+
+    async def play() -> None:
+        door = state(asyncio.get_running_loop())
+        door.listener.idle_timeout = door.listener.login_timeout = 100.0
+        ours, theirs = socket.socketpair()
+        behind, server = socket.socketpair()
+        behind.setblocking(False)
+        ours.setblocking(False)
+        with theirs, server:
+            session = Session(door, ours, "192.0.2.1", 1234)
+            door.sessions.add(session)
+            session.server = Leg(door.poller, behind, session._server_readable, lambda: None)
+            session._dialogue = Dialogue(session, OurLeg(False, True))
+            session._dialogue.logged_in = True
+            session.server.resume()
+            for clock, words, active in (
+                (1.0, b"* OK Still here\r\n", 0.0), (2.0, b"* 3 EXISTS\r\n", 2.0),
+                (3.0, b"* OK Still here\r\n", 2.0),
+            ):  # fmt: skip
+                door.clock = clock
+                server.sendall(words)
+                while session.seen != clock:
+                    await asyncio.sleep(0.001)
+                session.tick()
+                assert session.active == active
+            session.close()
+        door.poller.close()
+
+    asyncio.run(play())
 
 
 def test_nothing_is_left() -> None:
