@@ -22,7 +22,7 @@ from bounce.report import Recipient, Report
 from bounce.suppression import clears
 from bounce.verp import ReturnPaths, span_of
 from crmstore import addresses, outcomes, suppressions
-from crmstore.intake import Decided, Pending
+from crmstore.batch import Decided, Pending
 from crmstore.outcomes import Outcome, Sent, Transaction
 
 __all__ = ["Figures", "Processor", "is_report"]

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 
 from crmstore import schema
 from crmstore.archive import Archive
+from crmstore.batch import Place
 from crmstore.bulk import among
-from crmstore.intake import Place
 from crmstore.store import Store
 from crmstore.times import at_us
 from crmstore.whose import kinds

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crmstore import addresses, users
-from crmstore.intake import Pending
+from crmstore.batch import Pending
 from crmstore.store import Store
 from crmstore.whose import People
 

@@ -28,7 +28,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.settings import Settings
 from crmstore import headerlog
 from crmstore.archive import Archive, BlobDamaged
-from crmstore.intake import Batch, Behind, Intake, Pending, Place
+from crmstore.batch import Batch, Behind, Pending, Place
+from crmstore.intake import Intake
 from crmstore.store import Store, StoreError
 from crmstore.times import at_us
 from crmstore.whose import People, Rules

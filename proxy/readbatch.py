@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from bounce.process import Figures, is_report
 from crmstore.archive import Archive
+from crmstore.batch import Decided, Pending, Place, Taken
 from crmstore.facts import Facts
-from crmstore.intake import Decided, Pending, Place, Taken
 from crmstore.whose import People, Rules, judge
 from proxy.afterwards import is_queued, job
 from proxy.journalfmt import Damage

@@ -29,9 +29,10 @@ from bounce.process import is_report
 from config.settings import Settings
 from crmstore import headerlog, ledger
 from crmstore.archive import Archive, BlobDamaged, BlobMissing
+from crmstore.batch import Batch, Behind, Decided, LedgerRow, Pending, Place
 from crmstore.facts import Facts
 from crmstore.headerlog import Note
-from crmstore.intake import Batch, Behind, Decided, Intake, LedgerRow, Pending, Place
+from crmstore.intake import Intake
 from crmstore.store import Store
 from crmstore.times import at_us
 from crmstore.whose import Judgement, People, Rules, judge

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from config.settings import Settings
 from crmstore import mailboxes
 from crmstore import usage as mail_usage
-from crmstore.intake import Intake, Place
+from crmstore.batch import Place
+from crmstore.intake import Intake
 from crmstore.queue import Queue
 from crmstore.store import Store, StoreError, open_store
 from proxy.health import free_bytes, journal_bytes

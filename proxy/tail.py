@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crmstore.intake import LedgerRow, Pending, Place
+from crmstore.batch import LedgerRow, Pending, Place
 from crmstore.times import at_us
 from proxy.captureid import is_capture_id
 from proxy.journalfmt import Damage, Frame

@@ -20,7 +20,6 @@ MACHINE = re.compile(r"(?<![\w./])/(w[o]rk|r[o]ot|opt/py[p]i|tmp/[w]|home/(?!exa
 # with its subject: there the limit is a higher one.)
 LINES, LINES_OF_TESTS = 400, 700
 LONG = {
-    "crmstore/intake.py": "one transaction, statement after statement, in the order they run",
     "crmstore/migrations/versions/0001_first.py": "a migration is one step, table after table",
     "crmstore/schema.py": "every table and what holds between them, in one place",
     "proxy/imap/dialogue.py": "one state: what each line of two sides does to it",
