@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from tests.peers.postgres import Postgres
     from tests.peers.s3 import Place, S3Server
 
-# A busy machine is no failure; --quick (bin/test) looks at fewer examples.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+# A busy machine is no failure, of one example or of making the first ten; --quick (bin/test) looks
+# at fewer.
+hypothesis.settings.register_profile(
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "quick", hypothesis.settings.get_profile("default"), max_examples=20
+)
 hypothesis.settings.load_profile("default")
 
 

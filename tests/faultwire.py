@@ -35,10 +35,15 @@ class FaultWire:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        # Closing alone leaves accept() waiting, and the kernel may go on with it at the number of
+        # the descriptor, which is the next wire's by then.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
         self.cut()
 
@@ -58,7 +63,7 @@ class FaultWire:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(("127.0.0.1", self.to), timeout=5)
+            server = socket.create_connection(("127.0.0.1", self.to), timeout=30)
         except OSError:
             _reset(client)
             return

@@ -285,7 +285,8 @@ PERSON = st.tuples(
 
 @pytest.mark.slow
 @settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.lists(PERSON, max_size=6, unique_by=lambda person: person[1].casefold()),

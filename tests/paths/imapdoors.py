@@ -51,11 +51,13 @@ class FakeImap:
     def __enter__(self) -> Self:
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.port: int = self.sock.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.serving = threading.Thread(target=self._serve, daemon=True)
+        self.serving.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.sock.shutdown(socket.SHUT_RDWR)  # closing alone would let accept() take one more
+        self.serving.join()
         self.sock.close()
 
     @property
