@@ -216,11 +216,13 @@ class Ingest:
         """Frames of all doors, each door's in order, until the batch is full. `ends`: from where
         on, for doors whose place in the store is not the one to go on from."""
         items: list[tuple[Tail, Item]] = []
-        share = max(1, self._limit // max(1, len(tails)))
-        for tail in sorted(tails.values(), key=self._order):
-            if tail.quiet() or (self._limit == 1 and step.more):
+        awake = [tail for tail in sorted(tails.values(), key=self._order) if not tail.quiet()]
+        room = self._limit
+        for left, tail in zip(range(len(awake), 0, -1), awake, strict=True):
+            if self._limit == 1 and step.more:
                 continue
             messages = octets = 0
+            share = max(1, room // left)  # what a door leaves is for the others
             for item in tail.read(ends.get(tail.door, tail.place)):
                 items.append((tail, item))
                 if item.kind == "verdict":
@@ -229,6 +231,7 @@ class Ingest:
                 if messages >= share or octets >= BATCH_BYTES or len(items) >= 4 * BATCH:
                     step.more = True
                     break
+            room -= messages
             step.damage += [(tail.door, number, damage) for number, damage in tail.damage]
         return items
 

@@ -515,6 +515,27 @@ def test_a_step_leaves_no_file_open(office: Office, monkeypatch: pytest.MonkeyPa
         gc.enable()
 
 
+@pytest.mark.parametrize(("waiting", "taken"), [((2, 30), (2, 10)), ((30, 30), (6, 6))])
+def test_a_batch_is_shared_by_doors_that_have_something(
+    office: Office,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: tuple[int, int],
+    taken: tuple[int, int],
+) -> None:
+    """What a door does not need is for the others, and none of these waits for one."""
+    monkeypatch.setattr(ingest_module, "BATCH", 12)
+    monkeypatch.setattr(office.ingest, "_limit", 12)
+    office.door("mx-0").mail(BODY + b"first")
+    office.take()
+    for name, count in zip(("mx-1", "mx-2"), waiting, strict=True):
+        door = office.door(name)
+        for n in range(count):
+            door.mail(BODY + f"{name} {n}".encode())
+    office.ingest.step()
+    found = office.query("SELECT door, count(*) FROM captures GROUP BY door ORDER BY door")
+    assert found == [("mx-0", 1), ("mx-1", taken[0]), ("mx-2", taken[1])]
+
+
 def test_both_doors_of_a_listener(office: Office) -> None:
     doors = [office.door(f"sub-{n}") for n in range(3)]
     for n in range(40):
