@@ -95,6 +95,11 @@ class Leg:
             self._reading = True
             self._poller.read(self._fd, self.on_read)
 
+    def settle(self) -> None:
+        """Much has been read in small pieces, and more will come."""
+        if self._reading:
+            self._poller.settle(self._fd)
+
     def pause(self) -> None:
         """Do not: the peer has to wait."""
         if self._reading:

@@ -3,12 +3,14 @@
     poller = Poller(loop)
     poller.read(fd, callback)          # call it whenever there is something; None: no more
     poller.write(fd, callback)         # likewise, whenever there is room
+    poller.settle(fd)                  # it will be read often: let the loop watch it itself
     poller.forget(fd)                  # before the descriptor is closed
 
 The loop watches this epoll as a single descriptor. `loop.add_reader` makes a handle for each socket
 and asks the kernel several times until it is watched; here a socket costs one call and an entry of
 a dict, and closing it drops it (decision 0116). Who stops reading mostly begins again before
-anything comes, so the kernel is told of it only when something does (decision 0114).
+anything comes, so the kernel is told of it only when something does (decision 0114). What is read
+for long is worth the loop's handle: an epoll inside another costs 2 µs an event (decision 0115).
 
 Promises: level-triggered; a callback that fails is told to the loop's exception handler and stops
 no other. Limits: AT_ONCE events a turn, then the loop goes on with what else there is.
@@ -41,6 +43,7 @@ class Poller:
         self._reads: dict[int, Callback] = {}
         self._writes: dict[int, Callback] = {}
         self._told: dict[int, int] = {}  # what the kernel waits for, perhaps more than we do
+        self._settled: set[int] = set()  # those that the loop watches, for reading
         # A number that was closed and given to a new socket within one turn: what this turn still
         # has to tell of it is of the old one.
         self._young: set[int] = set()
@@ -51,6 +54,11 @@ class Poller:
         """`callback`: from now on whenever there is something to read, or the end."""
         if callback is None:
             self._reads.pop(fd, None)
+            if fd in self._settled:
+                self._leave_loop(fd)
+        elif fd in self._settled:
+            self._reads[fd] = callback
+            self._loop.add_reader(fd, callback)
         else:
             self._reads[fd] = callback
             told = self._told.get(fd, 0)
@@ -67,11 +75,27 @@ class Poller:
         elif self._writes.pop(fd, None) is not None:  # room there is always: at once
             self._tell(fd, told, told & ~_OUT)
 
+    def settle(self, fd: int) -> None:
+        """It is read, and will be for long. Until nobody reads it for once."""
+        callback = self._reads.get(fd)
+        if callback is None or fd in self._settled:
+            return
+        told = self._told.get(fd, 0)
+        self._tell(fd, told, told & ~_IN)
+        self._settled.add(fd)
+        self._loop.add_reader(fd, callback)
+
+    def _leave_loop(self, fd: int) -> None:
+        self._settled.discard(fd)
+        self._loop.remove_reader(fd)
+
     def forget(self, fd: int) -> None:
         """The descriptor is closed now: the kernel forgets it by itself."""
         self._reads.pop(fd, None)
         self._writes.pop(fd, None)
         self._told.pop(fd, None)
+        if fd in self._settled:
+            self._leave_loop(fd)
 
     def close(self) -> None:
         self._loop.remove_reader(self._epoll.fileno())

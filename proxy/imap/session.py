@@ -34,6 +34,8 @@ from proxy.smtp.limits import client_key
 LINGER: Final = 15.0
 #: Seconds after which a session is worth asking whether its server is still there.
 BRIEF: Final = 60.0
+#: Commands by the short way until the loop watches both sockets itself.
+SETTLES: Final = 16
 
 AWAY: Final = b"* BYE [UNAVAILABLE] The mail server cannot be reached, try again later\r\n"
 FAULT: Final = b"* BYE [UNAVAILABLE] Temporary local problem, try again later\r\n"
@@ -49,8 +51,8 @@ class Session:
 
     __slots__ = (
         "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
-        "_lasting", "_over", "_peek", "_since", "_starting_tls", "active", "client", "ip",
-        "logged_in", "port", "seen", "server", "state", "user",
+        "_lasting", "_over", "_peek", "_since", "_starting_tls", "_words", "active", "client",
+        "ip", "logged_in", "port", "seen", "server", "state", "user",
     )  # fmt: skip
 
     def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
@@ -61,6 +63,7 @@ class Session:
         self.seen = self.active = self._since = state.clock
         self._lasting = False
         self._over: Callable[[], None] | None = None
+        self._words = 0  # commands that went the short way
         self.client = Leg(state.poller, sock, self._client_readable, self._client_drained)
         self.server: Leg | None = None
         self._dialogue: Dialogue | None = None
@@ -171,7 +174,7 @@ class Session:
     # ------------------------------------------------------------------ octets
 
     def _client_readable(self) -> None:
-        state, dialogue, server = self.state, self._dialogue, self.server
+        state, dialogue, client, server = self.state, self._dialogue, self.client, self.server
         rest = self._from_client_rest
         kept = len(rest)
         try:
@@ -180,9 +183,9 @@ class Session:
                 return
             if kept:
                 state.buffer[:kept] = rest
-                count = self.client.receive(state.view[kept : kept + READ])
+                count = client.receive(state.view[kept : kept + READ])
             else:
-                count = self.client.receive(state.view)
+                count = client.receive(state.view)
             if count > 0:
                 self.seen = state.clock
                 if (
@@ -196,7 +199,11 @@ class Session:
                     return
                 server.send(state.view[:count])
                 if server.backlog:
-                    self.client.pause()
+                    client.pause()
+                self._words += 1
+                if self._words % SETTLES == 0:
+                    client.settle()
+                    server.settle()
             elif count == 0:
                 self.close()
         except OSError:

@@ -234,6 +234,19 @@ def test_a_server_that_leaves_in_the_middle(tmp_path: Path) -> None:
             assert c.rest().startswith(b"* BYE [UNAVAILABLE] ")
 
 
+def test_a_session_of_many_commands_goes_on_and_ends_as_others_do(tmp_path: Path) -> None:
+    """After some commands its sockets are watched in another way (decision 0115)."""
+    with FakeImap() as server, ImapDoor(tmp_path, server.url) as door:
+        with door.client().login() as c:
+            for number in range(50):
+                assert c.ask(f"n{number} NOOP") == f"n{number} OK done"
+                if number % 20 == 19:  # what comes in between is no short line
+                    c.send(b"s SELECT INBOX\r\nx NOOP\r\n")
+                    assert [c.line(), c.line()] == ["s OK done", "x OK done"]
+        with door.client().login() as c:
+            assert c.ask("a NOOP") == "a OK done", "the number of a socket that was closed"
+
+
 def test_the_proxy_header_says_who_connects_and_the_server_hears_of_it(tmp_path: Path) -> None:
     listener = (
         'proxy_protocol = true\nproxy_from = ["127.0.0.1"]\nupstream_client = "id"\n'

@@ -127,6 +127,51 @@ async def test_who_does_not_read_is_not_woken_again_and_again(room: Room) -> Non
 
 
 @in_a_room
+async def test_who_has_settled_is_called_no_other_way(room: Room) -> None:
+    ours, theirs = room.pair()
+    fd, poller = ours.fileno(), room.poller
+    poller.settle(fd)  # nobody reads it: without effect
+    poller.read(fd, room.note("read"))
+    poller.settle(fd)
+    poller.settle(fd)  # harmless twice
+    assert await room.turns() == []
+    theirs.send(b"x")
+    assert set(await room.turns()) == {"read"}
+    assert poller._epoll.poll(0) == []
+    poller.read(fd, room.note("other"))
+    assert set(await room.turns()) == {"other"}
+    poller.write(fd, room.note("write"))
+    assert set(await room.turns()) == {"other", "write"}
+    poller.write(fd, None)
+    poller.read(fd, None)
+    await room.turns()
+    assert await room.turns() == []
+    poller.read(fd, room.note("again"))
+    assert set(await room.turns()) == {"again"}
+    poller.settle(fd)
+    theirs.close()
+    ours.recv(1)
+    assert set(await room.turns()) == {"again"}  # the end
+
+
+@in_a_room
+async def test_a_settled_number_is_forgotten(room: Room) -> None:
+    ours, theirs = room.pair()
+    fd = ours.fileno()
+    room.poller.read(fd, room.note("old"))
+    room.poller.settle(fd)
+    theirs.send(b"x")
+    room.poller.forget(fd)
+    ours.close()
+    again, peer = room.pair()
+    assert again.fileno() == fd
+    room.poller.read(fd, room.note("new"))
+    assert await room.turns() == []
+    peer.send(b"x")
+    assert set(await room.turns()) == {"new"}
+
+
+@in_a_room
 async def test_reading_and_writing_are_apart(room: Room) -> None:
     ours, theirs = room.pair()
     fd, poller = ours.fileno(), room.poller
