@@ -57,7 +57,7 @@ class Role:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def wait_ready(self, seconds: float = 40) -> bool:
+    def wait_ready(self, seconds: float = 90) -> bool:
         """True once it serves; False if it died before."""
         wait_until(
             lambda: not self.alive or self._ready(), seconds, f"{self.name} does not come up"
@@ -90,7 +90,7 @@ class Role:
                 found.append(int(entry))
         return found
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """The polite way (SIGTERM); a process that does not listen is a failed test."""
         if self.alive:
             self.process.terminate()
@@ -170,7 +170,7 @@ listen = "127.0.0.1:{free_port()}"
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=110,
             check=words[0] == "migrate",
         )
 
@@ -222,7 +222,7 @@ listen = "127.0.0.1:{free_port()}"
         if self.url != "sqlite":
             with psycopg.connect(self.url.replace("+psycopg", "")) as server:
                 return server.execute(sql.replace("?", "%s").encode(), values).fetchall()
-        store = sqlite3.connect(f"file:{self.data}/mailweir.db?mode=ro", uri=True, timeout=30)
+        store = sqlite3.connect(f"file:{self.data}/mailweir.db?mode=ro", uri=True, timeout=60)
         try:
             return store.execute(sql, values).fetchall()
         finally:

@@ -91,7 +91,7 @@ async def main(folder: Path, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(SESSIONS):
         Session(writer, rng).next()
-    await asyncio.sleep(20)
+    await asyncio.sleep(60)
     sys.exit("nobody killed me")
 
 

@@ -76,7 +76,7 @@ def scene(standing: Scene) -> Iterator[Scene]:
     standing.hop.start()
     yield standing
     standing.heal()
-    assert_nothing_lost(standing.box, standing.mails, [standing.hop, standing.route], 30)
+    assert_nothing_lost(standing.box, standing.mails, [standing.hop, standing.route])
 
 
 OWN_4XX = b"4"

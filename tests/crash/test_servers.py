@@ -22,7 +22,7 @@ from tests.faultsink import OK, FaultSink
 from tests.peers.postgres import Postgres
 from tests.peers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.peers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.peers, pytest.mark.timeout(1200)]
 
 FULL = os.environ.get("CI") == "true" or os.environ.get("MAILWEIR_FULL") == "1"
 RESTARTS = 20 if FULL else 4
@@ -73,7 +73,7 @@ def test_postgresql_crashes_again_and_again(
         for _ in range(RESTARTS):
             time.sleep(chance.uniform(0.1, 2.5))
             server.restart_immediate()
-        load.finish(90)
+        load.finish(180)
         assert all(role.alive for role in roles), "a role gave up"
         assert_nothing_lost(box, load.mails, hops)
         box.audit()
@@ -108,7 +108,7 @@ def test_postgresql_and_the_bucket_come_and_go(
                     server.stop()
                     time.sleep(chance.uniform(0, 1.5))
                     server.start()
-            load.finish(90)
+            load.finish(180)
             assert_nothing_lost(box, load.mails, hops, 150)
             box.audit()
             assert everything.stop() == 0
@@ -137,7 +137,7 @@ def test_the_whole_on_postgresql_and_a_bucket(tmp_path: Path, server: Postgres) 
                 assert done.returncode == 0, done.stderr
                 return [json.loads(line) for line in done.stdout.splitlines()]
 
-            wait_until(lambda: len(rows()) == 3, 30, rows)
+            wait_until(lambda: len(rows()) == 3, 60, rows)
             assert {row["records"][0]["name"] for row in rows()} == {"Ann"}  # type: ignore[index]
             status = box.command("status", "--json")
             assert status.returncode == 0, status.stdout

@@ -15,7 +15,7 @@ from crmstore.objects import Objects, Patience
 from tests.peers.s3 import Place
 
 NODE = '[node]\nhostname = "mail.example.com"\ndomains = ["example.com"]\ndata_dir = "data"\n'
-QUICK = Patience(connect=2.0, request=5.0, tries=1.0)
+QUICK = Patience(connect=5.0, request=30.0, tries=1.0)
 
 
 def digest(body: bytes) -> str:

@@ -85,7 +85,7 @@ class TestRealServer:
     def test_away_for_less_than_our_patience(
         self, s3_server: S3Server, bucket: Place, tmp_path: Path
     ) -> None:
-        archive = archive_at(bucket, tmp_path, Patience(connect=2, request=5, tries=30))
+        archive = archive_at(bucket, tmp_path, Patience(connect=5, request=30, tries=60))
         s3_server.kill()
         back = threading.Timer(0.5, s3_server.start)
         back.start()
@@ -130,7 +130,7 @@ class TestRealServer:
 
     def test_silence_is_given_up(self, wired: "Wired", tmp_path: Path) -> None:
         with wired as wire:
-            archive = archive_at(wired.place, tmp_path, Patience(connect=1, request=1, tries=1))
+            archive = archive_at(wired.place, tmp_path, Patience(connect=2, request=2, tries=1))
             wire.dead = True
             error = raised(put_all, archive)
             assert isinstance(error, BucketError) and "no answer in time" in str(error)
@@ -185,15 +185,15 @@ class TestRealServer:
 
     @pytest.mark.slow
     def test_a_reader_may_be_slower_than_any_time_out(self, bucket: Place, tmp_path: Path) -> None:
-        archive = archive_at(bucket, tmp_path, Patience(connect=1, request=1, tries=1))
-        body = noise(12 * MIB)
-        archive.put(digest(body), body)
-        archive.sync()
+        body, ours = noise(12 * MIB), archive_at(bucket, tmp_path)
+        ours.put(digest(body), body)
+        ours.sync()
+        archive = archive_at(bucket, tmp_path, Patience(connect=2, request=1.5, tries=1))
         pieces = []
         for number, piece in enumerate(archive.stream(digest(body), MIB)):
             pieces.append(piece)
             if number in (1, 6):
-                time.sleep(1.5)
+                time.sleep(2)
         assert b"".join(pieces) == body
 
     def test_two_machines_put_the_same(self, bucket: Place, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ class TestRealServer:
 class TestOddServer:
     def test_what_is_soon_over_is_tried_again(self, key_file: Path, tmp_path: Path) -> None:
         with OddBucket() as odd:
-            archive = archive_at(at(odd.endpoint, key_file), tmp_path)
+            archive = archive_at(at(odd.endpoint, key_file), tmp_path, Patience())
             odd.answers = [503, "SlowDown", 500]
             name, body = next(iter(BODIES.items()))
             archive.put(name, body)
@@ -278,7 +278,7 @@ class TestOddServer:
     ) -> None:
         """The first try is done, its answer is lost, and the second meets its own blob."""
         with OddBucket() as odd:
-            archive = archive_at(at(odd.endpoint, key_file), tmp_path)
+            archive = archive_at(at(odd.endpoint, key_file), tmp_path, Patience())
             name, body = next(iter(BODIES.items()))
             odd.objects[f"x/{name[:2]}/{name}.zst"] = archive.pack(body)
             odd.answers = [500]

@@ -22,7 +22,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-def run_on(kind: str, main: Coroutine[Any, Any, Any], timeout: float = 50.0) -> Any:
+def run_on(kind: str, main: Coroutine[Any, Any, Any], timeout: float = 100.0) -> Any:
     """Runs a coroutine on this kind of loop; whatever a callback raised fails the test."""
     faults: list[dict[str, Any]] = []
 
