@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from tests.peers.dovecot import Dovecot
 
 TRACE = (b"return-path:", b"x-original-to:", b"delivered-to:", b"received:")
+# But for the queue manager, which wakes up each second: a message that it finds locked, because the
+# agent that could not deliver it is not done yet, it looks at no sooner.
 SERVICES = """
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
+qmgr unix n - n 1 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
