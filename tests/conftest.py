@@ -42,7 +42,7 @@ def patient_search() -> Iterator[None]:
     from crmstore import search as module
 
     defaults = module.search.__kwdefaults__
-    assert defaults["budget"] == module.BUDGET
+    assert defaults is not None and defaults["budget"] == module.BUDGET
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(defaults, "budget", 600.0)
         yield
