@@ -97,7 +97,7 @@ async def run_imap_door(settings: Settings, name: str, slot: int, heartbeat: Hea
     looking = loop.create_task(server.keep_looking())
     await asyncio.wait((server.found,), timeout=5)  # the first client should find somebody
     sock = _listen(listener)
-    loop.add_reader(sock.fileno(), _accept, state, sock, sock.family)
+    loop.add_reader(sock.fileno(), _accept, state, sock)
     ticker = loop.create_task(_tick(state, companions, heartbeat))
     heartbeat.ready = True
     heartbeat.beat()
@@ -191,12 +191,11 @@ def _listen(listener: ImapListener) -> socket.socket:
     return sock
 
 
-def _accept(state: ImapState, sock: socket.socket, family: int) -> None:
+def _accept(state: ImapState, sock: socket.socket) -> None:
     """Clients wait at the door."""
     for _ in range(ACCEPTS):
         try:
-            # What `accept` does, without asking twice of what kind a socket of ours is.
-            fd, address = sock._accept()  # type: ignore[attr-defined]
+            client, address = sock.accept()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -204,16 +203,15 @@ def _accept(state: ImapState, sock: socket.socket, family: int) -> None:
             maillog.connection_refused(state.listener.name, "", f"accept: {error.strerror}")
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 state.loop.remove_reader(sock.fileno())
-                state.loop.call_later(AGAIN, _accept_again, state, sock, family)
+                state.loop.call_later(AGAIN, _accept_again, state, sock)
             return
-        client = socket.socket(family, socket.SOCK_STREAM, 0, fileno=fd)
         client.setblocking(False)
         Session(state, client, address[0], address[1]).start()
 
 
-def _accept_again(state: ImapState, sock: socket.socket, family: int) -> None:
+def _accept_again(state: ImapState, sock: socket.socket) -> None:
     if not state.stopping:
-        state.loop.add_reader(sock.fileno(), _accept, state, sock, family)
+        state.loop.add_reader(sock.fileno(), _accept, state, sock)
 
 
 async def _tick(state: ImapState, companions: Companions, heartbeat: Heartbeat) -> None:

@@ -2,8 +2,8 @@
 
 No transport and no stream lies between: octets are received into the process's one buffer, sent at
 once, and kept only where the other side does not take them (imap.md section 2 has what that makes
-out). TLS is OpenSSL on the same descriptor (tlsobject.py): 16 KB a connection, where asyncio's TLS
-takes 67 KB and more.
+out). TLS is an `SSLSocket` on the same descriptor: 16 KB a connection, where asyncio's TLS takes
+67 KB and more.
 
 Promises: nothing blocks; what `send` could not get rid of is bounded by the one read that it came
 from, if its caller stops reading while `pending`.
@@ -11,7 +11,6 @@ from, if its caller stops reading while `pending`.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections import deque
@@ -19,7 +18,6 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.imap.poller import Poller
-from proxy.imap.tlsobject import TlsObject, on_socket
 
 #: Room that a TLS record may need (RFC 8446 section 5.1).
 RECORD: Final = 16_384
@@ -68,7 +66,7 @@ class Leg:
         self._fd = sock.fileno()
         self.on_read = on_read
         self.on_drained = on_drained
-        self.tls: TlsObject | None = None
+        self.tls: ssl.SSLSocket | None = None  # then `sock` is the same
         self.backlog: deque[bytes] | None = None
         """What could not be sent yet; None or empty mostly."""
         self._reading = False
@@ -125,12 +123,10 @@ class Leg:
         got, room = 0, len(view)
         try:
             while True:
-                count = tls.read(RECORD, view[got:] if got else view)
+                count = tls.recv_into(view[got:] if got else view)
                 got += count
                 if count <= WORDS or room - got < RECORD:
                     return got
-        except ssl.SSLEOFError:
-            return got
         except _NOT_NOW:
             return got or -1
         except OSError:
@@ -168,7 +164,7 @@ class Leg:
         sent, size = 0, len(data)
         try:
             while sent < size:
-                sent += tls.write(data[sent:] if sent else data)
+                sent += tls.send(data[sent:] if sent else data)
         except _NOT_NOW:
             pass
         return sent
@@ -202,7 +198,12 @@ class Leg:
         self._shaken = done
         self._handshaking = True
         try:
-            self.tls = on_socket(context, self.sock, server_name)
+            self.sock = self.tls = context.wrap_socket(
+                self.sock,
+                server_side=server_name is None,
+                do_handshake_on_connect=False,
+                server_hostname=server_name,
+            )
         except (OSError, ValueError) as error:
             self._hands(error if isinstance(error, OSError) else OSError(str(error)))
             return
@@ -258,10 +259,10 @@ class Leg:
         tls, self.tls = self.tls, None
         if tls is not None and not self._handshaking:
             try:
-                tls.shutdown()
+                tls.unwrap()
             except (OSError, ValueError):
                 pass  # sent or not: the peer's answer is not waited for
-        os.close(self.sock.detach())  # what `close` comes to, in a third of its time
+        self.sock.close()
 
 
 def _nobody() -> None:
