@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from crmstore import copies, intakemessages, intakequeue, linker, mailboxes, relink, schema
 from crmstore.batch import Batch, Behind, Decided, Pending, Place, Taken
-from crmstore.bulk import among, insert_rows
+from crmstore.bulk import among, by_index, insert_rows
 from crmstore.facts import Facts
 from crmstore.store import Store, counter, micros, next_ids
 from crmstore.whose import People, UserRef
@@ -129,6 +129,7 @@ class Intake:
         people = batch.people or self._people
         assert people is not None
         with self._store.writing() as connection:
+            by_index(connection)
             if people.version != counter(connection, "people"):
                 raise Behind
             known = _places(connection)

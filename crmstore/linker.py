@@ -39,7 +39,7 @@ def several(values: Iterable[Any]) -> Iterable[list[Any]]:
 
 
 def find(connection: Connection, addresses: Iterable[str]) -> Links:
-    """Whom these addresses key now: one query a batch, and one more for deals."""
+    """Whom these addresses key now: one query a batch, and one or two more for deals."""
     by_address: dict[str, list[int]] = {}
     found: set[int] = set()
     for chunk in several(addresses):
@@ -54,19 +54,24 @@ def find(connection: Connection, addresses: Iterable[str]) -> Links:
         for address, record in rows:
             by_address.setdefault(address, []).append(record)
             found.add(record)
-    deals: dict[int, list[int]] = {}
+    mains: list[tuple[int, int]] = []
     for chunk in several(sorted(found)):
-        rows = connection.execute(
-            select(deal_contacts.record_id, deal_contacts.deal_id)
-            .join(schema.records, records.id == deal_contacts.deal_id)
-            .where(
-                among(connection, deal_contacts.record_id, chunk),
-                deal_contacts.main == 1,
-                records.state == "open",
+        mains += connection.execute(
+            select(deal_contacts.deal_id, deal_contacts.record_id).where(
+                among(connection, deal_contacts.record_id, chunk), deal_contacts.main == 1
             )
-            .order_by(deal_contacts.deal_id)
+        ).all()
+    is_open: set[int] = set()
+    # Apart, not as a join: of a table that is empty or new PostgreSQL knows nothing, and then asks
+    # the index of the one for all of the values once for each row of the other.
+    for chunk in several(sorted({deal for deal, _ in mains})):
+        wanted = select(records.id).where(
+            among(connection, records.id, chunk), records.state == "open"
         )
-        for contact, deal in rows:
+        is_open.update(connection.execute(wanted).scalars())
+    deals: dict[int, list[int]] = {}
+    for deal, contact in sorted(mains):
+        if deal in is_open:
             deals.setdefault(contact, []).append(deal)
     return Links(by_address, deals)
 

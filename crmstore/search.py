@@ -25,7 +25,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
 from crmstore import addresses, document, schema
 from crmstore.blockindex import Probe
-from crmstore.bulk import among
+from crmstore.bulk import among, by_index
 from crmstore.searchread import Asked, Index
 from crmstore.sharing import Viewer, owner_of, viewer_of
 from crmstore.snippet import cut
@@ -240,8 +240,7 @@ class _Reading:
         self._must_read = not index_decides
         self._look = FIRST_LOOK
         self.damaged = 0
-        if connection.dialect.name == "postgresql":  # nobody thinks of reading a table whole
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        by_index(connection)
 
     def looks(self, below: int | None) -> Iterator[tuple[list[int], int]]:
         """(candidates in descending order, the id down to which all were named), and on."""

@@ -180,16 +180,24 @@ class _Batch:
         """Key -> messages in the store that have it or wait for it, with their people."""
         found: dict[int, list[_Other]] = {}
         everybody: dict[int, _Other] = {}
+        having: list[tuple[int, int]] = []
         for chunk in several(sorted(hashes)):
-            rows = self.connection.execute(
-                select(keys.hash, messages.id, messages.thread)
-                .join(schema.messages, messages.id == keys.message_id)
+            having += self.connection.execute(
+                select(keys.hash, keys.message_id)
                 .where(among(self.connection, keys.hash, chunk))
                 .limit(MAX_FOUND)
+            ).all()
+        # Apart, not as a join: see linker.find.
+        for chunk in several(sorted({id_ for _, id_ in having})):
+            rows = self.connection.execute(
+                select(messages.id, messages.thread).where(
+                    among(self.connection, messages.id, chunk)
+                )
             )
-            for hashed, id_, thread in rows:
-                other = everybody.setdefault(id_, _Other(id_, thread))
-                found.setdefault(hashed, []).append(other)
+            everybody.update((id_, _Other(id_, thread)) for id_, thread in rows)
+        for hashed, id_ in having:
+            if id_ in everybody:
+                found.setdefault(hashed, []).append(everybody[id_])
         for chunk in several(everybody):
             people = select(
                 participants.message_id,
