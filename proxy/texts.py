@@ -15,7 +15,7 @@ from proxy.printable import printable
 from proxy.wording import (
     Text,
     bounces,
-    check,
+    checks,
     explain,
     help,
     mail,
@@ -35,7 +35,7 @@ LONGEST_VALUE = 500
 
 _CATALOGUE: dict[str, Text] = {
     **bounces.TEXTS,
-    **check.TEXTS,
+    **checks.TEXTS,
     **explain.TEXTS,
     **help.TEXTS,
     **mail.TEXTS,

@@ -26,7 +26,6 @@ LONG = {
     "proxy/imap/session.py": "two legs and what happens to them, from the connect to the close",
     "proxy/maillog.py": "one function for each event of the log",
     "proxy/smtp/listener.py": "what each action of a session does, one method for each",
-    "proxy/wording/check.py": "a table of texts in two languages, a row each",
 }
 # What is installed and never imported, and why.
 NOT_IMPORTED = {

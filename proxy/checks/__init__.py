@@ -12,7 +12,7 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing seen. `name` names its texts in proxy/wording/check.py; `about` the very thing."""
+    """One thing seen. `name` names its texts in proxy/wording/checks; `about` the very thing."""
 
     level: Level
     name: str

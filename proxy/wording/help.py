@@ -1,6 +1,6 @@
 """What `--help` says: the English stands beside each option in proxy/commands, the Japanese here.
 
-Keys are the English sentences; tests/paths/test_texts.py walks all commands and finds each of them
+Keys are the English sentences; tests/cores/test_texts.py walks all commands and finds each of them
 here, and nothing else. `WORDS` are the library's own.
 """
 

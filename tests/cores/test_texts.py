@@ -13,7 +13,7 @@ import proxy
 from proxy import cli
 from proxy.commands.common import cells
 from proxy.texts import _CATALOGUE, language, t, unbroken
-from proxy.wording import check, help
+from proxy.wording import checks, help
 
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龥]")
 
@@ -75,11 +75,11 @@ def test_every_text_of_check_is_used_and_every_finding_has_one() -> None:
     source += (root / "check.py").read_text()
     # put together from parts; test_check.py tries them
     composed = ("subject.", "hop.no_", "store.torn", "store.clear")
-    for name in check.TEXTS:
+    for name in checks.TEXTS:
         assert f'"{name.removesuffix(".todo")}"' in source or name.startswith(composed), name
     notes = set(re.findall(r'(?:ok|warn|fail)\(\s*"([a-z0-9_.]+)"', source))
     assert len(notes) > 50
-    assert notes <= check.TEXTS.keys()
+    assert notes <= checks.TEXTS.keys()
 
 
 @pytest.mark.parametrize(
