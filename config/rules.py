@@ -63,6 +63,7 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         at = f"smtp[{number}]"
         yield from _door_tls(at, listener)
         yield from _auth(at, listener)
+        yield from _public(at, listener)
         yield from _relay(at, listener)
         yield from _next_hop(at, listener)
         yield from _loop(f"{at}.next_hop", listener.next_hop, settings)
@@ -153,6 +154,13 @@ def _auth(at: str, listener: "SmtpListener") -> Iterator[Problem]:
     if listener.role == "submission" and listener.auth == "none" and not listener.trusted:
         allowed = '"next_hop", or networks in trusted: as it stands nobody could send'
         yield Problem(f"{at}.auth", listener.auth, allowed)
+
+
+def _public(at: str, listener: "SmtpListener") -> Iterator[Problem]:
+    told = listener.public is not None and listener.public.kind != "none"
+    if told and (listener.role != "submission" or listener.auth == "none"):
+        allowed = 'nothing: mail programs send at role = "submission", and log in there (auth)'
+        yield Problem(f"{at}.public", str(listener.public), allowed)
 
 
 def _relay(at: str, listener: "SmtpListener") -> Iterator[Problem]:

@@ -29,6 +29,7 @@ from pydantic import (
 
 from config import rules, targets
 from config.database import Database, parse_database, parse_quota
+from config.public import Public, parse_public_imap, parse_public_smtp
 from config.secret import AccessKey, Secret, read_access_key, read_secret
 from config.targets import (
     AddressPattern,
@@ -43,7 +44,7 @@ from config.targets import (
 __all__ = [
     "AddressPattern", "BlobPlace", "Bounce", "Capture", "Database", "Drop", "Endpoint", "Hold",
     "HopTarget", "Http", "ImapListener", "Journal", "Limits", "ListenAddress", "Network", "Node",
-    "Outbound", "Secret", "Settings", "SmtpListener", "Store", "Upstream",
+    "Outbound", "Public", "Secret", "Settings", "SmtpListener", "Store", "Upstream",
 ]  # fmt: skip
 
 
@@ -91,6 +92,8 @@ Listen = Annotated[ListenAddress, PlainValidator(targets.parse_listen)]
 Hop = Annotated[HopTarget, PlainValidator(targets.parse_hop)]
 DatabaseUrl = Annotated[Database, PlainValidator(parse_database)]
 ImapServer = Annotated[Upstream, PlainValidator(targets.parse_upstream)]
+PublicImap = Annotated[Public | None, PlainValidator(parse_public_imap)]
+PublicSmtp = Annotated[Public | None, PlainValidator(parse_public_smtp)]
 Blobs = Annotated[BlobPlace, PlainValidator(targets.parse_blobs)]
 BlobEndpoint = Annotated[Endpoint | None, PlainValidator(targets.parse_endpoint)]
 Region = Annotated[StrictStr, Field(pattern=r"^[a-z0-9-]{0,64}$")]
@@ -159,6 +162,7 @@ class SmtpListener(Table):
     tls: DoorTls = "none"
     cert: FilePath | None = None
     key: FilePath | None = None
+    public: PublicSmtp = None  # what listen and tls say
     auth: Literal["none", "next_hop", "imap"] = "none"
     auth_plain_without_tls: StrictBool = False
     trusted: tuple[Cidr, ...] = ()
@@ -184,6 +188,7 @@ class ImapListener(Table):
     tls: DoorTls = "none"
     cert: FilePath | None = None
     key: FilePath | None = None
+    public: PublicImap = None  # what listen and tls say
     auth_plain_without_tls: StrictBool = False
     proxy_protocol: StrictBool = False
     proxy_from: tuple[Cidr, ...] = ()
@@ -258,6 +263,8 @@ class Capture(Table):
 
 class Http(Table):
     listen: Listen = ListenAddress("127.0.0.1", 8025)
+    autoconfig: StrictBool = True
+    autoconfig_login: Literal["address", "local_part"] = "address"
 
 
 class Limits(Table):

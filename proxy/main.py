@@ -84,6 +84,7 @@ def _roles(
 
 
 async def _supervise(settings: Settings, roles: Sequence[Role], numbers: Path) -> None:
+    from proxy.clientpages import client_pages
     from proxy.health import Health
     from proxy.httpd import HttpServer
 
@@ -102,8 +103,10 @@ async def _supervise(settings: Settings, roles: Sequence[Role], numbers: Path) -
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop, number.name)
     health = Health(settings, supervisor, numbers)
+    health = Health(settings, supervisor, numbers)
     http = HttpServer(
-        {"/healthz": health.healthz, "/readyz": health.readyz, "/metrics": health.metrics}
+        {"/healthz": health.healthz, "/readyz": health.readyz, "/metrics": health.metrics},
+        client_pages(settings),
     )
     try:
         await http.start(*settings.http.listen)

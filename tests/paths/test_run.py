@@ -111,6 +111,11 @@ def test_from_ready_to_stopped(tmp_path: Path) -> None:
             wait_until(lambda: len(heard) > 1, "the watchdog is told")
             assert heard[0].startswith(b"READY=1\n") and heard[1].startswith(b"WATCHDOG=1\n")
             assert json.loads(run.get("/healthz")[1])["alive"] is True
+            # No mailboxes here, so nothing to tell; but the page is there.
+            assert run.get("/mail/config-v1.1.xml") == (
+                404,
+                '{"error": "no mail domain of ours"}\n',
+            )
             _mail_is_counted(run)
             text = run.get("/metrics")[1]
             done = subprocess.run(

@@ -104,6 +104,31 @@ await ended(listener => inbox.expunge(listener, null));
 """
 
 
+#: The account set-up's own way to ask, and what it makes of the answer.
+FIND = """
+const path = "resource:///modules/accountcreation/";
+const {FetchConfig} = ChromeUtils.importESModule(path + "FetchConfig.sys.mjs");
+const {fetchConfigFromExchange} = ChromeUtils.importESModule(path + "ExchangeAutoDiscover.sys.mjs");
+const [address, password] = args;
+const domain = address.split("@")[1];
+const signal = new AbortController().signal;
+const kinds = {
+  [Ci.nsMsgSocketType.plain]: "plain", [Ci.nsMsgSocketType.SSL]: "SSL",
+  [Ci.nsMsgSocketType.alwaysSTARTTLS]: "STARTTLS",
+};
+const plainly = one => [one.type, one.hostname, one.port, kinds[one.socketType],
+  one.auth == Ci.nsMsgAuthMethod.passwordCleartext, one.username];
+const told = found => [found.incoming, ...found.incomingAlternatives, found.outgoing,
+  ...found.outgoingAlternatives].map(plainly);
+const tried = async asking => { try { return told(await asking); } catch (error) { return null; } };
+return [
+  await tried(FetchConfig.fromISP(domain, address, signal)),
+  await tried(fetchConfigFromExchange(domain, address, signal, null, password,
+                                      async () => { throw new Error("asks the user"); })),
+];
+"""
+
+
 class Thunderbird(Program):
     name = "thunderbird"
 
@@ -182,11 +207,14 @@ class Thunderbird(Program):
             self._tell("Marionette:SetContext", {"value": "chrome"})
             patience = int(self.account.patience * 1000)
             self._tell("WebDriver:SetTimeouts", {"script": patience})
-            self._script(LOGIN, self.account.user, self.account.password)
+            self._begin()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _begin(self) -> None:
+        self._script(LOGIN, self.account.user, self.account.password)
 
     def __exit__(self, *_: object) -> None:
         if self.process is None:
@@ -265,3 +293,35 @@ class Thunderbird(Program):
         )["value"]
         assert "error" not in answer, answer["error"]
         return answer["value"]
+
+
+class Finder(Thunderbird):
+    """A Thunderbird that looks for the settings of an address and does nothing else. Every plain
+    HTTP request of its goes to `web`, a port of this machine, whatever the host's name is; there
+    is nothing at the names' HTTPS ports."""
+
+    name = "finder"
+
+    def __init__(self, account: Account, web: int) -> None:
+        self.web = web
+        super().__init__(account)
+
+    def _preferences(self) -> dict[str, object]:
+        return super()._preferences() | {
+            "network.proxy.type": 1,
+            "network.proxy.http": "127.0.0.1",
+            "network.proxy.http_port": self.web,
+            "network.proxy.ssl": "127.0.0.1",
+            "network.proxy.ssl_port": 1,
+            "mailnews.auto_config.fetchFromISP.sslOnly": False,
+            "mailnews.auto_config.fetchFromISP.sendEmailAddress": True,
+        }
+
+    def _begin(self) -> None:
+        pass
+
+    def find(self, address: str) -> tuple[list[list[object]] | None, list[list[object]] | None]:
+        """What it makes of autoconfig and of autodiscover: a list of [type, host, port, TLS,
+        whether it is a password inside of it, user], reading first; None if there is nothing."""
+        autoconfig, autodiscover = self._script(FIND, address, self.account.password)
+        return autoconfig, autodiscover
