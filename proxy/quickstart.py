@@ -190,6 +190,7 @@ def _sections(
         ("imap", recipes.dovecot_imap()),
         ("submission", recipes.dovecot_submission()),
         ("other", recipes.postfix_other(names)),
+        ("autoconfig", recipes.autoconfig_dns(names) + "\n" + recipes.autoconfig_web(names)),
         ("service", recipes.service_commands(names)),
     ]
     if made:

@@ -19,6 +19,7 @@ from pathlib import Path
 from proxy.texts import Language, t
 
 INBOUND, SUBMISSION, QUEUE, MAILBOXES = 10025, 10587, 10026, 10143
+HTTP = "127.0.0.1:8025"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def configuration(names: Names, lang: Language) -> str:
             mailboxes("imaps", 993, "implicit"),
             f"# {t('quickstart.toml.outbound', lang)}\n"
             f'[outbound]\nroute = "smtp://127.0.0.1:{QUEUE}"\n',
-            f'# {t("quickstart.toml.http", lang)}\n[http]\nlisten = "127.0.0.1:8025"\n',
+            f'# {t("quickstart.toml.http", lang)}\n[http]\nlisten = "{HTTP}"\n',
         ]
     )
 
@@ -85,6 +86,39 @@ def dns_records(names: Names, address: str) -> str:
     ]
     width = max(len(name) for name, _, _ in rows)
     return "".join(f"{name:{width}}  IN {kind:4} {value}\n" for name, kind, value in rows)
+
+
+def autoconfig_dns(names: Names) -> str:
+    """The names under which mail programs ask for their settings."""
+    host, domain = f"{names.hostname}.", f"{names.domain}."
+    rows = [
+        (f"autoconfig.{domain}", "CNAME", host),
+        (f"autodiscover.{domain}", "CNAME", host),
+        (f"_autodiscover._tcp.{domain}", "SRV", f"0 1 443 autodiscover.{domain}"),
+    ]
+    width = max(len(name) for name, _, _ in rows)
+    return "".join(f"{name:{width}}  IN {kind:5} {value}\n" for name, kind, value in rows)
+
+
+def autoconfig_web(names: Names) -> str:
+    """For nginx: these pages of [http].listen, and none of the others."""
+    paths = (
+        r"/(mail|\.well-known/autoconfig/mail)/config-v1\.1\.xml|/autodiscover/autodiscover\.xml"
+    )
+    return (
+        "server {\n"
+        "  listen 443 ssl;\n"
+        f"  server_name autoconfig.{names.domain} autodiscover.{names.domain};\n"
+        f"  ssl_certificate /etc/letsencrypt/live/autoconfig.{names.domain}/fullchain.pem;\n"
+        f"  ssl_certificate_key /etc/letsencrypt/live/autoconfig.{names.domain}/privkey.pem;\n"
+        f"  location ~* ^({paths})$ {{\n"
+        "    proxy_set_header Host $host;\n"
+        "    client_max_body_size 16k;\n"
+        f"    proxy_pass http://{HTTP};\n"
+        "  }\n"
+        "  location / { return 404; }\n"
+        "}\n"
+    )
 
 
 def postfix_master() -> str:

@@ -1,7 +1,8 @@
 """Checks of the DNS (only with --online): can others find us, and believe that it is us?
 
 Asks the system's resolver about our own names, nobody else's: the host name and its way back
-(PTR), and for each domain MX, SPF (RFC 7208) and DMARC (RFC 7489). SPF is read, not evaluated.
+(PTR), and for each domain MX, SPF (RFC 7208), DMARC (RFC 7489) and the services for mail programs
+(RFC 6186, RFC 8314). SPF is read, not evaluated.
 """
 
 import ipaddress
@@ -13,6 +14,7 @@ import dns.resolver
 import dns.reversename
 
 from config.settings import Settings
+from proxy.autoconfig import Service, services
 from proxy.checks import Note, fail, ok, warn
 
 LIFETIME = 5.0
@@ -55,10 +57,13 @@ def dns_notes(settings: Settings, look_up: Lookup | None = None) -> Iterator[Not
     try:
         look_up = look_up or system_lookup()
         yield from _host(settings.node.hostname, look_up)
+        told = services(settings)
         for domain in settings.node.domains[:MAX_DOMAINS]:
             yield from _mx(domain, settings.node.hostname, look_up)
             yield from _spf(domain, look_up)
             yield from _dmarc(domain, look_up)
+            for service in told:
+                yield from _service(domain, service, told, look_up)
     except Unsure as error:
         # one failure is enough: the others would each wait for the same silence
         yield warn("dns.silent", reason=str(error))
@@ -116,3 +121,21 @@ def _dmarc(domain: str, look_up: Lookup) -> Iterator[Note]:
         yield ok("dns.dmarc", domain, record=found[0])
     else:
         yield warn("dns.no_dmarc", domain)
+
+
+def _service(
+    domain: str, service: Service, told: Sequence[Service], look_up: Lookup
+) -> Iterator[Note]:
+    """One SRV record; a name that says "." is a service that there is not (RFC 6186 3.4)."""
+    name = f"_{service.kind}._tcp.{domain}"
+    found = {record.rstrip(".").lower() for record in look_up(name, "SRV")}
+    places = {" ".join(record.split(" ")[2:]) for record in found}
+    ours = {f"{one.port} {one.host}" for one in told if one.kind == service.kind}
+    wanted = f"{service.port} {service.host}"
+    if wanted in places:
+        yield ok("dns.srv", name, place=wanted)
+    elif places - ours:
+        elsewhere = ", ".join(sorted(place or "." for place in places - ours))
+        yield warn("dns.srv_elsewhere", name, place=wanted, found=elsewhere)
+    else:
+        yield warn("dns.no_srv", name, place=wanted)

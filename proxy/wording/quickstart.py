@@ -114,6 +114,18 @@ TEXTS: dict[str, Text] = {
         "記録されるのは Mailweir を通ったメールだけです。ほかのサーバーでも Mailweir を"
         " relayhost にし、ログインして送ってください（そのサーバーの Postfix の main.cf）。",
     ),
+    "quickstart.autoconfig": Text(
+        "Mail programs that set themselves up (if you have a web server)",
+        "メールソフトの自動設定（ウェブサーバーがある場合）",
+    ),
+    "quickstart.autoconfig.text": Text(
+        "Some programs look for the SRV records above, Thunderbird and Outlook ask a web page for"
+        " the servers of {domain}. Mailweir has these pages on this machine; a web server with a"
+        " certificate publishes them. DNS records, then nginx:",
+        "上の SRV レコードを調べるソフトのほか、Thunderbird と Outlook はウェブページで {domain} の"
+        "サーバーを調べます。ページはこのマシンの Mailweir にあり、証明書のあるウェブサーバーで"
+        "公開します。DNS レコードと nginx の設定:",
+    ),
     "quickstart.service": Text("The service", "サービスの起動"),
     "quickstart.service.text": Text(
         "As root. The user mailweir must be able to read {program}. `check` says what is still"

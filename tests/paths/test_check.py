@@ -457,7 +457,12 @@ SOUND: Zone = {
     ("example.com", "MX"): ["10 mail.example.com."],
     ("example.com", "TXT"): ["other=1", "v=spf1 mx -all"],
     ("_dmarc.example.com", "TXT"): ["v=DMARC1; p=none"],
+    ("_imaps._tcp.example.com", "SRV"): ["0 1 993 Mail.Example.com."],
 }
+READS = (
+    '[[imap]]\nname="a"\nlisten="127.0.0.1:143"\nupstream="imap://127.0.0.1:10143"\n'
+    'public="imaps://mail.example.com"\n'
+)
 
 
 class TestNames:
@@ -479,15 +484,21 @@ class TestNames:
             ({("example.com", "TXT"): ["v=spf1 mx -all", "v=spf1 -all"]}, "fail dns.two_spf"),
             ({("example.com", "TXT"): ["v=spf1 mx +all"]}, "fail dns.open_spf"),
             ({("_dmarc.example.com", "TXT"): ["v=spf1"]}, "warn dns.no_dmarc"),
+            ({("_imaps._tcp.example.com", "SRV"): []}, "warn dns.no_srv"),
+            ({("_imaps._tcp.example.com", "SRV"): ["0 0 0 ."]}, "warn dns.srv_elsewhere"),
+            (
+                {("_imaps._tcp.example.com", "SRV"): ["0 1 993 imap.other.example."]},
+                "warn dns.srv_elsewhere",
+            ),
         ],
     )
     def test_what_is_missing(self, read: Read, change: Zone, name: str) -> None:
         zone = SOUND | change
-        found = seen(names.dns_notes(read(""), lambda name, kind: zone.get((name, kind), [])))
+        found = seen(names.dns_notes(read(READS), lambda name, kind: zone.get((name, kind), [])))
         assert name in found
 
     def test_all_is_well(self, read: Read) -> None:
-        found = names.dns_notes(read(""), lambda name, kind: SOUND.get((name, kind), []))
+        found = names.dns_notes(read(READS), lambda name, kind: SOUND.get((name, kind), []))
         assert {note.level for note in found} == {"ok"}
 
     def test_silence_is_told_once(self, read: Read) -> None:

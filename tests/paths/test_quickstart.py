@@ -1,5 +1,6 @@
 """quickstart: what it writes works as it is, and nothing that was there is lost."""
 
+import re
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from config.load import load
 from proxy import selfsigned
+from proxy.autoconfig import services
+from proxy.clientpages import client_pages
 from proxy.quickstart import QuickstartError, as_text, quickstart
 from proxy.texts import Language
 
@@ -152,3 +155,19 @@ def test_etc_keeps_its_mail_elsewhere(tmp_path: Path) -> None:
 
     names = _names("example.com", Path("/etc/mailweir"), None, None, None, None, None)
     assert names.data_dir == Path("/var/lib/mailweir")
+
+
+def test_records_and_pages_for_mail_programs_are_those_of_the_configuration(tmp_path: Path) -> None:
+    done = quickstart("example.com", tmp_path)
+    text = as_text(done, "en")
+    told = services(load(done.config))
+    assert len(told) == 4
+    for service in told:
+        srv = rf"_{service.kind}\._tcp\.example\.com\. +IN SRV +0 1 {service.port} {service.host}\."
+        assert re.search(srv, text)
+    assert f"proxy_pass http://{load(done.config).http.listen};" in text
+    paths = re.search(r"location ~\* (\S+) \{", text)
+    assert paths is not None
+    published = re.compile(paths[1], re.I)
+    assert all(published.match(path) for path in client_pages(load(done.config)))
+    assert not any(published.match(path) for path in ("/metrics", "/healthz", "/readyz", "/"))

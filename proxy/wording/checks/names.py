@@ -94,4 +94,20 @@ TEXTS: dict[str, Text] = {
         "_dmarc.{about} に TXT レコード「v=DMARC1; p=none; rua=mailto:postmaster@{about}」を"
         "追加してください。",
     ),
+    "dns.srv": Text("mail programs find {place} by it", "メールソフトは {place} を見つけられます"),
+    "dns.no_srv": Text(
+        "is missing: mail programs that look for it have to be set up by hand",
+        "がありません。これを調べるメールソフトは手動の設定が必要になります",
+    ),
+    "dns.no_srv.todo": Text(
+        "Add `{about}. SRV 0 1 {place}.`", "`{about}. SRV 0 1 {place}.` を追加してください。"
+    ),
+    "dns.srv_elsewhere": Text(
+        "sends mail programs to {found}, not to {place}: their mail is not captured",
+        "メールソフトを {place} ではなく {found} に導きます。そのメールは記録されません",
+    ),
+    "dns.srv_elsewhere.todo": Text(
+        "Replace it by `{about}. SRV 0 1 {place}.`, or set `public` of the listener.",
+        "`{about}. SRV 0 1 {place}.` に置き換えるか、待ち受けの `public` を設定してください。",
+    ),
 }
