@@ -4,6 +4,11 @@
 
 Its own IMAP engine does all the work (folders, headers, bodies for offline use, copies, flags,
 deletions); only the clicks are ours. Messages lie in its Maildir, flags in its database.
+
+It goes into IDLE two seconds after its last command, and updates the folder by itself when the
+server tells of news. A folder knows one listener for its updates: if that comes while an update of
+ours runs, ours is never told that it has ended, with a server behind Mailweir or without. So we
+ask once more when nothing has come for a while.
 Cites: the Marionette protocol, version 3 (a JSON array behind its length).
 """
 
@@ -21,6 +26,8 @@ from tests.peers.programs import Account, Held, Program, digest
 from tests.peers.servers import need
 from tests.ports import free_port
 
+#: Milliseconds without anything new until Thunderbird is asked once more.
+STILL = 5_000
 FIRST = """
 const {MailServices} = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
 const server = MailServices.accounts.accounts.find(
@@ -37,10 +44,24 @@ const ended = begin => new Promise((done, failed) => begin({
   QueryInterface: ChromeUtils.generateQI(["nsIUrlListener"]),
 }));
 const offline = one => one.flags & Ci.nsMsgMessageFlags.Offline;
+// Has it ended well? Not if nothing new has come for a while either: then it is to be begun again.
+let trouble = "";
+const attempt = async (begin, count) => {
+  let over = false, good = false;
+  const told = ended(begin).then(() => { good = true; }, error => { trouble = String(error); })
+    .then(() => { over = true; });
+  let [before, since] = [count(), Date.now()];
+  while (!over && Date.now() < since + STILL) {
+    await Promise.race([told, pause(1000)]);
+    const now = over ? before : count();
+    if (now != before) [before, since] = [now, Date.now()];
+  }
+  return good;
+};
 const until = async (what, condition) => {
   const end = Date.now() + PATIENCE;
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error("never: " + what);
+    if (Date.now() > end) throw new Error(`never: ${what}; last trouble: ${trouble || "none"}`);
     await pause(100);
   }
 };
@@ -52,8 +73,8 @@ await Services.logins.addLoginAsync(info);
 server.performExpand(null);
 const inbox = root.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
 await until("folders", async () => {
-  await ended(listener => inbox.QueryInterface(Ci.nsIMsgImapMailFolder)
-    .updateFolderWithListener(null, listener));
+  await attempt(listener => inbox.QueryInterface(Ci.nsIMsgImapMailFolder)
+    .updateFolderWithListener(null, listener), () => 0);
   return folder("Sent");
 });
 """
@@ -62,14 +83,16 @@ SYNC = """
 for (const [name, count] of args[0]) {
   const box = folder(name);
   await until("headers of " + name, async () => {
-    await ended(listener => box.updateFolderWithListener(null, listener));
-    return [...box.messages].length == count;
+    return await attempt(listener => box.updateFolderWithListener(null, listener),
+                         () => box.getTotalMessages(false))
+      && [...box.messages].length == count;
   });
   await until("bodies of " + name, async () => {
-    const missing = [...box.messages].filter(one => !offline(one)).length;
-    if (missing) await ended(listener => box.downloadAllForOffline(listener, null));
-    await pause(missing ? 300 : 0);
-    return !missing;
+    const missing = () => [...box.messages].filter(one => !offline(one)).length;
+    if (!missing()) return true;
+    await attempt(listener => box.downloadAllForOffline(listener, null), missing);
+    await pause(300);
+    return false;
   });
 }
 """
@@ -281,7 +304,8 @@ class Thunderbird(Program):
     def _script(self, script: str, *arguments: object) -> Any:
         """Runs it inside Thunderbird with all rights; an exception of its comes back as ours."""
         patience = int(self.account.patience * 900)
-        inner = FIRST.replace("PATIENCE", str(patience)) + script
+        first = FIRST.replace("PATIENCE", str(patience)).replace("STILL", str(STILL))
+        inner = first + script
         whole = (
             "const done = arguments[arguments.length - 1];"
             "(async (...args) => {" + inner + "})(...arguments)"
