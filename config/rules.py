@@ -74,6 +74,8 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         yield from _upstream(at, imap, settings)
     if not settings.node.domains:
         yield Problem("node.domains", [], "our own mail domains, at least one")
+    if settings.capture.listed and settings.capture.users == "all":
+        yield Problem("capture.users", "all", '"listed", because capture.listed is set')
     yield from _database(settings.store)
     yield from _blobs(settings.store)
     yield from _outbound(settings.outbound)

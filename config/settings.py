@@ -242,6 +242,9 @@ class Bounce(Table):
 class Capture(Table):
     internal: StrictBool = False
     never: tuple[Pattern, ...] = ()
+    mode: Literal["capture", "observe"] = "capture"
+    users: Literal["all", "listed"] = "all"
+    listed: tuple[Pattern, ...] = ()
     address_change: Literal["keep", "hide"] = "keep"
     enroll: StrictBool = True
     companion: StrictBool = True
@@ -252,6 +255,14 @@ class Capture(Table):
     companion_rate: Annotated[StrictFloat | StrictInt, Field(gt=0, le=1_000)] = 5
     companion_max_size: Annotated[Bytes, Field(ge=64 * KIB, le=2 * GIB)] = 50 * MIB
     backfill_since: Day = None
+
+    def takes(self, address: str) -> bool:
+        """Is mail of this address taken, whether or not it is a user's?"""
+        return self.users == "all" or any(pattern.matches(address) for pattern in self.listed)
+
+    def enrolls(self, address: str) -> bool:
+        """May the first login of this address make a user?"""
+        return self.enroll and self.mode == "capture" and self.takes(address)
 
     def matches_never(self, address: str) -> AddressPattern | None:
         """The pattern that keeps this address out of the CRM: the evidence, not only the answer."""

@@ -18,17 +18,20 @@ Rules (contract.md [capture], features.md A7, A20, A30, B2):
   it to nobody but themselves: that is filing it. To anybody else it is a document
   (see docs/decisions).
 - Excluded: all who correspond are ours and capture.internal is off; `never` matches whoever
-  writes, the owner, or every outside recipient; the owner's capturing is switched off.
+  writes, the owner, or every outside recipient; the owner's capturing is switched off, or they are
+  not enrolled where only listed people are ([capture].users); or nothing is kept at all while it is
+  only looked what would be ([capture].mode).
 - Where that holds for some only, the mail is kept for the others and without these: they are no
   owners, no participants, and `left_out` says by which rule.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crmstore import addresses
 from crmstore.facts import Facts
+from crmstore.leftout import WRITES, LeftOut, Rules, kinds
 from crmstore.mailplace import Place, login_name, place_of
 
 __all__ = [
@@ -47,7 +50,6 @@ __all__ = [
 
 # From the best reason to be on a record to the weakest.
 ROLES = ("from", "sender", "to", "cc", "bcc", "reply-to", "resent", "forward", "envelope")
-_WRITES = frozenset(("from", "sender"))
 _ROLE_OF = {
     "resent-from": "resent",
     "resent-sender": "resent",
@@ -64,6 +66,7 @@ _FORWARDED = {
 }
 
 
+OBSERVED = "observe"  # it would have been captured
 FORCE = "force+"  # before a recipient: "although it is on the suppression list"
 
 
@@ -85,13 +88,6 @@ class People:
 
     def internal(self, address: str) -> bool:
         return address.rpartition("@")[2] in self.domains or address in self.users
-
-
-class Rules(NamedTuple):
-    """[capture]. `never` gives the pattern that matches an address, or None."""
-
-    internal: bool
-    never: Callable[[str], object | None]
 
 
 class Owner(NamedTuple):
@@ -134,6 +130,17 @@ def judge(
     rules: Rules,
 ) -> Judgement:
     """Decide one capture. `facts` is None for a message that could not be read."""
+    found = _judge(header, verdict, facts, people, rules)
+    return found._replace(excluded=OBSERVED) if rules.observe and not found.excluded else found
+
+
+def _judge(
+    header: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    facts: Facts | None,
+    people: People,
+    rules: Rules,
+) -> Judgement:
     place = place_of(header, verdict)
     if place is not None:
         return _judge_place(place, facts, people, rules)._replace(place=place)
@@ -202,7 +209,7 @@ def _allowed(
 ) -> Judgement:
     """The judgement without what the rules keep out. `files`: a user files somebody's mail, so who
     wrote what is attached takes part. `read`: whether anything is known of who takes part."""
-    out = _LeftOut(rules.never)
+    out = LeftOut(rules)
     found = [p for p in participants if files or p.role != "forward"]
     outside = [p for p in found if not people.internal(p.address)]
     if read and not rules.internal and all(p.role == "reply-to" for p in outside):
@@ -215,18 +222,10 @@ def _allowed(
         return Judgement(direction, source, (), (), (), out.reasons[-1])
     outsiders = [p for p in stay if not people.internal(p.address)]
     told_off = len(outsiders) < len(outside)
-    if direction == "sent" and told_off and all(p.role in _WRITES for p in outsiders):
+    if direction == "sent" and told_off and all(p.role in WRITES for p in outsiders):
         return Judgement(direction, source, (), (), (), out.reasons[-1])
     left_out = "; ".join(dict.fromkeys(out.reasons))
     return Judgement(direction, source, mine, stay, outsiders, "", left_out=left_out)
-
-
-def kinds(left_out: str) -> list[str]:
-    """Which kinds of rule a Judgement's `left_out` names: "never", "user disabled"; without the
-    patterns, which may be the very address that is kept out."""
-    rules = left_out.split("; ")
-    found = ["never"] if any(rule.startswith("never ") for rule in rules) else []
-    return found + (["user disabled"] if "user disabled" in rules else [])
 
 
 def mailbox_user(login: str, people: People) -> UserRef | None:
@@ -343,45 +342,3 @@ def _is_all_mine(owner: Owner, recipients: Sequence[str], people: People) -> boo
     """Did a user send this to nobody but themselves?"""
     mine = [people.users.get(address) for address in recipients]
     return bool(mine) and all(user is not None and user.id == owner.user_id for user in mine)
-
-
-class _LeftOut:
-    """Whom [capture].never and switched-off users keep out, and by which rule."""
-
-    def __init__(self, never: Callable[[str], object | None]) -> None:
-        self._never = never
-        self.reasons: list[str] = []
-        self._hidden: set[str] = set()  # addresses of owners that are out
-
-    def _forbidden(self, address: str) -> bool:
-        pattern = self._never(address)
-        if pattern is not None:
-            self.reasons.append(f"never {pattern}")
-        return pattern is not None
-
-    def owners(self, found: Sequence[tuple[Owner, str]], people: People) -> list[Owner]:
-        """Those that stay, each once."""
-        stay: dict[str, Owner] = {}
-        for owner, address in found:
-            user = people.users.get(owner.name)
-            if self._forbidden(address) or (address != owner.name and self._forbidden(owner.name)):
-                self._hidden.add(address)
-            elif user is not None and not user.enabled:
-                self.reasons.append("user disabled")
-                self._hidden.add(address)
-            else:
-                stay.setdefault(owner.name, owner)
-        # "never" is the stronger word where nobody stays
-        self.reasons.sort(key=lambda reason: reason.startswith("never"))
-        return list(stay.values())
-
-    def participants(self, found: Sequence[Participant], sender: str) -> list[Participant] | None:
-        """Those that stay; None if whoever writes is one that does not."""
-        stay: list[Participant] = []
-        for one in found:
-            if self._forbidden(one.address):
-                if one.role in _WRITES or one.address == sender:
-                    return None
-            elif not (one.envelope_only and one.address in self._hidden):
-                stay.append(one)
-        return stay

@@ -2,11 +2,12 @@
 
 Doors relay logins and never touch the store; that somebody has logged in stands in the frames of
 their mail. Only an
-address in node.domains makes a user; who is there already stays as they are, disabled or not.
+address in node.domains makes a user, and only one that `allowed` takes ([capture].enroll, .users);
+who is there already stays as they are, disabled or not.
 Cites: features.md A15 (set up nothing for each user), B15 (disabled stays disabled).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crmstore import addresses, users
@@ -14,35 +15,32 @@ from crmstore.batch import Pending
 from crmstore.store import Store
 from crmstore.whose import People
 
-__all__ = ["enroll", "enroll_writers", "newcomers"]
+Allowed = Callable[[str], bool]
+
+__all__ = ["enroll_writers", "newcomers"]
 
 
-def enroll_writers(store: Store, messages: Iterable[Pending], people: People) -> list[str]:
+def enroll_writers(
+    store: Store, messages: Iterable[Pending], people: People, allowed: Allowed
+) -> list[str]:
     """Enroll whose mail it is; returns the logins of the new users."""
-    return enroll(store, newcomers(messages, people), people)
+    fresh = newcomers(messages, people, allowed)
+    return [user.login for user in users.enroll(store, fresh)] if fresh else []
 
 
-def newcomers(messages: Iterable[Pending], people: People) -> dict[str, int]:
+def newcomers(messages: Iterable[Pending], people: People, allowed: Allowed) -> dict[str, int]:
     """Who would be enrolled for these (login -> when first, in microseconds)."""
     logins: dict[str, int] = {}
     for message in messages:
         login = _login(message.header)
         if login:
             logins.setdefault(login, message.at_us)
-    return _fresh(logins, people)
-
-
-def enroll(store: Store, logins: Mapping[str, int], people: People) -> list[str]:
-    """Enroll those of ours among these (login -> when, in microseconds) who are no users yet."""
-    fresh = _fresh(logins, people)
-    return [user.login for user in users.enroll(store, fresh)] if fresh else []
-
-
-def _fresh(logins: Mapping[str, int], people: People) -> dict[str, int]:
     return {
         login: at
         for login, at in logins.items()
-        if login.rpartition("@")[2] in people.domains and login not in people.users
+        if login.rpartition("@")[2] in people.domains
+        and login not in people.users
+        and allowed(login)
     }
 
 

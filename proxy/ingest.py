@@ -67,10 +67,11 @@ class Ingest:
         )
         self._bounces = processor(settings)
         self._order = sent_last(settings)
-        self._rules = Rules(settings.capture.internal, settings.capture.matches_never)
+        self._rules = Rules.of(settings.capture)
         self._tails: dict[str, Tail] | None = None
         self._pending: dict[str, Pending] = {}
-        self._enrolling = settings.capture.enroll
+        self._enrolling = settings.capture.enroll and settings.capture.mode == "capture"
+        self._enrolls = settings.capture.enrolls
         self._limit = BATCH
         self._keep_again = 0.0
         self._ahead: ReadBatch | None = None  # the next batch, if it is begun
@@ -183,7 +184,7 @@ class Ingest:
             failpoint("9.ingest.read")
         if self._enrolling:
             messages = [work.item.message for work in works]
-            step.enrolled = enroll_writers(self._store, messages, people)
+            step.enrolled = enroll_writers(self._store, messages, people, self._enrolls)
             people = self._intake.people()
         return self._batch(items, works, step, people)
 
@@ -195,7 +196,7 @@ class Ingest:
         items = self._gather(tails, step, batch.ends)
         works = meet(items, self._pending, batch)
         messages = [work.item.message for work in works]
-        if not items or (self._enrolling and newcomers(messages, batch.people)):
+        if not items or (self._enrolling and newcomers(messages, batch.people, self._enrolls)):
             return None
         begun = self._batch(items, works, step, batch.people)
         # What is given away is lost where a batch ends early, as the last one did then.

@@ -96,7 +96,7 @@ class Replay:
         self._archive = archive
         self._reader = reader or Reader()
         self._intake = Intake(store, settings.node.domains, retry_for=settings.outbound.retry_for)
-        self._rules = Rules(settings.capture.internal, settings.capture.matches_never)
+        self._rules = Rules.of(settings.capture)
         self._bounces = processor(settings)
         self._waiting: dict[str, Pending] = {}
         self._segments: dict[str, int] = {}  # door -> the segment that the last frame was in
@@ -239,7 +239,8 @@ class Replay:
             facts = self._facts(reading, Path(folder) / "bodies")
         if self._settings.capture.enroll:
             writers = [item.message for item, disposition, _ in decided if disposition]
-            enroll_writers(self._store, writers, self._intake.people())
+            people = self._intake.people()
+            enroll_writers(self._store, writers, people, self._settings.capture.enrolls)
         for _ in range(TRIES):
             people = self._intake.people()
             for item, disposition, reason in decided:

@@ -6,6 +6,7 @@ Bounded: at most `LAG_FRAMES` journal records are counted for each door.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,7 +98,8 @@ class MailState:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole answer. `said` is what is wrong, as texts of the catalogue."""
+    """The whole answer. `said` is what is wrong, `noted` what is meant so and must not be
+    forgotten; texts of the catalogue."""
 
     ok: bool
     said: tuple[Said, ...]
@@ -110,6 +112,7 @@ class Status:
     queue: tuple[QueueState, ...]
     coverage: tuple[CoverageState, ...] = ()
     mail: MailState | None = None
+    noted: tuple[Said, ...] = ()
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -119,11 +122,14 @@ class Status:
     def wrong_in(self, lang: Language) -> tuple[str, ...]:
         return tuple(t(f"state.wrong.{one.name}", lang, **one.values) for one in self.said)
 
+    def notes_in(self, lang: Language) -> tuple[str, ...]:
+        return tuple(t(f"state.note.{one.name}", lang, **one.values) for one in self.noted)
+
     def document(self) -> dict[str, Any]:
         """As JSON has it; what is wrong in English, for programs."""
         whole = asdict(self)
-        del whole["said"]
-        return {"ok": self.ok, "wrong": self.wrong, **whole}
+        del whole["said"], whole["noted"]
+        return {"ok": self.ok, "wrong": self.wrong, "notes": self.notes_in("en"), **whole}
 
 
 def status(settings: Settings, now: datetime | None = None) -> Status:
@@ -152,7 +158,16 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
         queue=queue,
         coverage=coverage,
         mail=mail,
+        noted=tuple(_noted(settings)),
     )
+
+
+def _noted(settings: Settings) -> Iterator[Said]:
+    capture = settings.capture
+    if capture.mode == "observe":
+        yield Said("observe")
+    if capture.users == "listed":
+        yield Said("listed", {"patterns": ", ".join(map(str, capture.listed)) or "-"})
 
 
 def _roles(settings: Settings, now: datetime, wrong: list[Said]) -> list[RoleState]:

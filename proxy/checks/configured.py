@@ -33,6 +33,11 @@ def settings_notes(settings: Settings) -> Iterator[Note]:
                 yield warn("config.route_mx", listener.name, hop=str(listener.next_hop))
     if not _local(settings.http.listen):
         yield warn("config.http_open", str(settings.http.listen))
+    if settings.capture.mode == "observe":
+        yield warn("config.observe")
+    if settings.capture.users == "listed":
+        patterns = ", ".join(map(str, settings.capture.listed)) or "-"
+        yield warn("config.listed", patterns=patterns)
     for imap in settings.imap:
         if not _local(imap.listen):
             if imap.auth_plain_without_tls:

@@ -201,7 +201,8 @@ def _answer(work: Desk, user: "User", done: str, octets: str = "") -> None:
 
 
 def _state(work: Desk, user: "User") -> str:
-    return work.say("user.state.captured" if user.enabled else "user.state.disabled")
+    kept = "observed" if work.settings.capture.mode == "observe" else "captured"
+    return work.say(f"user.state.{kept}" if user.enabled else "user.state.disabled")
 
 
 def _document(work: Desk, user: "User") -> dict[str, Any]:

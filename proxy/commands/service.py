@@ -93,6 +93,10 @@ def _show(found: "Status", lang: Language) -> None:
     def table(names: str, rows: Iterable[Sequence[object]]) -> None:
         put_table("", [t(f"state.{name}", lang) for name in names.split()], rows)
 
+    for line in found.notes_in(lang):
+        put(t("state.note", lang, text=line))
+    if found.noted:
+        put()
     table(
         "role state pid uptime figures",
         [

@@ -161,9 +161,8 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
         since=capture.backfill_since,
         zone=ZoneInfo(settings.node.timezone),
     )
-    companions = Companions(
-        plan if capture.companion else None, tell, excluded=capture.matches_never
-    )
+    looking = capture.companion and capture.mode == "capture"
+    companions = Companions(plan if looking else None, tell, excluded=capture.matches_never)
 
     def login(session: Session, credentials: Credentials | None) -> Callable[[], None] | None:
         seat = companions.join(

@@ -34,7 +34,7 @@ class ImapUpkeep:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._store = store
         self._domains = frozenset(settings.node.domains)
-        self._enrolling = settings.capture.enroll
+        self._enrolls = settings.capture.enrolls
         self._known = settings.data_dir / known.FOLDER
         self._roster = settings.data_dir / roster.FOLDER
         self._notes = settings.data_dir / notes.FOLDER
@@ -80,12 +80,11 @@ class ImapUpkeep:
     # Who is who
 
     def _enroll(self, logins: Iterable[Login]) -> list[str]:
-        if not self._enrolling:
-            return []
         ours = {
             note.login: note.at_us
             for note in logins
-            if addresses.key(note.login).rpartition("@")[2] in self._domains
+            if (key := addresses.key(note.login)).rpartition("@")[2] in self._domains
+            and self._enrolls(key)
         }
         return [user.login for user in users.enroll(self._store, ours)]
 

@@ -43,6 +43,10 @@ TEXTS: dict[str, Text] = {
         "not everybody has this copy: a user is disabled",
         "このコピーを持たない利用者がいます: 無効な利用者",
     ),
+    "explain.left_out.not enrolled": Text(
+        "not everybody has this copy: somebody is not enrolled (capture.users)",
+        "このコピーを持たない人がいます: 対象外の人（capture.users）",
+    ),
     "explain.people": Text("Who takes part", "参加者"),
     "explain.keys": Text("record {ids}", "レコード {ids}"),
     "explain.why.ours": Text(

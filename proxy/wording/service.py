@@ -36,6 +36,19 @@ TEXTS: dict[str, Text] = {
     ),
     "state.last_error": Text("last error of {role}: {error}", "{role} の最後のエラー: {error}"),
     "state.wrong": Text("WRONG  {text}", "問題  {text}"),
+    "state.note": Text("NOTE  {text}", "注意  {text}"),
+    "state.note.observe": Text(
+        'capture.mode = "observe": mail flows and is counted, NOTHING of it is kept'
+        " (`mailweir audit` has the figures)",
+        'capture.mode = "observe" です。メールは流れ、数えられますが、一切保存されません'
+        "（件数は `mailweir audit` で確認できます）",
+    ),
+    "state.note.listed": Text(
+        'capture.users = "listed": only mail of users (`mailweir user list`) and of capture.listed'
+        " is kept: {patterns}",
+        'capture.users = "listed" です。保存されるのは利用者（`mailweir user list`）と'
+        " capture.listed に当てはまる人のメールだけです: {patterns}",
+    ),
     # status: what is wrong
     "state.wrong.nothing": Text(
         "nothing runs: start it with `mailweir run`",

@@ -16,7 +16,7 @@ KEY = re.compile(r"(?:# )?(\w+) = ")
 # Keys behind a hash whose value is an example, because their default is nothing (or the machine's).
 EXAMPLES = [
     "next_hop_ca", "proxy_from", "recipient_domains", "doors", "max_size", "password_file", "ca",
-    "blobs_credentials_file", "blobs_ca", "upstream_ca", "key_file",
+    "blobs_credentials_file", "blobs_ca", "upstream_ca", "key_file", "listed",
 ]  # fmt: skip
 
 

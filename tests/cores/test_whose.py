@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from crmstore.facts import Facts
-from crmstore.whose import Judgement, Owner, People, Rules, UserRef, judge
+from crmstore.whose import Judgement, Owner, People, Rules, UserRef, judge, kinds
 
 ALICE = UserRef(1, "alice@ours.example", True)
 HR = UserRef(2, "hr@ours.example", True)
@@ -33,6 +33,8 @@ def decide(
     never: list[str] | None = None,
     internal: bool = False,
     unread: bool = False,
+    listed: list[str] | None = None,
+    observe: bool = False,
 ) -> Judgement:
     recipients = ["bob@x.example"] if to is None else to
     header: dict[str, Any] = {
@@ -54,7 +56,7 @@ def decide(
         patterns = never or []
         return next((p for p in patterns if address == p or address.endswith(p.strip("*"))), None)
 
-    rules = Rules(internal, forbids)
+    rules = Rules(internal, forbids, lambda a: listed is None or a in listed, observe)
     return judge(header, verdict, None if unread else facts, PEOPLE, rules)
 
 
@@ -233,3 +235,37 @@ def test_odd_logins_do_no_harm(auth: str | None) -> None:
     owner = decide(auth=auth, sender="").owners[0]
     owner.name.encode("utf-8")
     assert len(owner.name) <= 320
+
+
+# Some people first ([capture].users), and only looking ([capture].mode)
+
+
+def test_listed_are_users_and_whom_the_list_names() -> None:
+    assert decide(listed=[]).excluded == ""  # alice is a user
+    assert decide(sender="new@ours.example", listed=[]).excluded == "not enrolled"
+    assert decide(sender="new@ours.example", listed=["new@ours.example"]).excluded == ""
+    relayed = decide("lmtp", "bob@x.example", ["dave@relayed.example"], listed=[])
+    assert relayed.excluded == "not enrolled"
+    off = decide(sender="off@ours.example", listed=["off@ours.example"])
+    assert off.excluded == "user disabled"  # the list does not switch anybody on again
+
+
+def test_mail_to_some_who_are_listed_is_theirs_alone() -> None:
+    to = ["alice@ours.example", "new@ours.example", "blind@ours.example"]
+    head = [("from", "bob@x.example"), *(("to", one) for one in to[:2])]
+    found = decide("inbound", "bob@x.example", to, head=head, listed=[])
+    assert [owner.name for owner in found.owners] == ["alice@ours.example"]
+    assert found.left_out == "not enrolled" and kinds(found.left_out) == ["not enrolled"]
+    # Who stands in the header is in the message; whom the envelope alone tells of is not.
+    named = [p.address for p in found.participants]
+    assert "new@ours.example" in named and "blind@ours.example" not in named
+    only = decide("inbound", "bob@x.example", to[1:], listed=[], never=["blind@ours.example"])
+    assert only.excluded == "never blind@ours.example"
+
+
+def test_while_observing_everything_is_excluded_by_its_own_reason_or_by_this() -> None:
+    assert decide(observe=True).excluded == "observe"
+    assert decide(to=["hr@ours.example"], observe=True).excluded == "internal"
+    assert decide(never=["bob@x.example"], observe=True).excluded == "never bob@x.example"
+    assert decide(sender="new@ours.example", listed=[], observe=True).excluded == "not enrolled"
+    assert decide(unread=True, observe=True).excluded == "observe"

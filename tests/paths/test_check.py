@@ -70,6 +70,8 @@ class TestSettings:
             (inbound("smtp://127.0.0.1:26"), "ok config.loaded"),
             (submission("smtp://127.0.0.1:26"), "warn config.route_mx"),
             ('[http]\nlisten="0.0.0.0:8025"\n', "warn config.http_open"),
+            ('[capture]\nmode="observe"\n', "warn config.observe"),
+            ('[capture]\nusers="listed"\n', "warn config.listed"),
             (
                 inbound("smtp://h.example").replace("127.0.0.1:25", "0.0.0.0:25"),
                 "warn config.no_tls",

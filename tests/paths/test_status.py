@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from config.load import parse
-from config.settings import Settings
+from config.settings import Capture, Settings
 from crmstore.store import open_store
 from crmstore.usage import Usage
 from proxy import heartbeat
 from proxy.journal import JournalWriter
 from proxy.status import MailState, status
+from proxy.texts import Language
 from tests.conftest import migrate
 
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
 CONFIG = """
 [node]
 hostname = "mail.example.com"
@@ -55,6 +57,20 @@ def test_all_is_well(settings: Settings) -> None:
     assert found.ok and found.wrong == () and found.lag_seconds == 0.0
     assert [(role.role, role.up) for role in found.roles] == [("mx-0", True), ("worker", True)]
     json.dumps(found.document())
+
+
+def test_a_staged_roll_out_is_told_and_is_not_wrong(settings: Settings) -> None:
+    beat(settings, "mx-0", "worker")
+    assert status(settings).document()["notes"] == ()
+    capture = Capture.model_validate(
+        {"mode": "observe", "users": "listed", "listed": ["*@sales.example.com"]}
+    )
+    found = status(settings.model_copy(update={"capture": capture}))
+    assert found.ok
+    for lang in LANGUAGES:
+        observe, listed = found.notes_in(lang)
+        assert "capture.mode" in observe and "*@sales.example.com" in listed
+    assert found.document()["notes"] == found.notes_in("en")
 
 
 def test_nothing_runs(settings: Settings) -> None:

@@ -36,6 +36,23 @@ TEXTS: dict[str, Text] = {
         "Set http.listen to 127.0.0.1, or close the port to all but your monitoring.",
         "http.listen を 127.0.0.1 にするか、監視サーバー以外からの接続をふさいでください。",
     ),
+    "config.observe": Text(
+        'capture.mode is "observe": mail flows and is counted, NOTHING of it is kept',
+        "capture.mode が「observe」です。メールは流れ、数えられますが、一切保存されません",
+    ),
+    "config.observe.todo": Text(
+        'When you have seen enough (`mailweir audit`), set it to "capture" and restart.',
+        "確認が済んだら（`mailweir audit`）「capture」に変えて再起動してください。",
+    ),
+    "config.listed": Text(
+        'capture.users is "listed": only mail of users and of capture.listed is kept: {patterns}',
+        "capture.users が「listed」です。保存されるのは利用者と capture.listed に当てはまる人の"
+        "メールだけです: {patterns}",
+    ),
+    "config.listed.todo": Text(
+        'List the next ones (`mailweir user add`, capture.listed); at the end set it to "all".',
+        "次の人を加え（`mailweir user add`、capture.listed）、最後に「all」にしてください。",
+    ),
     "config.clear_passwords": Text(
         "passwords may cross the network unencrypted (auth_plain_without_tls = true)",
         "パスワードが暗号化されずにネットワークを流れるおそれがあります"
