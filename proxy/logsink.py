@@ -34,7 +34,8 @@ class LineSink:
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        # From idle to awake and back in one piece: "idle" is never said with a line waiting.
+        self._turning = threading.Lock()
         self.lost = 0
 
     def put(self, line: str) -> None:
@@ -44,21 +45,20 @@ class LineSink:
             return
         self._lines.append(line)
         if not self._wake.is_set():
-            self._idle.clear()
-            self._wake.set()
-            if self._thread is None:
-                self._start()
+            with self._turning:
+                self._idle.clear()
+                self._wake.set()
+                if self._thread is None:
+                    self._start()
 
     def flush(self, timeout: float = 1.0) -> bool:
         """Wait until everything taken so far is written; False when the reader is too slow."""
         return self._thread is None or self._idle.wait(timeout)
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-                self._thread.start()
-                atexit.register(self.flush)
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+        atexit.register(self.flush)
 
     def _run(self) -> None:
         while True:
@@ -66,8 +66,9 @@ class LineSink:
             time.sleep(self._pause)
             self._wake.clear()
             self._drain()
-            if not self._wake.is_set():
-                self._idle.set()
+            with self._turning:
+                if not self._wake.is_set():
+                    self._idle.set()
 
     def _drain(self) -> None:
         while self._lines:

@@ -128,8 +128,12 @@ _form = _former(_at_terminal())
 
 
 def configure(*, readable: bool | None = None, fd: int = 2) -> None:
-    """Another form or place than the default; for the daemons' start and for tests."""
+    """Another form or place than the default; for the daemons' start and for tests.
+
+    What was told so far is written first: whoever owned the old place may close it then.
+    """
     global _sink, _log, _form
+    _sink.flush()
     readable = _at_terminal() if readable is None else readable
     _sink = LineSink(fd)
     _log, _form = _logger(readable, _sink), _former(readable)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -73,6 +74,42 @@ def test_the_readable_form_is_one_line_too(tmp_path: Path) -> None:
         os.close(fd)
     (line, rest) = path.read_text("utf-8").split("\n")
     assert line.startswith("01JD\\n ") and rest == "" and line.isprintable()
+
+
+def test_another_place_waits_until_the_old_one_has_its_lines(tmp_path: Path) -> None:
+    """Whoever closes the old one then must not find its lines in the next file of that number."""
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        maillog.configure(readable=False, fd=file.fileno())
+        for _ in range(1000):
+            accept()
+        maillog.configure()
+        assert path.read_bytes().count(b"\n") == 1000
+
+
+def test_idle_is_never_said_with_a_line_waiting(tmp_path: Path) -> None:
+    """A line comes in at the very moment when the thread has seen that there is none."""
+
+    class Wake(threading.Event):
+        late: threading.Thread | None = None
+
+        def is_set(self) -> bool:
+            seen = super().is_set()
+            if threading.current_thread().name == "log" and self.late is None:
+                self.late = threading.Thread(target=sink.put, args=("late",))
+                self.late.start()
+                self.late.join(0.1)
+            return seen
+
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        sink = logsink.LineSink(file.fileno(), pause=0.2)
+        sink._wake = wake = Wake()
+        sink.put("early")
+        while wake.late is None or wake.late.is_alive():
+            time.sleep(0.01)
+        assert sink.flush(5)
+        assert path.read_bytes() == b"early\nlate\n"
 
 
 def test_values_are_cut(log) -> None:
