@@ -9,6 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FLOORS = ("config", "crmstore", "bounce", "proxy")  # each may import itself and those before it
 
+_HOLDS_STATEMENTS = (
+    ast.stmt,
+    ast.excepthandler,
+    ast.match_case,
+)  # an import is never inside others
+
 
 @dataclass(frozen=True)
 class Module:
@@ -72,12 +78,13 @@ def _imports(tree: ast.Module, ours: set[str]) -> tuple[frozenset[str], frozense
         everything.update(names)
         if at_import:
             early.update(names)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             at_import = False
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             at_import = False
         for child in ast.iter_child_nodes(node):
-            visit(child, at_import)
+            if isinstance(child, _HOLDS_STATEMENTS):
+                visit(child, at_import)
 
     visit(tree, True)
     return frozenset(everything), frozenset(early)

@@ -1,7 +1,9 @@
 """tests/THREATS.md and tests/IMAP.md name tests that exist."""
 
 import ast
+import functools
 import re
+from pathlib import Path
 
 import pytest
 
@@ -17,12 +19,14 @@ def test_what_the_table_names_exists(named: str) -> None:
     file, _, test = named.partition("::")
     assert (ROOT / file).is_file()
     if test:
-        tree = ast.parse((ROOT / file).read_text("utf-8"))
-        assert test in {
-            node.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
+        assert test in functions_of(ROOT / file)
+
+
+@functools.cache
+def functions_of(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, functions))
 
 
 def test_every_row_has_a_test() -> None:
