@@ -1,96 +1,37 @@
 """The mail log: one function per event, one line per message event, its id first.
 
-Lines are JSON, or words a person reads when standard error is a terminal. No function takes a
-body, a header or a secret. Every value is escaped (ESC, CR, LF, U+2028 and their like cannot
-forge a line or steer a terminal) and cut at `CUT` characters (threats.md, "log injection").
-Nothing here blocks or raises: proxy/logsink.py writes in a thread of its own. The texts of
-exceptions are told only where they cannot quote mail or credentials (operating system errors);
-of others the log gets the kind and the places.
+Lines are JSON, or words a person reads when standard error is a terminal; proxy/logform.py tells
+how a line looks. No function takes a body, a header or a secret. Nothing here blocks or raises:
+proxy/logsink.py writes in a thread of its own.
 """
 
 import os
 import sys
-import time
-import traceback
 from collections.abc import Callable, Iterable, MutableMapping
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 import structlog
 
+from proxy.logform import CUT, arrange, as_json, as_words, fault, stamp
 from proxy.logsink import LineSink
-from proxy.printable import printable
 
 ENV_FORM = "MAILWEIR_LOG"  # "json": JSON lines at a terminal too (`run --json`)
-CUT = 400
-CUT_TRACE = 4000
-
-_second = 0
-_second_text = ""
 
 # The last line of level error of this process; its heartbeat shows it to `mailweir status`.
 last_error: dict[str, Any] | None = None
 
 
-def _stamp() -> str:
-    """The time of day, to the microsecond."""
-    global _second, _second_text
-    now = time.time()
-    whole = int(now)
-    if whole != _second:
-        _second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        _second = whole
-    return f"{_second_text}.{int((now - whole) * 1e6):06d}Z"
-
-
 def _arrange(_: object, level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Id, time and event first; values cut. Our own stamp: the library's costs twice as much."""
     global last_error
-    line: dict[str, Any] = {}
-    if (ident := event.pop("id", None)) is not None:
-        line["id"] = ident
-    line["time"] = _stamp()
-    line["event"] = event.pop("event")
-    if level != "info":
-        line["level"] = level
-    for key, value in event.items():
-        if value is None:
-            continue
-        if type(value) is bytes:
-            value = value[:CUT].decode("ascii", "backslashreplace")
-        elif type(value) is str and len(value) > CUT and key != "trace":
-            value = value[:CUT] + "…"
-        line[key] = value
+    line = arrange(level, event)
     if level == "error":
         last_error = line
     return line
 
 
-def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
-    """Flat JSON, put together by hand: the encoder object costs 5 µs more a line.
-
-    ASCII only, so every control, separator and direction mark leaves as \\uXXXX.
-    """
-    parts: list[str] = []
-    for key, value in event.items():
-        kind = type(value)
-        if kind is str:
-            text = encode_basestring_ascii(value)
-        elif kind is int or kind is float:
-            text = repr(value)
-        elif kind is bool:
-            text = "true" if value else "false"
-        else:
-            text = encode_basestring_ascii(str(value)[:CUT])
-        parts.append(f'"{key}": {text}')
-    return "{" + ", ".join(parts).replace("\x7f", "\\u007f") + "}"  # DEL is ASCII, and a control
-
-
-def _words(_: object, __: str, event: MutableMapping[str, Any]) -> str:
-    head = [str(event.pop("time"))[11:23], event.pop("event")]
-    if "id" in event:
-        head.insert(0, printable(str(event.pop("id"))))
-    return " ".join(head + [f"{key}={printable(str(value))}" for key, value in event.items()])
+def _formed(_: object, __: str, line: MutableMapping[str, Any]) -> str:
+    return _form(line)
 
 
 class _Output:
@@ -101,14 +42,10 @@ class _Output:
         self.info = self.warning = self.error = sink.put
 
 
-def _former(readable: bool) -> Callable[[object, str, MutableMapping[str, Any]], str]:
-    return _words if readable else _json
-
-
-def _logger(readable: bool, sink: LineSink) -> Any:
+def _logger(sink: LineSink) -> Any:
     return structlog.wrap_logger(
         _Output(sink),
-        processors=[_arrange, _former(readable)],
+        processors=[_arrange, _formed],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     ).bind()
 
@@ -119,12 +56,12 @@ def _at_terminal() -> bool:
 
 def _emit(event: dict[str, Any]) -> None:
     """A line of level info, as the logger would write it."""
-    _sink.put(_form(None, "info", _arrange(None, "info", event)))
+    _sink.put(_form(arrange("info", event)))
 
 
 _sink = LineSink()
-_log = _logger(_at_terminal(), _sink)
-_form = _former(_at_terminal())
+_log = _logger(_sink)
+_form: Callable[[MutableMapping[str, Any]], str] = as_words if _at_terminal() else as_json
 
 
 def configure(*, readable: bool | None = None, fd: int = 2) -> None:
@@ -136,28 +73,12 @@ def configure(*, readable: bool | None = None, fd: int = 2) -> None:
     _sink.flush()
     readable = _at_terminal() if readable is None else readable
     _sink = LineSink(fd)
-    _log, _form = _logger(readable, _sink), _former(readable)
+    _log, _form = _logger(_sink), as_words if readable else as_json
 
 
 def flush(timeout: float = 1.0) -> bool:
     """Wait until the lines so far are written, at most `timeout` seconds."""
     return _sink.flush(timeout)
-
-
-def _fault(error: BaseException | str | None) -> dict[str, str]:
-    """What may be told of an exception: texts of other kinds can quote what a client sent."""
-    if error is None:
-        return {}
-    if isinstance(error, str):
-        return {"error": error}
-    name = type(error).__name__
-    if isinstance(error, OSError):
-        name = f"{name}: {error.strerror or error}"
-    places = [
-        f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__, limit=-20)
-    ]
-    return {"error": name, "trace": " < ".join(reversed(places))[:CUT_TRACE]}
 
 
 # Doors: connections
@@ -180,7 +101,7 @@ def protocol_violation(listener: str, ip: str, what: str) -> None:
 
 def session_fault(listener: str, ip: str, error: BaseException | str) -> None:
     """Our own fault in a session: the client got a 4xx without these words."""
-    _log.error("session.fault", listener=listener, client=ip, **_fault(error))
+    _log.error("session.fault", listener=listener, client=ip, **fault(error))
 
 
 def auth(listener: str, ip: str, mech: str, ok: bool, words: str) -> None:
@@ -188,10 +109,10 @@ def auth(listener: str, ip: str, mech: str, ok: bool, words: str) -> None:
     told = {"listener": listener, "client": ip, "mechanism": mech, "ok": ok, "reply": words}
     if not ok:
         _log.warning("auth", **told)
-    elif _form is _json and len(words) <= CUT:
+    elif _form is as_json and len(words) <= CUT:
         quoted = encode_basestring_ascii
         _sink.put(
-            f'{{"time": "{_stamp()}", "event": "auth", "listener": {quoted(listener)},'
+            f'{{"time": "{stamp()}", "event": "auth", "listener": {quoted(listener)},'
             f' "client": {quoted(ip)}, "mechanism": {quoted(mech)}, "ok": true,'
             f' "reply": {quoted(words)}}}'.replace("\x7f", "\\u007f")
         )
@@ -260,7 +181,7 @@ def hop_unavailable(listener: str, target: str, stage: str, words: str) -> None:
 
 def journal_trouble(door: str, what: str, error: BaseException | str | None = None) -> None:
     """The journal could not take a message (full, broken): the client got a 4xx."""
-    _log.error("journal.trouble", door=door, what=what, **_fault(error))
+    _log.error("journal.trouble", door=door, what=what, **fault(error))
 
 
 def journal_recovered(door: str, cut: int, unknown: int, orphans: int) -> None:
@@ -284,7 +205,7 @@ def companion_skipped(login: str, size: int, most: int) -> None:
 
 def companion_fault(login: str, error: BaseException) -> None:
     """Our own fault in a companion; the sessions go on, this user has none for now."""
-    _log.error("companion.fault", login=login, **_fault(error))
+    _log.error("companion.fault", login=login, **fault(error))
 
 
 # Worker: ingest
@@ -312,7 +233,7 @@ def capture_missing(door: str, what: str) -> None:
 
 def store_trouble(what: str, error: BaseException | str | None, retry_in: float) -> None:
     """Store or archive could not be written: mail goes on, ingest tries again."""
-    _log.error("store.trouble", what=what, retry_in=round(retry_in, 1), **_fault(error))
+    _log.error("store.trouble", what=what, retry_in=round(retry_in, 1), **fault(error))
 
 
 def mail_quota(level: str, used: int, quota: int | None) -> None:
@@ -325,7 +246,7 @@ def mail_quota(level: str, used: int, quota: int | None) -> None:
 
 def worker_fault(what: str, error: BaseException | str) -> None:
     """Our own fault in the worker; the step is tried again."""
-    _log.error("worker.fault", what=what, **_fault(error))
+    _log.error("worker.fault", what=what, **fault(error))
 
 
 # Return paths
@@ -418,7 +339,7 @@ def child_exited(role: str, pid: int, status: str, retry_in: float | None) -> No
 
 def http_fault(path: str, error: BaseException) -> None:
     """A probe or scrape could not be answered."""
-    _log.error("http.fault", path=path, **_fault(error))
+    _log.error("http.fault", path=path, **fault(error))
 
 
 def role_hung(role: str, seconds: float) -> None:
@@ -431,7 +352,7 @@ def role_failed(role: str, error: Exception) -> None:
 
     Its text is told: nothing that a client sent reaches this place.
     """
-    _log.error("role.failed", role=role, **{**_fault(error), "error": f"{error!r}"})
+    _log.error("role.failed", role=role, **{**fault(error), "error": f"{error!r}"})
 
 
 def stopping(reason: str) -> None:
