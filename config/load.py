@@ -29,7 +29,7 @@ MAX_FILE = 2**20
 _LONGEST_VALUE = 80
 
 _ALLOWED = {
-    "missing": "a value: this key is required",
+    "missing": "this key is required",
     "string_type": "a text in quotes",
     "string_pattern_mismatch": "a short name of a-z, 0-9, - and _, starting with a letter or digit",
     "bool_type": "true or false, without quotes",
@@ -83,7 +83,8 @@ def parse(text: str, *, base: Path, source: str = "configuration") -> Settings:
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(source, (Problem("TOML", None, f"valid TOML: {error}"),)) from None
+        problem = Problem("TOML", None, f"allowed is valid TOML: {error}")
+        raise ConfigError(source, (problem,)) from None
     try:
         return Settings.model_validate(data, context={"base": base})
     except ValidationError as error:
@@ -130,9 +131,9 @@ def _allowed(kind: str, item: Any, cause: object) -> str:
     if kind == "literal_error":
         return str(ctx["expected"]).replace("'", '"')
     if kind == "greater_than_equal":
-        return f"at least {ctx['ge']:g}"
+        return f"at least {ctx['ge']:.12g}"
     if kind == "less_than_equal":
-        return f"at most {ctx['le']:g}"
+        return f"at most {ctx['le']:.12g}"
     if kind == "tuple_type" and item["loc"] in (("smtp",), ("imap",)):
         return f"tables, each under its own [[{item['loc'][0]}]]"
     return _ALLOWED.get(kind, str(item["msg"]))

@@ -12,7 +12,7 @@ Cites: features.md A7 to A11, A29; beyond.md 17, 18; contract.md `mailweir recor
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from crmstore import addresses, relink, schema
 from crmstore.bulk import insert_rows
@@ -272,14 +272,14 @@ def _lose(
     """These addresses are the record's no longer; `exact`: since a time that somebody knows."""
     if not gone:
         return
-    if any(
-        h.until is None and micros(h.since) > ended for h in record.history if h.address in gone
-    ):
+    # An address without a beginning that somebody has said was the record's before it was added.
+    begins = [h.mail_since for h in record.history if h.address in gone and h.until is None]
+    if any(begin is not None and micros(begin) > ended for begin in begins):
         raise ValueError("until: the time ends before it begins")
     connection.execute(
         update(schema.record_addresses)
         .where(held.record_id == record.id, held.address.in_(gone), held.until_us.is_(None))
-        .values(until_us=ended)
+        .values(from_us=case((held.from_us > ended, ended), else_=held.from_us), until_us=ended)
     )
     for address in gone if exact else ():
         relink.unlink(connection, record.id, address, since=ended)

@@ -63,9 +63,14 @@ def _around(text: str, hit: int, wanted: re.Pattern[str]) -> Snippet:
 def _found(text: str, wanted: re.Pattern[str]) -> Iterator[tuple[int, int]]:
     """(start, end) of each hit in the text as it stands."""
     folded, places = _folded(text)
+    marked = 0
     for match in wanted.finditer(folded):
-        if match.end() > match.start():
-            yield places[match.start()], places[match.end()]
+        start, end = places[match.start()], match.end()
+        while 0 < end < len(folded) and places[end] == places[end - 1]:
+            end += 1  # ㈱ is (株): what is shown is one character, and it is marked whole
+        if marked <= start < places[end]:  # of ㍿ two words may be found: it is marked once
+            marked = places[end]
+            yield start, marked
 
 
 def _folded(text: str) -> tuple[str, Sequence[int]]:

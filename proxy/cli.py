@@ -90,7 +90,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
     ] = False,
 ) -> None:
-    """Mailweir: an SMTP relay in the path of your mail that captures it durably for your CRM."""
+    """Mailweir: SMTP relay and IMAP proxy in the path of your mail; captures it for your CRM."""
 
 
 def main() -> None:

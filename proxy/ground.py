@@ -8,6 +8,7 @@ cannot be asked right now (locked, full) stops no mail: doors need nothing but t
 import errno
 import fcntl
 import os
+import re
 import socket
 import time
 from collections.abc import Collection, Sequence
@@ -130,6 +131,9 @@ def _bind_error(address: ListenAddress) -> OSError | None:
     return None
 
 
+SUPERVISOR = "supervisor.lock"
+
+
 class Lock:
     """One such process per data folder; the kernel frees it however the process ends."""
 
@@ -149,3 +153,14 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
+
+
+def runs(settings: Settings) -> bool:
+    """Does a `mailweir run` hold this data folder? Asked of the kernel's list, so that nobody who
+    starts meanwhile is kept from the lock."""
+    try:
+        inode = (settings.run_dir / SUPERVISOR).stat().st_ino
+        locks = Path("/proc/locks").read_text()
+    except OSError:
+        return False
+    return re.search(rf"FLOCK .*:{inode} ", locks) is not None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from config.settings import Settings
 from proxy import __version__, maillog
 from proxy.ground import (
+    SUPERVISOR,
     CannotStart,
     Lock,
     check_ports,
@@ -57,7 +58,7 @@ def run_all(
     """Run until SIGTERM or SIGINT; raises CannotStart. `doors`: which kinds of them."""
     roles = list(_roles(settings, config, doors, worker=worker))
     make_folders(settings)
-    with Lock(settings.run_dir / "supervisor.lock", "mailweir run"):
+    with Lock(settings.run_dir / SUPERVISOR, "mailweir run"):
         check_ports(settings, doors)
         prepare_store(settings)
         prepare_keys(settings)

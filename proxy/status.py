@@ -19,6 +19,7 @@ from crmstore.batch import Place
 from crmstore.intake import Intake
 from crmstore.queue import Queue
 from crmstore.store import Store, StoreError, open_store
+from proxy.ground import runs
 from proxy.health import free_bytes, journal_bytes
 from proxy.heartbeat import Beat, read_beats
 from proxy.journalfmt import Frame
@@ -176,7 +177,7 @@ def _roles(settings: Settings, now: datetime, wrong: list[Said]) -> list[RoleSta
     states = [_role(name, beats.get(name), now) for name in [*names, WORKER]]
     down = [state.role for state in states if not state.up]
     if len(down) == len(states):
-        wrong.append(Said("nothing"))
+        wrong.append(Said("starting" if runs(settings) else "nothing"))
     else:
         wrong.extend(Said("down", {"role": name}) for name in down)
     return states

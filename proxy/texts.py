@@ -16,6 +16,7 @@ from proxy.wording import (
     Text,
     bounces,
     checks,
+    evidence,
     explain,
     help,
     mail,
@@ -36,6 +37,7 @@ LONGEST_VALUE = 500
 _CATALOGUE: dict[str, Text] = {
     **bounces.TEXTS,
     **checks.TEXTS,
+    **evidence.TEXTS,
     **explain.TEXTS,
     **help.TEXTS,
     **mail.TEXTS,

@@ -7,6 +7,7 @@ import typer
 
 from proxy.commands.common import Desk, Viewer, call, desk, put, put_json
 from proxy.commands.suppression import put_delivery
+from proxy.evidence import told
 from proxy.texts import Language, language, t
 
 Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
@@ -34,10 +35,15 @@ def explain(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:
             put_delivery(ctx, work, found)
 
 
+def kind_of(record: dict[str, Any], lang: Language) -> str:
+    """The kind of a record, in the words of people."""
+    return t(f"record.kind.{record['kind']}", lang)
+
+
 def shared(record: dict[str, Any], lang: Language) -> str:
     """ " (shared by 3 records)", where several have the address that is the reason."""
     count = record["shared_by"]
-    return f" ({t('explain.shared', lang, count=count)})" if count > 1 else ""
+    return t("explain.shared", lang, count=count) if count > 1 else ""
 
 
 def _lines(work: Desk, found: dict[str, Any], lang: Language) -> Iterator[str]:
@@ -53,7 +59,7 @@ def _lines(work: Desk, found: dict[str, Any], lang: Language) -> Iterator[str]:
         if seen["mailbox"]:
             parts.append(t("explain.mailbox", lang, mailbox=seen["mailbox"]["name"]))
         yield f"  {', '.join(filter(None, parts))} ({seen['capture_id']})"
-        yield f"    {t('explain.same', lang, evidence=seen['evidence'])}"
+        yield f"    {t('explain.same', lang, evidence=told(seen['evidence'], lang))}"
         for why in seen["left_out"]:
             yield f"    {t(f'explain.left_out.{why}', lang)}"
     yield t("explain.people", lang)
@@ -62,17 +68,19 @@ def _lines(work: Desk, found: dict[str, Any], lang: Language) -> Iterator[str]:
             what = t("explain.keys", lang, ids=", ".join(map(str, person["keys"])))
         else:
             what = t(f"explain.why.{person['why']}", lang)
-        yield f"  {person['role']} {person['address']} ({person['evidence']}): {what}"
+        role, where = t(f"mail.{person['role']}", lang), told(person["evidence"], lang)
+        yield f"  {role} {person['address']} ({where}): {what}"
     yield t("explain.links", lang)
     for link in found["links"]:
+        role = t(f"mail.{link['role']}", lang)
         yield (
-            f"  {link['kind']} {link['record']} {link['name']}: {link['role']} {link['address']},"
-            f" {link['evidence']}{shared(link, lang)}"
+            f"  {kind_of(link, lang)} {link['record']} {link['name']}: {role} {link['address']},"
+            f" {told(link['evidence'], lang)}{shared(link, lang)}"
         )
         for why in link["hidden"]:
             yield f"    {t(f'explain.hidden.{why}', lang)}"
     if not found["links"]:
         yield f"  {t('explain.nothing', lang)}"
     thread = found["thread"]
-    evidence = thread["evidence"] or t("explain.begins", lang)
+    evidence = told(thread["evidence"], lang) or t("explain.begins", lang)
     yield t("explain.thread", lang, id=thread["id"], evidence=evidence)

@@ -21,8 +21,9 @@ from proxy.commands.common import (
     size,
     warn,
 )
-from proxy.commands.explain import Id, explain, shared
+from proxy.commands.explain import Id, explain, kind_of, shared
 from proxy.commands.suppression import put_delivery
+from proxy.evidence import told
 
 # As contract.md has them; no mail has come by the last three yet.
 Source = Literal[
@@ -97,16 +98,19 @@ _COLUMNS = ("id", "date", "direction", "from", "to", "subject", "status", "recor
 
 def _row(work: Desk, row: dict[str, Any]) -> tuple[object, ...]:
     files = len(row["attachments"])
-    told = work.say("mail.files" if files > 1 else "mail.file", count=files)
+    added = work.say("mail.files" if files > 1 else "mail.file", count=files)
     return (
         row["id"],
         work.local(row["date"]),
         work.say(f"mail.direction.{row['direction']}") if row["direction"] else "",
         row["from"],
         ", ".join([*row["to"], *row["cc"]]),
-        row["subject"] + (f" {told}" if files else ""),
+        row["subject"] + (f" {added}" if files else ""),
         work.say(f"mail.status.{row['status']}") if row["status"] else "",
-        ", ".join(f"{one['kind']} {one['id']}{shared(one, work.lang)}" for one in row["records"]),
+        ", ".join(
+            f"{kind_of(one, work.lang)} {one['id']}{shared(one, work.lang)}"
+            for one in row["records"]
+        ),
     )
 
 
@@ -131,11 +135,15 @@ def show(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:
         }
         put_pairs({work.say(f"mail.{name}"): value for name, value in pairs.items()})
         for number, item in enumerate(found["attachments"], 1):
-            told = {"name": item["name"], "type": item["type"], "size": size(item["bytes"])}
-            put(work.say("mail.show.file", number=number, **told))
+            words = {"name": item["name"], "type": item["type"], "size": size(item["bytes"])}
+            put(work.say("mail.show.file", number=number, **words))
         for record in found["records"]:
-            told = {name: record[name] for name in ("kind", "id", "name", "evidence")}
-            put(work.say("mail.show.record", **told) + shared(record, work.lang))
+            words = {
+                "kind": kind_of(record, work.lang),
+                "evidence": told(record["evidence"], work.lang),
+            }
+            line = work.say("mail.show.record", id=record["id"], name=record["name"], **words)
+            put(line + shared(record, work.lang))
         for sighting in found["sightings"]:
             put(_sighting(work, sighting))
             for recipient in sighting.get("envelope", {}).get("recipients", []):

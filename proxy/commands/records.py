@@ -23,6 +23,7 @@ from proxy.commands.common import (
     typed_addresses,
     warn,
 )
+from proxy.texts import known
 
 if TYPE_CHECKING:
     from crmstore.records import Record, RecordAddress
@@ -135,9 +136,9 @@ _COLUMNS = ("id", "kind", "name", "company", "addresses", "mails", "last")
 
 def _kind_and_state(work: Desk, record: "Record") -> str:
     if record.state == "open":
-        return _kind(record)
+        return _kind(work, record)
     state = work.say(f"record.state.{record.state}")
-    return work.say("record.kind.closed", kind=_kind(record), state=state)
+    return work.say("record.kind.closed", kind=_kind(work, record), state=state)
 
 
 def show(ctx: typer.Context, id: Id) -> None:
@@ -239,8 +240,12 @@ def _time(work: Desk, option: str, text: str | None) -> float | None:
     return seconds
 
 
-def _kind(record: "Record") -> str:
-    return f"{record.kind}: {record.type}" if record.type else record.kind
+def _kind(work: Desk, record: "Record") -> str:
+    kind = work.say(f"record.kind.{record.kind}")
+    if not record.type:
+        return kind
+    word = f"record.type.{record.type}"
+    return f"{kind}: {work.say(word) if known(word) else record.type}"
 
 
 @contextmanager
@@ -259,7 +264,7 @@ def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) 
         put_json(_document(work, record) | more)
         return
     if done:
-        told = work.say(f"record.{done}", kind=record.kind, id=record.id)
+        told = work.say(f"record.{done}", kind=work.say(f"record.kind.{record.kind}"), id=record.id)
         if record.linked:
             told = work.say("record.linked", done=told, count=record.linked)
         put(told)
@@ -268,7 +273,7 @@ def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) 
         mails = work.say("record.mails.size", count=record.emails, size=size(octets))
     pairs = {
         "id": record.id,
-        "kind": _kind(record),
+        "kind": _kind(work, record),
         "name": record.name,
         "company": record.company,
         "state": work.say(f"record.state.{record.state}"),

@@ -1,8 +1,8 @@
 """run, status, migrate: the appliance itself."""
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,7 +17,7 @@ from proxy.commands.common import (
     size,
     span,
 )
-from proxy.texts import Language, language, t
+from proxy.texts import Language, known, language, t
 
 if TYPE_CHECKING:
     from proxy.status import DoorJournal, MailState, Status
@@ -89,6 +89,17 @@ def status(ctx: typer.Context) -> None:
         raise typer.Exit(1)
 
 
+_ALWAYS = ("connections", "messages")
+
+
+def _figures(figures: Mapping[str, Any], lang: Language) -> Iterator[str]:
+    """What a person wants to know of a process; JSON and the metrics have all of it."""
+    for name, value in figures.items():
+        text = f"state.figure.{name}"
+        if known(text) and (value or name in _ALWAYS):
+            yield t(text, lang, n=value)
+
+
 def _show(found: "Status", lang: Language) -> None:
     def table(names: str, rows: Iterable[Sequence[object]]) -> None:
         put_table("", [t(f"state.{name}", lang) for name in names.split()], rows)
@@ -105,7 +116,7 @@ def _show(found: "Status", lang: Language) -> None:
                 t("state.up" if role.up else "state.down", lang),
                 role.pid if role.up else "",
                 span(role.uptime_seconds) if role.up else "",
-                ", ".join(f"{key} {value}" for key, value in role.figures.items()),
+                ", ".join(_figures(role.figures, lang)),
             )
             for role in found.roles
         ],

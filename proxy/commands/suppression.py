@@ -76,8 +76,11 @@ def add(
 ) -> None:
     """Refuse mail to an address from now on."""
     from crmstore import suppressions
+    from crmstore.addresses import domain_of, key
 
     with desk(ctx) as work:
+        if domain_of(key(address)) in work.settings.node.domains:
+            raise Refusal(f"ADDRESS: {address}: mail to node.domains is never refused by this list")
         category = "unsubscribed" if unsubscribed else "manual"
         try:
             new = suppressions.add(

@@ -41,6 +41,9 @@ class Envelope(Relay):
         """MAIL was read. Raises Refused."""
         policy, client = self.policy, self.client
         if policy.role == "submission" and not client.trusted and client.auth is None:
+            if policy.auth and client.esmtp and self._hop_unknown():
+                # EHLO offered no AUTH, because nobody could be asked: the client's mail must wait.
+                raise Refused(451, "4.7.0", "Logins cannot be checked now, try again later")
             if policy.auth:
                 raise Refused(530, "5.7.0", "Authentication required")
             raise Refused(550, "5.7.1", "Relaying denied")
@@ -58,6 +61,10 @@ class Envelope(Relay):
             transaction.queue_only = True
         self.transaction = transaction
         self._say("MAIL", SENDER_OK)
+
+    def _hop_unknown(self) -> bool:
+        """No next hop has ever answered this door."""
+        return self.around.capabilities is None and self.policy.hop_kind != "mx"
 
     def _max_size(self) -> int:
         hop = self.hop or self.around.capabilities

@@ -58,7 +58,7 @@ TEXTS: dict[str, Text] = {
     "explain.why.hidden": Text("its records are hidden, see below", "非表示のレコードのみ（下記）"),
     "explain.links": Text("Records it is on", "表示されるレコード"),
     "explain.nothing": Text("none", "なし"),
-    "explain.shared": Text("shared by {count} records", "{count} 件のレコードで共有"),
+    "explain.shared": Text(" (shared by {count} records)", "（{count} 件のレコードで共有）"),
     "explain.hidden.former": Text(
         "hidden: the address has left the record", "非表示: アドレスがレコードから外れました"
     ),

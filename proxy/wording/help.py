@@ -17,8 +17,9 @@ WORDS: dict[str, str] = {
 
 _JA: dict[str, str] = {
     # the program
-    "Mailweir: an SMTP relay in the path of your mail that captures it durably for your CRM.": (
-        "Mailweir: メールの経路に置き、通過するメールを CRM のために確実に記録する SMTP リレー。"
+    "Mailweir: SMTP relay and IMAP proxy in the path of your mail; captures it for your CRM.": (
+        "Mailweir: メールの経路に置き、通過するメールを CRM のために記録する"
+        " SMTP リレー兼 IMAP プロキシ。"
     ),
     "Every command takes --config FILE (default: $MAILWEIR_CONFIG, else"
     " /etc/mailweir/mailweir.toml, else ./mailweir.toml) and --json.": (
@@ -149,7 +150,7 @@ _JA: dict[str, str] = {
     ),
     "Take this user's mail again, from now on.": "この利用者のメールを今後また取り込む。",
     # record
-    "Leads, contacts, deals, quotes...": "見込み客・取引先・商談・見積もりなど。",
+    "Leads, contacts, deals, quotes...": "見込み客・連絡先・商談・見積書など。",
     "Add a record.": "レコードを追加する。",
     "lead, contact, deal or general; quote, order, sales_order, purchase_order and invoice are"
     " types of general.": (
@@ -160,7 +161,7 @@ _JA: dict[str, str] = {
     "An address; may be repeated. Earlier mail is linked too.": (
         "アドレス。繰り返して指定できる。以前のメールも関連付けられる。"
     ),
-    "Of a deal: its main contact.": "商談の主担当となる取引先。",
+    "Of a deal: its main contact.": "商談の主担当となる連絡先。",
     "Of a general record: quote, invoice, any word.": (
         "general の種類: quote、invoice など任意の語。"
     ),

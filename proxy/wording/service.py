@@ -11,6 +11,16 @@ TEXTS: dict[str, Text] = {
     "state.pid": Text("pid", "pid"),
     "state.uptime": Text("up for", "稼働時間"),
     "state.figures": Text("figures", "件数など"),
+    # of a process: shown where it is not 0, or always
+    "state.figure.connections": Text("connections {n}", "接続 {n}"),
+    "state.figure.messages": Text("messages taken in {n}", "取り込んだメール {n}"),
+    "state.figure.captured": Text("captured {n}", "記録 {n}"),
+    "state.figure.skipped": Text("not captured {n}", "記録せず {n}"),
+    "state.figure.companions": Text("companions {n}", "コンパニオン {n}"),
+    "state.figure.fetched": Text("fetched {n}", "コンパニオンの取得 {n}"),
+    "state.figure.unread": Text("unread {n}", "読めないメール {n}"),
+    "state.figure.failed": Text("failed {n}", "失敗 {n}"),
+    "state.figure.journal_full": Text("JOURNAL FULL", "ジャーナル満杯"),
     "state.journal": Text("journal", "ジャーナル"),
     "state.size": Text("size", "サイズ"),
     "state.waiting": Text("waiting for the store", "取り込み待ち"),
@@ -53,6 +63,11 @@ TEXTS: dict[str, Text] = {
     "state.wrong.nothing": Text(
         "nothing runs: start it with `mailweir run`",
         "何も動いていません。`mailweir run` で起動してください",
+    ),
+    "state.wrong.starting": Text(
+        "`mailweir run` has begun, but none of its processes is up yet: look again, and at its log",
+        "`mailweir run` は起動していますが、どのプロセスもまだ動いていません。少し待って確認し、"
+        "続くときはログを見てください",
     ),
     "state.wrong.down": Text("{role} is down", "{role} が停止しています"),
     "state.wrong.room": Text(

@@ -266,6 +266,17 @@ def test_an_unknown_client_of_a_submission_door_gets_nowhere() -> None:
     """)
 
 
+def test_a_client_that_could_not_log_in_because_nobody_answers_waits() -> None:
+    """No AUTH was offered, so "authentication required" would make a relay return the mail."""
+    World(role="submission", auth=True, auth_without_tls=True, away=AWAY, hop_known=False).talk("""
+        C< 220 *
+        C> EHLO laptop
+        C<... 250 CHUNKING
+        C> MAIL FROM:<a@x.example>
+        C< 451 4.7.0 Logins cannot be checked now, try again later
+    """)
+
+
 def submission_by_hand(role: str = "submission") -> World:
     return by_hand(role=role, auth=True, auth_without_tls=True, auth_offered="PLAIN")
 

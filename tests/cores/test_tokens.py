@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,22 @@ def test_a_snippet_highlights_a_term_that_stands_there(text: str, asked: str) ->
     assert found.marks
     for start, end in found.marks:
         assert term.needle.strip() in tokens.canonical(found.text[start:end])
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "marks"),
+    [
+        ("㈱高橋様", ["㈱"], [(0, 1)]),
+        ("株式会社㈱髙島屋", ["株"], [(0, 1), (4, 5)]),
+        ("新㍿山田", ["株式", "会社"], [(1, 2)]),
+        ("ﾊﾞﾗ", ["バラ"], [(0, 3)]),
+    ],
+)
+def test_a_character_that_stands_for_several_is_highlighted_whole(
+    text: str, asked: list[str], marks: list[tuple[int, int]]
+) -> None:
+    terms = [term for term in map(tokens.term, asked) if term is not None]
+    assert list(cut([text], terms).marks) == marks
 
 
 @given(st.text(max_size=300), st.text(min_size=1, max_size=5))

@@ -161,6 +161,23 @@ def test_an_address_is_the_records_from_a_time_until_another(office: Office, pol
     assert records.show(office.store, eve.id).addresses == ()
 
 
+def test_an_address_may_have_ended_before_it_was_written_down(office: Office, policy: str) -> None:
+    """Records are imported today, and the address was given up last month: newer mail goes."""
+    receive(office, 2)
+    between = time.time()
+    time.sleep(0.01)
+    receive(office, 1)
+    bob = office.contact("bob@x.example")
+    assert shown(office, bob.id) == 3
+    left = records.change(office.store, bob.id, remove_emails=["bob@x.example"], until=between)
+    assert left.addresses == () and left.history[0].since == left.history[0].until
+    assert shown(office, bob.id) == (2 if policy == "keep" else 0)
+    eve = office.contact(name="Eve")
+    records.change(office.store, eve.id, add_emails=["bob@x.example"], since=between)
+    with pytest.raises(ValueError, match="ends before it begins"):
+        records.change(office.store, eve.id, remove_emails=["bob@x.example"], until=between - 60)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

@@ -348,6 +348,7 @@ def test_the_commands_tell_it_in_words(tmp_path: Path, capsys: pytest.CaptureFix
     assert call("suppression", "remove", "bob@x.example")[0] == 0
     assert call("suppression", "remove", "bob@x.example")[0] == 1
     assert call("suppression", "add", "no address")[0] == 2
+    assert call("suppression", "add", "Alice@Ours.example")[0] == 2, "it would refuse nothing"
     assert call("suppression", "add", "Eve@X.example", "--unsubscribed")[0] == 0
     assert "unsubscribed" in call("suppression", "list", "--address", "eve@x.example")[1]
     assert call("suppression", "list", "--address", "bob@x.example")[0] == 1

@@ -13,6 +13,7 @@ from config.settings import Capture, Settings
 from crmstore.store import open_store
 from crmstore.usage import Usage
 from proxy import heartbeat
+from proxy.ground import SUPERVISOR, Lock
 from proxy.journal import JournalWriter
 from proxy.status import MailState, status
 from proxy.texts import Language
@@ -76,6 +77,13 @@ def test_a_staged_roll_out_is_told_and_is_not_wrong(settings: Settings) -> None:
 def test_nothing_runs(settings: Settings) -> None:
     found = status(settings)
     assert not found.ok and "nothing runs" in found.wrong[0]
+
+
+def test_what_has_begun_and_is_not_up_yet_is_not_told_to_be_begun(settings: Settings) -> None:
+    with Lock(settings.run_dir / SUPERVISOR, "mailweir run"):
+        (told,) = status(settings).wrong
+    assert "has begun" in told and "start it" not in told
+    assert "nothing runs" in status(settings).wrong[0]
 
 
 def test_a_role_that_fell_silent_or_died_is_down(settings: Settings) -> None:
