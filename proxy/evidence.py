@@ -5,7 +5,7 @@ not know: it never raises, and no evidence is lost by being translated. A core.
 """
 
 import re
-from functools import cache
+from functools import cache, partial
 
 from proxy.texts import Language
 from proxy.wording.evidence import TEXTS
@@ -19,7 +19,7 @@ def told(evidence: str, lang: Language) -> str:
     """The evidence for people."""
     if lang == "ja":
         for pattern, japanese in _phrases():
-            evidence = pattern.sub(lambda found, ja=japanese: _put(found, ja), evidence)
+            evidence = pattern.sub(partial(_put, japanese), evidence)
     return evidence
 
 
@@ -38,7 +38,7 @@ def _pattern(english: str) -> str:
     )
 
 
-def _put(found: re.Match[str], japanese: str) -> str:
+def _put(japanese: str, found: re.Match[str]) -> str:
     values = found.groupdict()
     if "header" in values:
         values["header"] = values["header"].title()
