@@ -32,8 +32,8 @@ def explain(
 ) -> dict[str, Any]:
     """ "participants" with "keys" (records) and "why" there are none: "ours", "no_record",
     "hidden"; "links" with "hidden" (a list of "former", "ours", "owner") and "shared_by";
-    "sightings" with "left_out" (a list of "never", "user disabled", "not enrolled"); "thread" and
-    "delivery".
+    "sightings" with "left_out" (a list of "never", "rule", "user disabled", "not enrolled");
+    "thread" and "delivery".
 
     With a viewer there is "viewer" besides: who, whether they see it and why (sharing.Viewer.why);
     if they do not, there is nothing else.

@@ -19,7 +19,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
-from crmstore import copies, intakemessages, intakequeue, linker, mailboxes, relink, schema
+from crmstore import (
+    capturerules,
+    copies,
+    intakemessages,
+    intakequeue,
+    linker,
+    mailboxes,
+    relink,
+    schema,
+)
 from crmstore.batch import Batch, Behind, Decided, Pending, Place, Taken
 from crmstore.bulk import among, by_index, insert_rows
 from crmstore.facts import Facts
@@ -73,7 +82,8 @@ class Intake:
                 known = {row.address: UserRef(row.id, row.login, bool(row.enabled)) for row in rows}
                 for user in list(known.values()):
                     known.setdefault(user.login, user)
-                self._people = People(self._domains, known, version)
+                rules = capturerules.by_user(connection)
+                self._people = People(self._domains, known, version, rules)
                 self._version = version
             return self._people
 

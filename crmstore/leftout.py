@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["WRITES", "LeftOut", "Rules", "kinds"]
 
 WRITES = frozenset(("from", "sender"))
+_READS = frozenset(("to", "cc", "bcc"))
 DISABLED, NOT_ENROLLED = "user disabled", "not enrolled"
 
 
@@ -38,15 +39,31 @@ class Rules(NamedTuple):
 
 
 def kinds(left_out: str) -> list[str]:
-    """Which kinds of rule a Judgement's `left_out` names: "never", "user disabled", "not enrolled";
-    without the patterns, which may be the very address that is kept out."""
+    """Which kinds of rule a Judgement's `left_out` names: "never", "rule" (a user's own), "user
+    disabled", "not enrolled"; without the patterns, which may be the very address that is kept
+    out."""
     rules = left_out.split("; ")
-    found = ["never"] if any(rule.startswith("never ") for rule in rules) else []
+    found = [
+        kind for kind in ("never", "rule") if any(rule.startswith(f"{kind} ") for rule in rules)
+    ]
     return found + [kind for kind in (DISABLED, NOT_ENROLLED) if kind in rules]
 
 
+def _own_rule(
+    owner: Owner, people: People, parts: Sequence[Participant], mailbox: str
+) -> int | None:
+    """The rule by which this owner leaves out what these take part in."""
+    mine = people.rules.get(owner.user_id) if people.rules and owner.user_id is not None else None
+    if mine is None:
+        return None
+    writers = [one.address for one in parts if one.role in WRITES]
+    readers = [one.address for one in parts if one.role in _READS]
+    return mine.hit(writers, readers, mailbox)
+
+
 class LeftOut:
-    """Who is kept out, and by which rule: [capture].never and .users, switched-off users."""
+    """Who is kept out, and by which rule: [capture].never and .users, switched-off users, rules
+    of users."""
 
     def __init__(self, rules: Rules) -> None:
         self._never = rules.never
@@ -60,8 +77,14 @@ class LeftOut:
             self.reasons.append(f"never {pattern}")
         return pattern is not None
 
-    def owners(self, found: Sequence[tuple[Owner, str]], people: People) -> list[Owner]:
-        """Those that stay, each once."""
+    def owners(
+        self,
+        found: Sequence[tuple[Owner, str]],
+        people: People,
+        parts: Sequence[Participant],
+        mailbox: str,
+    ) -> list[Owner]:
+        """Those that stay, each once. `parts` and `mailbox` are for rules of their own."""
         stay: dict[str, Owner] = {}
         for owner, address in found:
             user = people.users.get(owner.name)
@@ -72,6 +95,9 @@ class LeftOut:
                 self._hidden.add(address)
             elif owner.user_id is None and not self._takes(address):
                 self.reasons.append(NOT_ENROLLED)
+                self._hidden.add(address)
+            elif (rule := _own_rule(owner, people, parts, mailbox)) is not None:
+                self.reasons.append(f"rule {rule}")
                 self._hidden.add(address)
             else:
                 stay.setdefault(owner.name, owner)

@@ -55,7 +55,7 @@ counters = Table(
 )
 # "people" counts the changes of users and their addresses: what ingest keeps of them is good while
 # it stands still.
-COUNTED = ("messages", "people", "records", "suppressions", "users")
+COUNTED = ("messages", "people", "records", "rules", "suppressions", "users")
 
 # What others asked to be remembered between runs (see relink.agree).
 remembered = Table(
@@ -96,6 +96,21 @@ former_addresses = Table(
     Column("address", ADDRESS, nullable=False),
     Column("until_us", Big, nullable=False),
     PrimaryKeyConstraint("user_id", "address"),
+)
+
+# What they leave out by rules of their own (personal.py).
+capture_rules = Table(
+    "capture_rules",
+    metadata,
+    Column("id", Big, primary_key=True, autoincrement=False),
+    Column("user_id", Big, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("field", String(8), nullable=False),
+    Column("pattern", ADDRESS, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("created_us", Big, nullable=False),
+    CheckConstraint("field IN ('from', 'to', 'folder')", name="field"),
+    UniqueConstraint("user_id", "field", "pattern"),
 )
 
 # Whom they write with.

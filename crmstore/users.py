@@ -22,8 +22,8 @@ from crmstore.linker import several
 from crmstore.store import Store, counter, micros, next_ids
 
 __all__ = [
-    "Conflict", "NoSuchUser", "User", "add", "by_logins", "change", "enroll", "get", "listing",
-    "set_enabled", "version",
+    "Conflict", "NoSuchUser", "User", "add", "by_logins", "change", "enroll", "find", "get",
+    "listing", "set_enabled", "version",
 ]  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def enroll(store: Store, logins: Mapping[str, int]) -> list[User]:
 def get(store: Store, who: str) -> User:
     """By login or by one of the addresses."""
     with store.reading() as connection:
-        return _load(connection, [_find(connection, who)])[0]
+        return _load(connection, [find(connection, who)])[0]
 
 
 def by_logins(store: Store, logins: Iterable[str]) -> dict[str, User | None]:
@@ -156,7 +156,7 @@ def change(
 ) -> User:
     """Another name, more addresses, fewer addresses. Mail that was seen stays where it is."""
     with store.writing() as connection:
-        id_ = _find(connection, who)
+        id_ = find(connection, who)
         user = _load(connection, [id_])[0]
         if name is not None:
             connection.execute(
@@ -176,11 +176,15 @@ def change(
     return user
 
 
-def set_enabled(store: Store, who: str, enabled: bool) -> User:
-    """Whether this user's mail is taken into the CRM from now on."""
+def set_enabled(store: Store, who: str, enabled: bool, *, drop_rules: bool = False) -> User:
+    """Whether this user's mail is taken into the CRM from now on. Their own rules stay, for the day
+    on which they are enabled again, unless they are dropped with it."""
     with store.writing() as connection:
-        id_ = _find(connection, who)
+        id_ = find(connection, who)
         connection.execute(update(schema.users).where(users.id == id_).values(enabled=int(enabled)))
+        if drop_rules:
+            rules = schema.capture_rules
+            connection.execute(delete(rules).where(rules.c.user_id == id_))
         _changed(connection)
         return _load(connection, [id_])[0]
 
@@ -196,7 +200,8 @@ def _login(login: str) -> str:
     return addresses.key(text) or text
 
 
-def _find(connection: Connection, who: str) -> int:
+def find(connection: Connection, who: str) -> int:
+    """The id of whom a login or an address names; NoSuchUser."""
     text = who.strip().lower()
     id_ = connection.execute(
         select(users.id).where(users.login.in_({text, addresses.key(text)}))

@@ -19,20 +19,22 @@ Rules (contract.md [capture], features.md A7, A20, A30, B2):
   (see docs/decisions).
 - Excluded: all who correspond are ours and capture.internal is off; `never` matches whoever
   writes, the owner, or every outside recipient; the owner's capturing is switched off, or they are
-  not enrolled where only listed people are ([capture].users); or nothing is kept at all while it is
+  not enrolled where only listed people are ([capture].users), or a rule of their own says so
+  (personal.py); or nothing is kept at all while it is
   only looked what would be ([capture].mode).
 - Where that holds for some only, the mail is kept for the others and without these: they are no
   owners, no participants, and `left_out` says by which rule.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from crmstore import addresses
 from crmstore.facts import Facts
 from crmstore.leftout import WRITES, LeftOut, Rules, kinds
 from crmstore.mailplace import Place, login_name, place_of
+from crmstore.personal import PersonalRules
 
 __all__ = [
     "RECIPIENT",
@@ -85,6 +87,7 @@ class People:
     domains: frozenset[str]
     users: Mapping[str, UserRef]
     version: int = -1  # of the store's people, when they were read
+    rules: Mapping[int, PersonalRules] = field(default_factory=dict)  # by user id
 
     def internal(self, address: str) -> bool:
         return address.rpartition("@")[2] in self.domains or address in self.users
@@ -192,6 +195,7 @@ def _judge_place(place: Place, facts: Facts | None, people: People, rules: Rules
         rules,
         files=files and _is_all_mine(owner, to, people),
         read=facts is not None,
+        mailbox=place.mailbox,
     )
 
 
@@ -206,6 +210,7 @@ def _allowed(
     *,
     files: bool,
     read: bool = True,
+    mailbox: str = "",
 ) -> Judgement:
     """The judgement without what the rules keep out. `files`: a user files somebody's mail, so who
     wrote what is attached takes part. `read`: whether anything is known of who takes part."""
@@ -214,7 +219,7 @@ def _allowed(
     outside = [p for p in found if not people.internal(p.address)]
     if read and not rules.internal and all(p.role == "reply-to" for p in outside):
         return Judgement(direction, source, (), (), (), "internal")
-    mine = out.owners(owners, people)
+    mine = out.owners(owners, people, found, mailbox)
     if not mine:
         return Judgement(direction, source, (), (), (), out.reasons[-1])
     stay = out.participants(found, sender)

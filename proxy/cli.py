@@ -24,6 +24,7 @@ from proxy.commands import (
     people,
     records,
     replay,
+    rules,
     search,
     service,
     setup,
@@ -35,7 +36,7 @@ from proxy.texts import language
 
 # As contract.md lists them; typer would put groups last.
 ORDER = (
-    "try quickstart check run status user record emails email bounce suppression search audit"
+    "try quickstart check run status user record emails email bounce suppression rules search audit"
     " replay migrate"
 )
 
@@ -57,6 +58,7 @@ app = typer.Typer(
 setup.add_to(app)
 service.add_to(app)
 people.add_to(app)
+rules.add_to(app)
 records.add_to(app)
 mail.add_to(app)
 search.add_to(app)

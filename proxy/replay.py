@@ -19,7 +19,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -307,7 +307,8 @@ class Replay:
                 item.facts.flags = list(dict.fromkeys([*item.facts.flags, *more]))
         judgement = judge(header, verdict, known, people, self._rules)
         if judgement.excluded and disposition == "captured":
-            judgement = judge(header, verdict, known, people, Rules(True, lambda address: None))
+            free = replace(people, rules={})
+            judgement = judge(header, verdict, known, free, Rules(True, lambda address: None))
         if item.facts is not None and is_report(item.facts.report):
             judgement = judgement._replace(outsiders=())
         if found is None and not judgement.excluded:

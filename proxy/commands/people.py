@@ -149,9 +149,18 @@ def set_(
         _answer(work, changed, "changed")
 
 
-def disable(ctx: typer.Context, user: Who) -> None:
+def disable(
+    ctx: typer.Context,
+    user: Who,
+    drop_rules: Annotated[
+        bool,
+        typer.Option(
+            "--drop-rules/--keep-rules", help="Their own rules (see `rules`). Default: kept."
+        ),
+    ] = False,
+) -> None:
     """Take no more of this user's mail into the CRM; the mail itself goes on."""
-    _enabled(ctx, user, False)
+    _enabled(ctx, user, False, drop_rules=drop_rules)
 
 
 def enable(ctx: typer.Context, user: Who) -> None:
@@ -159,12 +168,16 @@ def enable(ctx: typer.Context, user: Who) -> None:
     _enabled(ctx, user, True)
 
 
-def _enabled(ctx: typer.Context, user: str, enabled: bool) -> None:
-    from crmstore import users
+def _enabled(ctx: typer.Context, user: str, enabled: bool, *, drop_rules: bool = False) -> None:
+    from crmstore import capturerules, users
 
     with desk(ctx) as work:
-        changed = users.set_enabled(work.store, user, enabled)
-        _answer(work, changed, "enabled" if enabled else "disabled")
+        rules = len(capturerules.there(work.store, user))
+        changed = users.set_enabled(work.store, user, enabled, drop_rules=drop_rules)
+        told = {"rules": 0 if drop_rules else rules, "rules_dropped": rules if drop_rules else 0}
+        _answer(work, changed, "enabled" if enabled else "disabled", more=told)
+        if rules and not work.json:
+            put(work.say("user.rules.dropped" if drop_rules else "user.rules.kept", count=rules))
 
 
 @contextmanager
@@ -180,11 +193,13 @@ def _arguments(name: str) -> Iterator[None]:
         raise Refusal(f"{name}: {error}") from None
 
 
-def _answer(work: Desk, user: "User", done: str, octets: str = "") -> None:
+def _answer(
+    work: Desk, user: "User", done: str, octets: str = "", more: dict[str, int] | None = None
+) -> None:
     for warning in user.warnings:
         warn(warning)
     if work.json:
-        put_json(_document(work, user))
+        put_json(_document(work, user) | (more or {}))
         return
     if done:
         put(work.say(f"user.{done}", id=user.id))

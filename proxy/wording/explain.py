@@ -39,6 +39,10 @@ TEXTS: dict[str, Text] = {
         "not everybody is on this copy: capture.never",
         "このコピーから除かれた参加者がいます: capture.never",
     ),
+    "explain.left_out.rule": Text(
+        "not everybody has this copy: somebody's own rule leaves it out (`mailweir rules`)",
+        "このコピーを持たない利用者がいます: 本人のルールで除外（`mailweir rules`）",
+    ),
     "explain.left_out.user disabled": Text(
         "not everybody has this copy: a user is disabled",
         "このコピーを持たない利用者がいます: 無効な利用者",

@@ -206,6 +206,24 @@ _JA: dict[str, str] = {
         "CSV の文字コード。utf-8 には Excel に必要な印（BOM）が付く。"
     ),
     "Of vCard.": "vCard のバージョン。",
+    # rules
+    "What users leave out by rules of their own.": "利用者ごとに取り込まないメールのルール。",
+    "List rules.": "ルールの一覧を表示する。",
+    "Only this user's.": "この利用者のものだけ。",
+    "Leave mail out for a user, from the next message on.": (
+        "利用者のメールを、次の 1 通から取り込まないようにする。"
+    ),
+    "Whose rules: the login, or an address.": "だれのルールか（ログイン名またはアドレス）。",
+    'Mail by these: an address, or "*@domain".': "差出人のアドレス、または「*@ドメイン」。",
+    "Mail to these.": "宛先のアドレス、または「*@ドメイン」。",
+    "What lies in this mailbox folder.": "メールボックスのこのフォルダにあるもの。",
+    "Remove rules; what they have left out stays out.": (
+        "ルールを削除する。これまで除外したメールは戻らない。"
+    ),
+    "As `rules list` shows them.": "`rules list` に表示される番号。",
+    "Their own rules (see `rules`). Default: kept.": (
+        "本人のルール（`rules` を参照）を消すか残すか。既定では残す。"
+    ),
     # bounce, suppression
     "Reports about mail that was sent.": "送信したメールについての通知。",
     "Say what messages report about mail that was sent: a JSON line each.": (

@@ -8,6 +8,12 @@ TEXTS: dict[str, Text] = {
     "user.changed": Text("changed: user {id}", "変更しました: 利用者 {id}"),
     "user.enabled": Text("enabled: user {id}", "有効にしました: 利用者 {id}"),
     "user.disabled": Text("disabled: user {id}", "無効にしました: 利用者 {id}"),
+    "user.rules.kept": Text(
+        "rules of their own: {count}, kept", "本人のルール {count} 件は残します"
+    ),
+    "user.rules.dropped": Text(
+        "rules of their own: {count}, dropped", "本人のルール {count} 件を削除しました"
+    ),
     "user.login": Text("login", "ログイン名"),
     "user.name": Text("name", "名前"),
     "user.addresses": Text("addresses", "アドレス"),

@@ -47,7 +47,8 @@ def test_named_commands_exist() -> None:
                 assert found is not None, line
             for word in re.findall(r"(?<!\w)--[\w-]+", line.split("#")[0].split("`")[0]):
                 inner = getattr(found, "commands", {}).get(words[1], found)
-                options = [option for param in inner.params for option in param.opts]
+                params = inner.params
+                options = [o for param in params for o in (*param.opts, *param.secondary_opts)]
                 assert word in [*options, "--config", "--json", "--lang", "--version"], line
 
 

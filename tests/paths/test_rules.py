@@ -1,0 +1,140 @@
+"""Rules of a user, from the command to the timeline: in force with the next batch."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crmstore import capturerules, users
+from crmstore.personal import Wanted
+from proxy import cli
+from tests.paths.office import Office
+
+ALICE, CAROL = "alice@ours.example", "carol@ours.example"
+HEAD = b"From: %s\r\nTo: alice@ours.example, carol@ours.example\r\nSubject: s\r\n\r\n%d"
+
+
+@pytest.fixture
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = Office(tmp_path, store_url)
+    for login in (ALICE, CAROL):
+        made.user(login)
+    yield made
+    made.close()
+    made.store.close()
+
+
+def mail(office: Office, sender: str, number: int, *to: str) -> None:
+    body = HEAD % (sender.encode(), number)
+    office.door(f"mx-{number}", "inbound").mail(body, sender=sender, to=list(to or (ALICE, CAROL)))
+    office.take()
+
+
+def owners(office: Office) -> list[list[str]]:
+    found: dict[str, list[str]] = {}
+    for message_id, owner in office.query("SELECT message_id, owner FROM sightings"):
+        found.setdefault(message_id, []).append(owner)
+    return [sorted(found[key]) for key in sorted(found)]
+
+
+def test_it_is_in_force_with_the_next_message_and_until_it_is_removed(office: Office) -> None:
+    mail(office, "ann@news.example", 1)
+    capturerules.add(office.store, ALICE, [(Wanted("from", "*@news.example"), "")])
+    mail(office, "ann@news.example", 2)  # Carol has it; Alice has not
+    mail(office, "ann@news.example", 3, ALICE)  # nobody has it
+    mail(office, "bob@x.example", 4)
+    capturerules.remove(office.store, [1])
+    mail(office, "ann@news.example", 5)
+    assert owners(office) == [[ALICE, CAROL], [CAROL], [ALICE, CAROL], [ALICE, CAROL]]
+    report = office.audit()
+    assert (report.excluded, report.partial, report.ok) == ({"rule 1": 1}, {"rule": 1}, True)
+
+
+def test_to_and_folder(office: Office) -> None:
+    asked = [Wanted("to", "*@lawyer.example"), Wanted("folder", "Private")]
+    capturerules.add(office.store, ALICE, [(one, "") for one in asked])
+    sent = b"From: alice@ours.example\r\nTo: a@lawyer.example\r\nCc: bob@x.example\r\n\r\nx"
+    office.door().mail(sent, to=["a@lawyer.example", "bob@x.example"])
+    seen = b"From: bob@x.example\r\nTo: alice@ours.example\r\n\r\n"
+    imap = office.imap()
+    imap.seen(seen + b"1", mailbox="INBOX.Private", special="", uid=1)
+    imap.seen(seen + b"2", mailbox="INBOX", uid=2)
+    imap.seen(seen + b"3", user=CAROL, mailbox="Private", special="", uid=3)
+    office.take()
+    assert owners(office) == [[ALICE], [CAROL]]
+    assert office.audit().excluded == {"rule 1": 1, "rule 2": 1}
+
+
+class TestCommands:
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> Iterator[Path]:
+        office = Office(tmp_path / "data")
+        office.user(ALICE)
+        office.store.close()
+        path = tmp_path / "mailweir.toml"
+        path.write_text(
+            '[node]\nhostname = "mail.ours.example"\ndomains = ["ours.example"]\n'
+            'data_dir = "data"\n'
+        )
+        yield path
+
+    @pytest.fixture
+    def call(self, config: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+        def call(*args: str) -> tuple[int, str, str]:
+            code = cli.run(["--config", str(config), *args])
+            said = capsys.readouterr()
+            return code, said.out, said.err
+
+        return call
+
+    def test_add_list_remove(self, call: Any) -> None:
+        code, out, _ = call(
+            "rules", "add", "--user", ALICE, "--from", "*@News.example", "--folder", "私用"
+        )
+        assert code == 0 and "rule 1" in out and "rule 2" in out
+        rows = [json.loads(line) for line in call("rules", "list", "--json")[1].splitlines()]
+        assert [(r["id"], r["field"], r["pattern"], r["user"], r["origin"]) for r in rows] == [
+            (1, "from", "*@news.example", ALICE, "hand"),
+            (2, "folder", "私用", ALICE, "hand"),
+        ]
+        assert "差出人" in call("rules", "list", "--lang", "ja")[1]
+        code, out, err = call("rules", "remove", "1", "5")
+        assert code == 1 and "rule 1" in out and "no rule 5" in err
+        assert call("rules", "list", "--user", ALICE, "--json")[1].count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("args", "said", "code"),
+        [
+            (("--from", "x.example"), "--from x.example: allowed is", 2),
+            ((), "--from, --to and --folder", 2),
+            (("--from", "*@*"), "leave out all mail", 2),
+        ],
+    )
+    def test_what_is_no_rule(self, call: Any, args: tuple[str, ...], said: str, code: int) -> None:
+        found, _, err = call("rules", "add", "--user", ALICE, *args)
+        assert found == code and said in err and err.count("\n") == 1
+
+    def test_nobody_of_ours(self, call: Any) -> None:
+        code, _, err = call("rules", "add", "--user", "who@ours.example", "--to", "a@x.example")
+        assert code == 1 and "no user" in err
+
+    def test_who_is_disabled_keeps_or_drops_them(self, call: Any, config: Path) -> None:
+        call("rules", "add", "--user", ALICE, "--from", "a@x.example")
+        assert "kept" in call("user", "disable", ALICE)[1]
+        assert call("rules", "list", "--json")[1] != ""
+        assert "kept" in call("user", "disable", ALICE, "--keep-rules")[1]
+        answer = json.loads(call("user", "disable", ALICE, "--drop-rules", "--json")[1])
+        assert (answer["enabled"], answer["rules"], answer["rules_dropped"]) == (False, 0, 1)
+        assert call("rules", "list", "--json")[1] == ""
+        assert call("user", "enable", ALICE)[0] == 0
+
+
+def test_disabled_with_rules_mail_flows_and_nothing_is_captured(office: Office) -> None:
+    capturerules.add(office.store, ALICE, [(Wanted("from", "ann@x.example"), "")])
+    users.set_enabled(office.store, ALICE, False, drop_rules=True)
+    mail(office, "ann@x.example", 1, ALICE)
+    users.set_enabled(office.store, ALICE, True)
+    mail(office, "ann@x.example", 2, ALICE)  # the rule is gone
+    assert office.audit().excluded == {"user disabled": 1} and len(owners(office)) == 1
