@@ -10,6 +10,7 @@ traversal".
 """
 
 import re
+from collections.abc import Generator
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,7 +27,7 @@ from crmstore.names import safe_name
 from crmstore.tokens import tokens
 from crmstore.words import decode_words
 
-__all__ = ["Attachment", "Facts", "Person", "attachments", "date_of", "read"]
+__all__ = ["Attachment", "Facts", "Person", "attachments", "date_of", "read", "reading"]
 
 MAX_SUBJECT = 2_000
 MAX_MESSAGE_ID = 32_768
@@ -90,22 +91,40 @@ class Facts:
 
 def read(data: bytes) -> Facts:
     """The facts of a raw message."""
+    steps = reading(data)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            facts: Facts = end.value
+            return facts
+
+
+def reading(data: bytes) -> Generator[None, None, Facts]:
+    """The same in steps, for many messages side by side: a processor does the same thing sixteen
+    times in less time than sixteen things after each other (docs/decisions/0035)."""
     tree = parse(data)
+    yield
     fields = tree.header.fields
     facts = Facts(flags=list(tree.flags))
     facts.subject = _text(fields, b"subject", MAX_SUBJECT, facts)
     facts.message_id = _message_id(fields, facts)
     facts.date_header = _text(fields, b"date", 200, facts)
     facts.date = date_of(facts.date_header)
+    yield
     facts.people = _people(fields, facts)
+    yield
     facts.key = content_key(data, tree, facts.subject, facts.people)
+    yield
     facts.people += _inner_writers(data, tree.leaves)
     facts.refs = references(fields)
     text = bodytext.read(data, tree)
+    yield
     facts.preview = clean(bodytext.preview(text.body))
     facts.flags += text.flags
     if not facts.refs:
         facts.quoted = quoted(text.body[:MAX_QUOTING])
+    yield
     for position, leaf in enumerate(tree.leaves):
         facts.attachments += attachments(data, leaf, position, text.opened.get(position))
         if len(facts.attachments) >= MAX_ATTACHMENTS:
@@ -114,11 +133,14 @@ def read(data: bytes) -> Facts:
             break
     names = [item.name for item in facts.attachments]
     full = document.made(facts.subject, facts.people, [*names, *text.names], text.body)
-    facts.document, facts.tokens = document.packed(full), tokens(full)
     if is_forward(facts.subject):
         wrote = forwards.writer(text.body[:MAX_QUOTING])
         if wrote is not None:
             facts.people.append(("forward-text", wrote[1], wrote[0]))
+    yield
+    facts.document = document.packed(full)
+    yield
+    facts.tokens = tokens(full)
     return facts
 
 

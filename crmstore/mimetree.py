@@ -4,7 +4,7 @@ Why not the stdlib's parser: it makes a str of every line, 0.8 ms for a mail of 
 attachment, 1.6 s and 430 MB for one of 50 MB, and recursion errors on nested bombs. This reads
 only header blocks and lines that begin with "--", keeps offsets, and is held to the stdlib's
 answers over the test corpus (tests/cores/test_mimetree.py). Decision:
-docs/decisions/mime-structure.md.
+docs/decisions/0031.
 
 Promises: never raises, linear time, at most `MAX_PARTS` leaves and `MAX_DEPTH` levels; what is
 beyond is reported as a flag. A part ends at a delimiter of any multipart around it (RFC 2046

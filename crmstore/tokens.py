@@ -48,11 +48,13 @@ _SPACELESS = (
 # Marks that are part of a word although \\w does not take them for one.
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u0670\u0900-\u0963\u0966-\u0dff"
 _WORD = rf"(?:[^\W_{_SPACELESS}]+|[{_MARKS}]+)+"
-_WORD_RUNS, _SPACELESS_RUNS = re.compile(_WORD), re.compile(rf"[{_SPACELESS}]+")
+_WORD_RUNS, _SPACELESS_RUNS = re.compile(_WORD), re.compile(rf"([{_SPACELESS}]+)")
 _RUNS = re.compile(rf"[{_SPACELESS}]+|{_WORD}")
 _JOIN = re.compile(rf"\n(?=[{_SPACELESS}])")
 # str.translate() of ASCII takes a table of characters at the speed of C.
 _ASCII_WORDS = "".join(chr(n).lower() if chr(n).isalnum() else " " for n in range(128))
+_ASCII_SHAPE = "".join("a" if chr(n).isalnum() else " " for n in range(128))
+_LONG = "a" * (MAX_TOKEN + 1)
 _IS_SPACELESS = re.compile(rf"[{_SPACELESS}]")
 # Glyphs of names that NFKC leaves apart from the ones people type.
 _VARIANTS = (("髙", "高"), ("﨑", "崎"), ("𠮷", "吉"), ("德", "徳"), ("濵", "濱"), ("閒", "間"))
@@ -65,7 +67,9 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text)[:MAX_CHARACTERS]  # one may become eighteen
-    text = unicodedata.normalize("NFKC", text.casefold())
+    cased = text.casefold()
+    if cased != text:
+        text = unicodedata.normalize("NFKC", cased)
     for variant, usual in _VARIANTS:
         text = text.replace(variant, usual)
     return text
@@ -98,13 +102,13 @@ def tokens(text: str) -> str:
     """The tokens of a text, one space between two; a token may stand there several times."""
     if text.isascii():
         words = set(text.translate(_ASCII_WORDS).split())
-        if words and max(map(len, words)) > MAX_TOKEN:
+        if _LONG in text.translate(_ASCII_SHAPE):  # half of what it costs to ask each
             words = {word[:MAX_TOKEN] for word in words}
         return _fitting(" ".join(words))
     folded = _joined(fold(text.replace(FIELD, f" {ITEM} "))[:MAX_CHARACTERS])
-    words = {word[:MAX_TOKEN] for word in _WORD_RUNS.findall(_SPACELESS_RUNS.sub(" ", folded))}
-    spaceless_runs = _SPACELESS_RUNS.findall(folded)
-    found = " ".join(words) + " " + _pairs("\n".join(spaceless_runs) + "\n")
+    pieces = _SPACELESS_RUNS.split(folded)  # every second one is a run
+    words = {word[:MAX_TOKEN] for word in _WORD_RUNS.findall(" ".join(pieces[::2]))}
+    found = " ".join(words) + " " + _pairs("\n".join(pieces[1::2]) + "\n")
     return _fitting(found.strip(" "))
 
 
@@ -115,13 +119,17 @@ def _fitting(found: str) -> str:
 def _pairs(text: str) -> str:
     """Every character with its right neighbour, a space behind each two. The last of a run has the
     line feed, which is left out: so it stands alone, and the first of the next run once more."""
-    octets = text.encode("utf-32-le", "surrogatepass")
-    left, right = octets[:-4], octets[4:]
-    out = bytearray(b" \0\0\0" * (len(left) // 4 * 3))
-    for place in range(4):
-        out[place::12] = left[place::4]
-        out[place + 4 :: 12] = right[place::4]
-    return out.decode("utf-32-le", "surrogatepass").replace("\n", "")
+    codec, size = "utf-16-le", 2
+    octets = text.encode(codec, "surrogatepass")
+    if len(octets) != size * len(text):  # characters beyond U+FFFF
+        codec, size = "utf-32-le", 4
+        octets = text.encode(codec, "surrogatepass")
+    left, right = octets[:-size], octets[size:]
+    out = bytearray(" ".encode(codec) * (len(left) // size * 3))
+    for place in range(size):
+        out[place :: 3 * size] = left[place::size]
+        out[place + size :: 3 * size] = right[place::size]
+    return out.decode(codec, "surrogatepass").replace("\n", "")
 
 
 def _bounded(joined: str) -> str:

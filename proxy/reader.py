@@ -3,6 +3,8 @@
 Promises: read() gives an answer for every job, in order. A message that costs more than
 `CPU_SECONDS`, or `WALL_SECONDS` however little it computes, or more memory than the child may
 have, is answered with Unread, its child is killed, and the others are read by the next one.
+The child is asked for a group of messages, which it reads side by side. If it dies, the next one
+is asked for each of that group alone: only a message that kills a reader by itself is Unread.
 The time is the child's processor time: the worker is niced, and a busy machine must not make
 ordinary mail unreadable.
 Limits: one child; what was started first is finished first; one thread at a time. ReaderFailed only
@@ -21,7 +23,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +38,8 @@ START_SECONDS = 30.0
 PIPE = 1 << 20  # octets of answers that wait for us
 HELD = 8 << 20  # of them that drain() holds
 DRAINED = 0.015  # seconds; the child needs twice as long to fill the pipe
+GROUP = 16  # messages that are read side by side
+GROUP_OCTETS = 1 << 20  # of their bodies; a larger one is alone
 RECYCLE = 20_000  # messages; a child grown large by a few odd ones does not stay so
 _NONSENSE = "reader sent nonsense"
 _decode = json.JSONDecoder().decode  # json.loads() looks first which UTF it may be
@@ -53,6 +57,23 @@ class Job(NamedTuple):
     length: int
     look: bool = False
     sender: str | None = None
+
+
+Group = tuple[Job, ...]  # not empty
+
+
+def groups(jobs: Sequence[Job]) -> Iterator[Group]:
+    """Jobs as the child gets them, in their order."""
+    some: list[Job] = []
+    octets = 0
+    for job in jobs:
+        octets += job.length
+        if some and (len(some) == GROUP or octets > GROUP_OCTETS):
+            yield tuple(some)
+            some, octets = [], job.length
+        some.append(job)
+    if some:
+        yield tuple(some)
 
 
 class Unread(NamedTuple):
@@ -79,7 +100,8 @@ class Reader:
         self._wall_seconds = wall_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
-        self._asked: deque[Job] = deque()  # those that the child has not answered
+        self._asked: deque[Group] = deque()  # those that the child has not answered
+        self._answered = 0  # of the first group
         self._served = 0
         self.kills = 0
 
@@ -122,15 +144,19 @@ class Reader:
     # The child
 
     def _ask(self, jobs: Sequence[Job]) -> None:
-        self._asked.extend(jobs)
+        fresh = list(groups(jobs))
+        self._asked.extend(fresh)
         if self._child is None or self._served >= RECYCLE:
             self.close()
             self._start()
         else:
-            self._send(jobs)
+            self._send(fresh)
 
     def _start(self) -> None:
         """A child that has everything that was not answered."""
+        if self._answered:
+            self._asked[0] = self._asked[0][self._answered :]
+            self._answered = 0
         try:
             self._child = _spawn()
             self._served = 0
@@ -142,17 +168,17 @@ class Reader:
         if self._asked:
             self._send(list(self._asked))
 
-    def _send(self, jobs: Sequence[Job]) -> None:
+    def _send(self, asked: Sequence[Group]) -> None:
         """Neither side waits for the other for ever: what it answers meanwhile is taken."""
         child = self._child
         assert child is not None and child.stdin is not None and child.stdout is not None
-        line = json.dumps(jobs, separators=(",", ":")).encode("ascii") + b"\n"
+        lines = b"".join(json.dumps(one).encode("ascii") + b"\n" for one in asked)
         answers = child.stdout.fileno()
         try:
-            while line:
+            while lines:
                 ready, free, _ = select.select([answers], [child.stdin], [], WALL_SECONDS)
                 if free:
-                    line = line[child.stdin.write(line) or 0 :]
+                    lines = lines[child.stdin.write(lines) or 0 :]
                 elif ready:
                     data = os.read(answers, 1 << 18)
                     if not data:
@@ -165,19 +191,29 @@ class Reader:
 
     def _answer(self) -> Facts | Unread:
         """To the first job that has none."""
-        if not self._asked:
-            raise ReaderFailed("the process that reads mail did not start")
-        if self._child is None:
-            self._start()
-        try:
-            found = self._read_answer()
-        except _Gone as gone:
-            self.close()
-            self.kills += 1
-            found = Unread(str(gone))
-        self._asked.popleft()
-        self._served += 1
-        return found
+        while True:
+            if not self._asked:
+                raise ReaderFailed("the process that reads mail did not start")
+            if self._child is None:
+                self._start()
+            group = self._asked[0]
+            try:
+                found = self._read_answer()
+            except _Gone as gone:
+                self.close()
+                if len(group) > 1:  # which of them it was will be seen
+                    self._asked.popleft()
+                    self._asked.extendleft((job,) for job in reversed(group[self._answered :]))
+                    self._answered = 0
+                    continue
+                self.kills += 1
+                found = Unread(str(gone))
+            self._answered += 1
+            if self._answered == len(group):
+                self._asked.popleft()
+                self._answered = 0
+            self._served += 1
+            return found
 
     def _read_answer(self) -> Facts | Unread:
         told, document, tokens = self._frame(self._cpu_seconds, self._wall_seconds)

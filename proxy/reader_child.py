@@ -1,9 +1,9 @@
 """The process that reads strangers' mail: bytes in, facts out, nothing else.
 
 Run by proxy/reader.py as `python -m proxy.reader_child`. A line of JSON on standard input is a
-batch, [[path, offset, length, look, sender], ...]; for each there is a frame on standard output as
-soon as it is read (proxy/readerframe.py). It answers in order, so the first that is missing when
-the process dies is the one that killed it.
+group, [[path, offset, length, look, sender], ...], read side by side, a step of each at a time
+(docs/decisions/0035 tells what that gains); when all of it is read there is a frame for each on
+standard output, in order (proxy/readerframe.py). Who of several killed the process is not seen.
 Promises: bounded in memory (RLIMIT_AS) and time (RLIMIT_CPU, besides the parent's watch), can
 write no file, dies with its parent. Cites: architecture.md "Ingest"; setrlimit(2); prctl(2).
 """
@@ -16,10 +16,13 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Generator, Iterable
 
 from bounce import detect, matcher
 from crmstore import facts
 from proxy.readerframe import frame
+
+Job = tuple[str, int, int, bool, str | None]  # as proxy/reader.py has it
 
 MAX_MEMORY = 768 << 20
 MAX_READ = 96 << 20  # of one message; what is behind is not looked at
@@ -63,7 +66,7 @@ class Files:
         return os.pread(self._fd, min(length, MAX_READ), offset)
 
     def close(self) -> None:
-        """Segments are deleted: hold none of them longer than a batch."""
+        """Segments are deleted: hold none of them longer than a group."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._path = -1, ""
@@ -72,14 +75,32 @@ class Files:
 READY = frame('"ready"')  # the first one: from here on, a death is the fault of a message
 
 
-def answer(
+def answers(files: Files, jobs: Iterable[Job]) -> bytes:
+    """The frames for these jobs: a step of each, then the next step of each."""
+    under_way = [(place, _answer(files, *job)) for place, job in enumerate(jobs)]
+    done = [b""] * len(under_way)
+    while under_way:
+        further = []
+        for place, steps in under_way:
+            try:
+                next(steps)
+                further.append((place, steps))
+            except StopIteration as end:
+                done[place] = end.value
+        under_way = further
+    return b"".join(done)
+
+
+def _answer(
     files: Files, path: str, offset: int, length: int, look: bool, sender: str | None
-) -> bytes:
+) -> Generator[None, None, bytes]:
     try:
         data = files.read(path, offset, length)
         if len(data) < min(length, MAX_READ):
             return frame('{"error":"body is cut short"}')
-        found = facts.read(data)
+        yield
+        found = yield from facts.reading(data)
+        yield
         if length > MAX_READ:
             found.flags.append("read_in_part")
             found.key = ""  # what lies behind may differ
@@ -87,6 +108,7 @@ def answer(
             report = detect.read(data, sender=sender)
             if report.kind in matcher.TOLD:
                 found.report = matcher.pack(report)
+        yield
         return frame(encode(found.pack()), found.document, found.tokens)
     except MemoryError:
         return frame('{"error":"memory"}')
@@ -116,10 +138,9 @@ def main() -> None:
         jobs = json.loads(line)
         until = int(time.process_time()) + 2 + len(jobs)  # a second each, as the parent has it
         resource.setrlimit(resource.RLIMIT_CPU, (until, unlimited))
-        for path, offset, length, look, sender in jobs:
-            data = answer(files, path, offset, length, look, sender)
-            while data:
-                data = data[os.write(1, data) :]
+        data = answers(files, jobs)
+        while data:
+            data = data[os.write(1, data) :]
         files.close()
 
 

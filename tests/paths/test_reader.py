@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 from crmstore.facts import Facts
 from proxy import reader as reader_module
 from proxy import reader_child
-from proxy.reader import Job, Reader, ReaderFailed, Unread
+from proxy.reader import GROUP, GROUP_OCTETS, Job, Reader, ReaderFailed, Unread, groups
 from proxy.readerframe import LENGTHS
 from tests.cores.test_facts import HURTS
 from tests.cores.test_mimetree import BOMBS
@@ -114,12 +114,26 @@ def test_a_message_over_its_memory_or_with_a_fault_of_ours_is_unread(
     files, job = reader_child.Files(), spool.put(GOOD)
     for error, why in ((MemoryError(), "memory"), (KeyError("x"), "fault: KeyError")):
 
-        def fails(_: bytes, error: Exception = error) -> Facts:
-            raise error
+        def fails(data: bytes, error: Exception = error) -> Generator[None, None, Facts]:
+            yield
+            if data != GOOD:
+                raise error
+            return Facts(subject="good")
 
-        monkeypatch.setattr("proxy.reader_child.facts.read", fails)
-        assert json.loads(reader_child.answer(files, *job)[LENGTHS.size :]) == {"error": why}
+        monkeypatch.setattr("proxy.reader_child.facts.reading", fails)
+        answered = reader_child.answers(files, [job, spool.put(b"hurts"), job])
+        told = [json.loads(answer) for answer in unframed(answered)]
+        assert told[1] == {"error": why}
+        assert told[0] == told[2] == Facts(subject="good").pack()
     files.close()
+
+
+def unframed(answers: bytes) -> Iterator[bytes]:
+    """What each frame tells, but for document and tokens."""
+    while answers:
+        told, document, tokens = LENGTHS.unpack_from(answers)
+        yield answers[LENGTHS.size : LENGTHS.size + told]
+        answers = answers[LENGTHS.size + told + document + tokens :]
 
 
 @pytest.mark.parametrize(
@@ -131,9 +145,12 @@ def test_a_reader_that_answers_nonsense(
     reader = Reader()
     assert subjects(reader.read([spool.put(GOOD)])) == ["good"]
     reader._received += sent
+    found = reader.read([spool.put(GOOD)]) + reader.read([spool.put(GOOD)])
+    assert subjects(found) == ["unread: reader sent nonsense", "good"]
+    reader._received += sent  # about one of several: each is asked for alone
     found = reader.read([spool.put(GOOD), spool.put(GOOD)])
     reader.close()
-    assert subjects(found) == ["unread: reader sent nonsense", "good"]
+    assert subjects(found) == ["good", "good"] and reader.kills == 1
 
 
 def test_a_reader_that_hangs_without_computing(
@@ -152,12 +169,37 @@ def test_a_reader_that_hangs_without_computing(
 def test_a_reader_that_dies_is_replaced(
     reader: Reader, spool: Spool, number: signal.Signals
 ) -> None:
-    reader.read([spool.put(GOOD)])
-    assert reader._child is not None
-    os.kill(reader._child.pid, number)
-    reader._child.wait()
-    first, second = reader.read([spool.put(GOOD), spool.put(GOOD)])
-    assert isinstance(first, Unread) and isinstance(second, Facts)
+    """Who died over several messages may have died of something else."""
+    jobs = [spool.put(GOOD)] * 40
+    for asked, unread in ((jobs[:1], 1), (jobs, 0)):
+        reader.read(jobs)
+        assert reader._child is not None
+        os.kill(reader._child.pid, number)
+        reader._child.wait()
+        found = subjects(reader.read(asked))
+        assert len(found) == len(asked) and found.count("good") == len(asked) - unread
+
+
+def test_who_kills_among_many_is_found(spool: Spool, tmp_path: Path) -> None:
+    """Two of them, in a group with others; all that are behind the first are asked for again."""
+    reader = Reader(wall_seconds=0.5)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    jobs = [spool.put(b"Subject: %d\r\n\r\n" % n) for n in range(40)]
+    jobs[3] = jobs[20] = Job(str(pipe), 0, 1)
+    found = subjects(reader.read(jobs))
+    reader.close()
+    assert found == ["unread: time" if n in (3, 20) else str(n) for n in range(40)]
+    assert reader.kills == 2
+
+
+def test_groups_are_bounded_and_keep_the_order() -> None:
+    large, small = GROUP_OCTETS + 1, 1_000
+    jobs = [Job("x", n, large if n in (5, 6) else small) for n in range(40)]
+    made = list(groups(jobs))
+    assert [job for group in made for job in group] == jobs
+    assert [len(group) for group in made] == [5, 1, 1, GROUP, GROUP, 1]
+    assert list(groups([])) == []
 
 
 def test_ctrl_c_and_a_service_stop_are_for_the_worker_to_decide(
