@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from config.certs import check_pair, read_certificate
 from config.load import load
@@ -125,11 +126,30 @@ def _names(
         key=Path(os.path.abspath(key or folder / "key.pem")),
         program=program or _program(),
         unit=folder / "mailweir.service",
+        timezone=local_timezone(),
     )
     for path in (names.config, names.data_dir, names.cert, names.key, names.program):
         if not str(path).isprintable():
             raise QuickstartError(f"{path!s:.200}: allowed is a path without control characters")
     return names
+
+
+def local_timezone(root: Path = Path("/")) -> str:
+    """This machine's time zone by its name in the tz database; "UTC" where that cannot be told."""
+    try:
+        link = os.readlink(root / "etc/localtime").rpartition("zoneinfo/")[2]
+    except OSError:
+        link = ""  # a copy of the file says no name
+    try:
+        named = (root / "etc/timezone").read_text().strip()
+    except (OSError, ValueError):
+        named = ""
+    for name in filter(None, (link, named)):
+        try:
+            return ZoneInfo(name).key
+        except (OSError, ValueError, LookupError):
+            continue
+    return "UTC"
 
 
 def _is_address(text: str) -> bool:

@@ -16,8 +16,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from config import load
 from proxy.texts import Language, t
 
+_EXAMPLE = Path(load.__file__).with_name("mailweir.example.toml")
 INBOUND, SUBMISSION, QUEUE, MAILBOXES = 10025, 10587, 10026, 10143
 HTTP = "127.0.0.1:8025"
 
@@ -34,6 +36,7 @@ class Names:
     key: Path
     program: Path
     unit: Path
+    timezone: str = "UTC"
     user: str = "mailweir"
 
 
@@ -56,9 +59,9 @@ def configuration(names: Names, lang: Language) -> str:
 
     return "\n".join(
         [
-            f"# {t('quickstart.toml.head', lang)}\n",
+            f"# {t('quickstart.toml.head', lang, example=_EXAMPLE)}\n",
             f"[node]\nhostname = {_quoted(names.hostname)}\ndomains = [{_quoted(names.domain)}]\n"
-            f"data_dir = {_quoted(names.data_dir)}\n",
+            f"data_dir = {_quoted(names.data_dir)}\ntimezone = {_quoted(names.timezone)}\n",
             listener("mx", 25, "inbound", INBOUND, "starttls", "none"),
             listener("submission", 587, "submission", SUBMISSION, "starttls", "next_hop"),
             listener("submissions", 465, "submission", SUBMISSION, "implicit", "next_hop"),

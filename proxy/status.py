@@ -28,6 +28,7 @@ from proxy.main import WORKER
 from proxy.texts import Language, t
 
 LAG_FRAMES = 20_000
+MIB = 2**20
 WAITING = ("queued", "sending")
 # Ingest takes a batch every fraction of a second; a minute behind means that it does not.
 LAG_WRONG = 60.0
@@ -142,7 +143,7 @@ def status(settings: Settings, now: datetime | None = None) -> Status:
     journals = tuple(_journals(settings, places, now, wrong))
     free = free_bytes(settings.journal_dir)
     if 0 <= free < settings.journal.min_free:
-        wrong.append(Said("room", {"free": free, "least": settings.journal.min_free}))
+        wrong.append(Said("room", {"free": free / MIB, "least": settings.journal.min_free / MIB}))
     ages = [door.oldest_pending_seconds for door in journals]
     lag = None if None in ages else max((age for age in ages if age is not None), default=0.0)
     records = [door.pending for door in journals if door.pending is not None]

@@ -58,14 +58,17 @@ class Screen:
             self._line(f"       {gap.door} {gap.seq} {gap.capture_id} {gap.what}", "red")
 
     def timeline(self, name: str, kind: str, rows: Sequence[dict[str, Any]]) -> None:
-        title = t("trial.timeline", self._lang, name=name, kind=kind)
+        title = t(
+            "trial.timeline", self._lang, name=name, kind=t(f"record.kind.{kind}", self._lang)
+        )
         table = Table(title=Text(title), title_justify="left", title_style="bold")
         for column in ("time", "direction", "subject", "attachments", "source", "status"):
             table.add_column(t(f"trial.column.{column}", self._lang))
         for row in rows:
             files = ", ".join(file["name"] for file in row["attachments"])
             seen = ", ".join(row["source"])
-            cells = (row["date"], row["direction"], row["subject"], files, seen, row["status"])
+            sent, status = self._word("direction", row), self._word("status", row)
+            cells = (row["date"], sent, row["subject"], files, seen, status)
             table.add_row(*(Text(printable(str(cell))) for cell in cells))
         self._console.print()
         self._console.print(table)
@@ -74,12 +77,15 @@ class Screen:
         """A mail of the visitor's own."""
         values = {
             "time": row["date"],
-            "direction": row["direction"],
+            "direction": self._word("direction", row),
             "sender": row["from"],
             "to": ", ".join(row["to"]),
             "subject": row["subject"],
         }
         self._line(t("trial.new", self._lang, **values))
+
+    def _word(self, name: str, row: dict[str, Any]) -> str:
+        return t(f"mail.{name}.{row[name]}", self._lang) if row[name] else ""
 
     def invite(self, stage: Stage) -> None:
         submission, mx = (f"{HOST}:{stage.ports[name]}" for name in ("submission", "mx"))

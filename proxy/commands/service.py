@@ -150,13 +150,19 @@ def _show(found: "Status", lang: Language) -> None:
         put(_mail(found.mail, lang))
     for role in found.roles:
         if role.last_error:
-            error = " ".join(f"{key}={value}" for key, value in role.last_error.items())
             put()
-            put(t("state.last_error", lang, role=role.role, error=error))
+            put(t("state.last_error", lang, role=role.role, error=_last_error(role.last_error)))
     if found.said:
         put()
     for line in found.wrong_in(lang):
         put(t("state.wrong", lang, text=line))
+
+
+def _last_error(line: Mapping[str, Any]) -> str:
+    """A line of the log, shorter: `grep` finds the whole of it by its time."""
+    rest = {k: v for k, v in line.items() if k not in ("time", "event", "level", "trace")}
+    words = ", ".join(f"{key} {value}" for key, value in rest.items() if value not in ("", None))
+    return f"{str(line.get('time', ''))[:19]}Z {line.get('event', '')}: {words}"
 
 
 def _mail(mail: "MailState", lang: Language) -> str:

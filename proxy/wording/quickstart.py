@@ -4,8 +4,8 @@ from proxy.wording import Text
 
 TEXTS: dict[str, Text] = {
     "quickstart.toml.head": Text(
-        "Written by `mailweir quickstart`. mailweir.example.toml explains every key.",
-        "`mailweir quickstart` が作成しました。各キーの説明は mailweir.example.toml にあります。",
+        "Written by `mailweir quickstart`. {example} explains every key.",
+        "`mailweir quickstart` が作成しました。各キーの説明は {example} にあります。",
     ),
     "quickstart.toml.mx": Text(
         "Mail from outside. What Postfix answers is the answer.",

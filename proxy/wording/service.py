@@ -71,9 +71,10 @@ TEXTS: dict[str, Text] = {
     ),
     "state.wrong.down": Text("{role} is down", "{role} が停止しています"),
     "state.wrong.room": Text(
-        "journal: {free} bytes free, below journal.min_free = {least}: mail is put off with 452",
-        "ジャーナル: 空き {free} バイトが journal.min_free = {least} を下回り、受付を 452 で"
-        "保留しています",
+        "journal: {free:,.1f} MiB free, below journal.min_free = {least:,.0f} MiB: mail is put off"
+        " with 452",
+        "ジャーナル: 空き {free:,.1f} MiB が journal.min_free = {least:,.0f} MiB を下回り、"
+        "受付を 452 で保留しています",
     ),
     "state.wrong.store": Text("store: {reason}", "データベース: {reason}"),
     "state.wrong.mail": Text(
@@ -105,17 +106,23 @@ TEXTS: dict[str, Text] = {
     "audit.others": Text(
         "refused {refused}, pending {pending}", "拒否 {refused}、取り込み待ち {pending}"
     ),
-    "audit.chain": Text("chain of {count} records: verified", "{count} 件の連鎖: 検証しました"),
-    "audit.broken": Text("chain of {count} records: BROKEN", "{count} 件の連鎖: 壊れています"),
+    "audit.chain": Text(
+        "hash chain of {count} journal records: verified",
+        "ジャーナル {count} 件のハッシュ連鎖: 検証しました",
+    ),
+    "audit.broken": Text(
+        "hash chain of {count} journal records: BROKEN",
+        "ジャーナル {count} 件のハッシュ連鎖: 壊れています",
+    ),
     "audit.gap": Text("GAP  {place} {id}: {what}", "漏れ  {place} {id}: {what}"),
     "audit.more": Text("GAP  and {count} more", "漏れ  ほか {count} 件"),
     "audit.ok": Text("nothing is missing", "漏れはありません"),
     "audit.gaps": Text("{count} gaps", "漏れ {count} 件"),
     # replay
     "replay.done": Text(
-        "{frames} records and {messages} messages were missing: {captured} captured, {excluded}"
-        " excluded, {failed} failed, {refused} refused",
-        "記録 {frames} 件とメール {messages} 通が足りませんでした: 記録 {captured}、"
+        "{frames} records of the journals and {messages} messages were missing: {captured}"
+        " captured, {excluded} excluded, {failed} failed, {refused} refused",
+        "ジャーナルの {frames} 件とメール {messages} 通が足りませんでした: 記録 {captured}、"
         "除外 {excluded}、失敗 {failed}、拒否 {refused}",
     ),
     "replay.queued": Text(

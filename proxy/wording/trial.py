@@ -76,19 +76,19 @@ TEXTS: dict[str, Text] = {
     ),
     "trial.companion": Text(
         "The companion has fetched those, also the one that came past Mailweir; they stay unread",
-        "それらは同伴接続が取得（Mailweir を通らなかったものも）。すべて未読のまま",
+        "それらはコンパニオンが取得（Mailweir を通らなかったものも）。すべて未読のまま",
     ),
     "trial.once": Text(
         "The quotation was seen twice and stands on the timeline once",
-        "見積メールは 2 回観測され、タイムラインには 1 通だけ",
+        "見積メールは 2 つの経路で取得され、タイムラインには 1 通だけ",
     ),
     "trial.late": Text(
         "Jordan becomes a lead only now, and the earlier mail is linked",
-        "ジョーダンさんを今になってリードに登録すると、以前のメールも結び付いた",
+        "ジョーダンさんを今になって見込み客に登録すると、以前のメールも関連付けられた",
     ),
     "trial.captured": Text(
         "Everything that was accepted is captured and linked",
-        "受理されたメールはすべて記録され、顧客に結び付いた",
+        "受理されたメールはすべて記録され、顧客に関連付けられた",
     ),
     "trial.audit": Text(
         "Audit: {accepted} accepted = {captured} captured + {excluded} excluded + {failed} failed,"
@@ -98,14 +98,14 @@ TEXTS: dict[str, Text] = {
     ),
     "trial.timeline": Text("Timeline of {name} ({kind})", "{name} のタイムライン（{kind}）"),
     "trial.column.time": Text("time (UTC)", "日時 (UTC)"),
-    "trial.column.direction": Text("direction", "方向"),
+    "trial.column.direction": Text("direction", "送受信"),
     "trial.column.subject": Text("subject", "件名"),
     "trial.column.attachments": Text("files", "添付"),
-    "trial.column.source": Text("seen by", "観測元"),
+    "trial.column.source": Text("seen by", "経路"),
     "trial.column.status": Text("status", "状態"),
     "trial.good": Text(
         "Everything that was sent was captured and linked.",
-        "送信されたすべてのメールが記録され、結び付けられました。",
+        "送信されたすべてのメールが記録され、関連付けられました。",
     ),
     "trial.bad": Text("Something did not work; the log: {log}", "問題がありました。ログ: {log}"),
     "trial.yours": Text("Now send mail of your own:", "ご自分でもメールを送ってみてください:"),

@@ -12,7 +12,7 @@ from config.load import load
 from proxy import selfsigned
 from proxy.autoconfig import services
 from proxy.clientpages import client_pages
-from proxy.quickstart import QuickstartError, as_text, quickstart
+from proxy.quickstart import QuickstartError, as_text, local_timezone, quickstart
 from proxy.texts import Language
 
 NOW = datetime.now(UTC)
@@ -39,6 +39,29 @@ def test_what_is_written_loads(tmp_path: Path, lang: Language) -> None:
         tmp_path / "new" / name
         for name in ("mailweir.toml", "mailweir.service", "cert.pem", "key.pem")
     }
+
+
+@pytest.mark.parametrize(
+    ("link", "named", "zone"),
+    [
+        ("/usr/share/zoneinfo/Asia/Tokyo", "Europe/Paris", "Asia/Tokyo"),
+        ("/somewhere/localtime", "Europe/Paris", "Europe/Paris"),
+        ("/usr/share/zoneinfo/../../etc/passwd", "../x", "UTC"),
+        (None, "Asia/Tokyo", "Asia/Tokyo"),
+        (None, "Tokyo", "UTC"),
+        (None, None, "UTC"),
+    ],
+)
+def test_times_are_those_of_this_machine(
+    tmp_path: Path, link: str | None, named: str | None, zone: str
+) -> None:
+    (tmp_path / "etc").mkdir()
+    if link is not None:
+        (tmp_path / "etc/localtime").symlink_to(link)
+    if named is not None:
+        (tmp_path / "etc/timezone").write_text(f"{named}\n")
+    assert local_timezone(tmp_path) == zone
+    assert load(quickstart("example.com", tmp_path / "q").config).node.timezone == local_timezone()
 
 
 def test_the_key_is_for_nobody_else(tmp_path: Path) -> None:

@@ -112,8 +112,10 @@ TEXTS: dict[str, Text] = {
         "is missing, but {blobs} holds mail", "見当たりませんが、{blobs} にメールが残っています"
     ),
     "store.lost.todo": Text(
-        "Restore the database from a backup, or make an empty one with `mailweir migrate`.",
-        "バックアップから戻すか、`mailweir migrate` で空のデータベースを作ってください。",
+        "Restore the database from a backup, or make an empty one with `mailweir migrate`; then"
+        " `mailweir replay` takes that mail in again.",
+        "バックアップから戻すか、`mailweir migrate` で空のデータベースを作ってください。そのあと"
+        " `mailweir replay` で、残っているメールを取り込み直せます。",
     ),
     "store.trouble": Text("cannot be used now: {reason}", "いまは使えません: {reason}"),
     "store.trouble.todo": Text(
