@@ -282,8 +282,8 @@ class Ingest:
         self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]
     ) -> ReadBatch | None:
         """Step 12. Where the store works elsewhere, `begun` is read, and its blobs are written,
-        meanwhile. Returns it, or None if that failed: it is no fault of what was committed, and
-        the next step meets it again."""
+        meanwhile. Returns it, or None if that failed (Step.ahead): it is no fault of what was
+        committed, and the next step meets it again."""
         for work in batch.works:
             why = self._rejected.get(work.item.message.capture_id)
             if why is not None:
@@ -309,8 +309,8 @@ class Ingest:
             try:
                 begun.finish()
                 self._put(begun, tails).result()
-            except Exception:
-                begun = None
+            except Exception as error:  # told; it comes again with the step that reads it anew
+                begun, batch.step.ahead = None, error
             finally:
                 batch.step.taken = under_way.result()
         failpoint("12.store.committed")

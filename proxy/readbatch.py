@@ -48,6 +48,7 @@ class Step:
     enrolled: list[str] = field(default_factory=list)  # users that first logins made
     # doors whose headers could not be kept in the archive
     trouble: list[tuple[str, Exception]] = field(default_factory=list)
+    ahead: Exception | None = None  # why the batch behind, begun meanwhile, could not be read
     upto_us: int = 0  # when the last frame of the batch was written
     more: bool = False  # the batch was full: there may be more
     removed: int = 0

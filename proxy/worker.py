@@ -254,6 +254,10 @@ class IngestThread:
             maillog.ingested(" ".join(sorted(step.doors)), step.messages, step.taken.links, ms)
         for door, error in step.trouble:
             maillog.journal_trouble(door, "keeping its headers in the archive", error)
+        if isinstance(step.ahead, StoreError | OSError | ReaderFailed):
+            maillog.store_trouble("reading ahead", step.ahead, 0.0)
+        elif step.ahead is not None:
+            maillog.worker_fault("reading ahead", step.ahead)
         if step.more:  # what comes next was written about when the last of this batch was
             if step.upto_us:
                 self._caught_up = min(now, step.upto_us / 1e6)

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from crmstore import migrating
+from proxy import maillog
+from proxy.ingest import Step
 from proxy.journallock import FolderLock
+from proxy.reader import ReaderFailed
 from proxy.rescue import Rescuer
 from proxy.tail import Tail
 from proxy.worker import IngestThread
@@ -79,6 +82,38 @@ def test_a_fault_of_ours_is_told_and_tried_again(
         worker.once()
     worker.once()
     assert len(office.rows()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "event"),
+    [(ReaderFailed("no child"), "store.trouble"), (KeyError("ours"), "worker.fault")],
+)
+def test_a_fault_while_reading_ahead_is_told(
+    office: Office,
+    worker: IngestThread,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    event: str,
+) -> None:
+    """What was written meanwhile counts, and the next step reads it anew."""
+    step = office.ingest.step
+
+    def with_fault() -> Step:
+        done = step()
+        done.ahead = fault
+        return done
+
+    told: list[tuple[str, object]] = []
+    monkeypatch.setattr(maillog, "store_trouble", lambda *a: told.append(("store.trouble", a[1])))
+    monkeypatch.setattr(maillog, "worker_fault", lambda *a: told.append(("worker.fault", a[1])))
+    office.door().mail()
+    with monkeypatch.context() as patch:
+        patch.setattr(office.ingest, "step", with_fault)
+        worker.once()
+    assert told == [(event, fault)]
+    assert len(office.rows()) == 1 and worker._pause == 0
+    worker.once()
+    assert len(told) == 1
 
 
 def test_a_door_that_is_gone_is_recovered(office: Office, worker: IngestThread) -> None:
