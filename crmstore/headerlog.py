@@ -10,7 +10,8 @@ A keeper. Cites: architecture.md "Journal"; JOURNAL.md; proxy/replay.py reads th
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from sqlalchemy import select, tuple_, update
@@ -41,6 +42,16 @@ class Kept(NamedTuple):
     header: bytes
 
 
+@dataclass(slots=True)
+class _Unkept:
+    """Frames that are to be kept: the lines of those from `first` to `last`."""
+
+    journal: str
+    first: int
+    last: int
+    lines: list[bytes]
+
+
 class Note(NamedTuple):
     """One note of the archive: frames of a door's journal from `first` on."""
 
@@ -54,29 +65,28 @@ def keep(store: Store, archive: Archive, door: str) -> int:
     """Write the door's frames that are in the ledger and not in the archive; how many."""
     total = 0
     while True:
-        rows = _unkept(store, door)
-        if not rows:
+        found = _unkept(store, door)
+        if found is None:
             return total
-        journal = rows[0].journal
-        rows = [row for row in rows if row.journal == journal]
-        name = f"{FOLDER}/{quote(door, safe='')}/{journal or NONE}-{rows[0].seq:012d}.log"
-        archive.note(name, b"".join(_line(row) for row in rows))
+        name = f"{FOLDER}/{quote(door, safe='')}/{found.journal or NONE}-{found.first:012d}.log"
+        archive.note(name, b"".join(found.lines))
         with store.writing() as connection:
             connection.execute(
                 update(schema.journal_positions)
                 .where(positions.door == door)
-                .values(kept_journal=journal, kept_seq=rows[-1].seq)
+                .values(kept_journal=found.journal, kept_seq=found.last)
             )
-        total += len(rows)
+        total += len(found.lines)
 
 
-def _unkept(store: Store, door: str) -> list[Any]:
+def _unkept(store: Store, door: str) -> _Unkept | None:
+    """The frames behind those that are kept, of one journal and as many as go into a note."""
     with store.reading() as connection:
         kept = connection.execute(
             select(positions.kept_journal, positions.kept_seq).where(positions.door == door)
         ).first()
         if kept is None:
-            return []
+            return None
         place = tuple_(ledger.journal, ledger.seq)
         wanted = (
             select(
@@ -93,23 +103,26 @@ def _unkept(store: Store, door: str) -> list[Any]:
             .order_by(ledger.journal, ledger.seq)
             .limit(FRAMES)
         )
-        rows: list[Any] = []
+        found: _Unkept | None = None
         octets = 0
-        for row in connection.execute(wanted):
-            rows.append(row)
-            octets += len(row.header)
+        for journal, seq, hashed, header, disposition, reason, decided in connection.execute(wanted):
+            if found is None:
+                found = _Unkept(journal, seq, seq, [])
+            elif journal != found.journal:
+                break
+            ended = (disposition, reason) if decided == seq else ("", "")
+            found.lines.append(_line(hashed, *ended, header))
+            found.last = seq
+            octets += len(header)
             if octets > OCTETS:
                 break
-        return rows
+        return found
 
 
-def _line(row: Any) -> bytes:
-    disposition, reason = b"", b""
-    if row.verdict_seq == row.seq:
-        disposition = row.disposition.encode()
-        reason = clean(row.reason).replace("\t", " ").encode("utf-8", "replace")
-    found = (bytes(row.hash).hex().encode(), disposition, reason, bytes(row.header))
-    return b"\t".join(found) + b"\n"
+def _line(hashed: bytes, disposition: str, reason: str, header: bytes) -> bytes:
+    told = clean(reason).replace("\t", " ") if reason else ""
+    ended = f"{hashed.hex()}\t{disposition}\t{told}\t".encode("utf-8", "replace")
+    return b"%b%b\n" % (ended, header)
 
 
 def notes(archive: Archive) -> list[Note]:

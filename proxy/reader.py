@@ -99,7 +99,9 @@ class Reader:
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
         self._child: subprocess.Popen[bytes] | None = None
-        self._received = bytearray()
+        self._buffer = bytearray(PIPE)  # a new one for each read costs its pages anew
+        self._received = bytearray()  # what the child has sent, and (up to `_taken`) we have seen
+        self._taken = 0
         self._asked: deque[Group] = deque()  # those that the child has not answered
         self._answered = 0  # of the first group
         self._served = 0
@@ -121,18 +123,16 @@ class Reader:
         if child is None or child.stdout is None:
             return
         fd = child.stdout.fileno()
-        with contextlib.suppress(OSError):  # it died: _take() finds out
+        with contextlib.suppress(OSError):  # it died: _await() finds out
             while not stop.wait(DRAINED) and len(self._received) < HELD:
                 if select.select([fd], [], [], 0)[0]:
-                    data = os.read(fd, PIPE)
-                    if not data:
+                    if not self._receive(fd):
                         return
-                    self._received += data
 
     def close(self) -> None:
         """End the child. What it has not answered, the next one is asked."""
         child, self._child = self._child, None
-        self._received = bytearray()
+        self._received, self._taken = bytearray(), 0
         if child is None:
             return
         child.kill()
@@ -160,7 +160,7 @@ class Reader:
         try:
             self._child = _spawn()
             self._served = 0
-            self._frame(START_SECONDS, START_SECONDS)
+            *_, self._taken = self._await_frame(START_SECONDS, START_SECONDS)
         except (_Gone, ReaderFailed) as error:  # nobody gets an answer: all is to be asked again
             self.close()
             self._asked.clear()
@@ -180,14 +180,12 @@ class Reader:
                 if free:
                     lines = lines[child.stdin.write(lines) or 0 :]
                 elif ready:
-                    data = os.read(answers, 1 << 18)
-                    if not data:
-                        return  # it died: _take() finds out
-                    self._received += data
+                    if not self._receive(answers):
+                        return  # it died: _await() finds out
                 else:
-                    return  # it hangs: _take() finds out
+                    return  # it hangs: _await() finds out
         except OSError:
-            pass  # it died: _take() finds out
+            pass  # it died: _await() finds out
 
     def _answer(self) -> Facts | Unread:
         """To the first job that has none."""
@@ -216,39 +214,42 @@ class Reader:
             return found
 
     def _read_answer(self) -> Facts | Unread:
-        told, document, tokens = self._frame(self._cpu_seconds, self._wall_seconds)
+        told, document, end = self._await_frame(self._cpu_seconds, self._wall_seconds)
+        begin, self._taken = self._taken, end
         try:
-            found = _decode(told.decode("utf-8", "replace"))
-            if isinstance(found, dict):
-                return Unread(str(found.get("error", "")))
-            return Facts.unpack(found, document, tokens.decode("utf-8", "replace"))
+            with memoryview(self._received) as all_of_it, all_of_it[begin:end] as parts:
+                found = _decode(str(parts[:told], "utf-8", "replace"))
+                if isinstance(found, dict):
+                    return Unread(str(found.get("error", "")))
+                tokens = str(parts[told + document :], "utf-8", "replace")
+                return Facts.unpack(found, bytes(parts[told : told + document]), tokens)
         except (ValueError, TypeError, IndexError):
             raise _Gone(_NONSENSE) from None
 
-    def _frame(self, cpu_seconds: float, wall_seconds: float) -> tuple[bytes, bytes, bytes]:
-        """The three parts of the child's next frame, or _Gone."""
-        told, document, tokens = LENGTHS.unpack(self._take(LENGTHS.size, cpu_seconds, wall_seconds))
+    def _await_frame(self, cpu_seconds: float, wall_seconds: float) -> tuple[int, int, int]:
+        """The child's next frame is whole, its parts begin at `_taken`: octets of the first and of
+        the second, and the end of the third. Or _Gone."""
+        self._await(LENGTHS.size, cpu_seconds, wall_seconds)
+        told, document, tokens = LENGTHS.unpack_from(self._received, self._taken)
+        self._taken += LENGTHS.size
         size = told + document + tokens
         if size > MAX_FRAME:
             raise _Gone(_NONSENSE)
-        data = self._take(size, cpu_seconds, wall_seconds)
-        return data[:told], data[told : told + document], data[told + document :]
+        self._await(size, cpu_seconds, wall_seconds)
+        return told, document, self._taken + size
 
-    def _take(self, size: int, cpu_seconds: float, wall_seconds: float) -> bytes:
-        """So many of the octets that the child sends, or _Gone."""
+    def _await(self, size: int, cpu_seconds: float, wall_seconds: float) -> None:
+        """So many of the octets that the child sends are there, or _Gone."""
         child = self._child
         assert child is not None and child.stdout is not None
         fd = child.stdout.fileno()
         begun = 0.0
         spent_before = 0.0
-        received = self._received
-        while len(received) < size:
+        while len(self._received) - self._taken < size:
             ready, _, _ = select.select([fd], [], [], _STEP)
             if ready:
-                data = os.read(fd, 1 << 18)
-                if not data:
+                if not self._receive(fd):
                     raise _Gone(_death(child.wait()))
-                received += data
             elif not begun:
                 begun = time.monotonic()
                 spent_before = _processor_time(child.pid)
@@ -256,9 +257,15 @@ class Reader:
                 spent = _processor_time(child.pid) - spent_before
                 if spent > cpu_seconds or time.monotonic() - begun > wall_seconds:
                     raise _Gone("time")
-        taken = bytes(memoryview(received)[:size])
-        del received[:size]
-        return taken
+
+    def _receive(self, fd: int) -> int:
+        """Take what the child has sent; how many octets."""
+        del self._received[: self._taken]
+        self._taken = 0
+        size = os.readv(fd, [self._buffer])
+        with memoryview(self._buffer) as octets, octets[:size] as fresh:
+            self._received += fresh
+        return size
 
 
 class Reading:

@@ -227,8 +227,7 @@ class IngestThread:
         for (role, disposition), count in step.taken.captures.items():
             metrics.captured(role, disposition, count)
         now = time.time()
-        for at in step.at_us:
-            metrics.capture_to_link(now - at / 1e6)
+        metrics.capture_to_link([now - at / 1e6 for at in step.at_us])
         for login in step.enrolled:
             maillog.enrolled(login)
         for capture_id, why in step.unread:
