@@ -105,13 +105,16 @@ def _unkept(store: Store, door: str) -> _Unkept | None:
         )
         found: _Unkept | None = None
         octets = 0
-        for journal, seq, hashed, header, disposition, reason, decided in connection.execute(wanted):
+        for journal, seq, hashed, header, disposition, reason, decided in connection.execute(
+            wanted
+        ):
             if found is None:
                 found = _Unkept(journal, seq, seq, [])
             elif journal != found.journal:
                 break
-            ended = (disposition, reason) if decided == seq else ("", "")
-            found.lines.append(_line(hashed, *ended, header))
+            if decided != seq:
+                disposition = reason = ""
+            found.lines.append(_line(hashed, disposition, reason, header))
             found.last = seq
             octets += len(header)
             if octets > OCTETS:

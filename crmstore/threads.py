@@ -30,7 +30,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from crmstore import schema
 from crmstore.answers import base_subject, squash
-from crmstore.bulk import among, insert_rows
+from crmstore.bulk import among, insert_rows, numbers
 from crmstore.linker import several
 
 __all__ = ["FOREIGN", "New", "Placed", "place"]
@@ -303,31 +303,37 @@ class _Batch:
         groups: dict[int, list[int]] = defaultdict(list)
         for thread in list(self.up):
             groups[self._top(thread)].append(thread)
-        for top, parts in groups.items():
-            old = sorted(thread for thread in {top, *parts} if thread not in new)
-            if len(old) < 2:
-                continue
-            kept, *others = old
+        merging = [
+            (top, old)
+            for top, parts in groups.items()
+            if len(old := sorted(thread for thread in {top, *parts} if thread not in new)) > 1
+        ]
+        sizes = self._sizes([thread for _, old in merging for thread in old])
+        renamed: list[dict[str, int]] = []
+        for top, (kept, *others) in merging:
             for other in others:
-                if self._small(other):
-                    self._rename(other, kept)
-                elif self._small(kept):
-                    self._rename(kept, other)
-                    kept = other
-                else:
-                    continue  # two long threads stay apart
+                if sizes[other] > MAX_MERGE:
+                    if sizes[kept] > MAX_MERGE:
+                        continue  # two long threads stay apart
+                    kept, other = other, kept
+                renamed.append({"t": other, "into": kept})
+                sizes[kept] += sizes[other]
             self.up[top] = kept
             self.up.pop(kept, None)
+        if renamed:
+            told = update(schema.messages).where(messages.thread == bindparam("t"))
+            self.connection.execute(told.values(thread=bindparam("into")), renamed)
 
-    def _small(self, thread: int) -> bool:
-        some = select(messages.id).where(messages.thread == thread).limit(MAX_MERGE + 1).subquery()
-        count = self.connection.execute(select(func.count()).select_from(some)).scalar_one()
-        return int(count) <= MAX_MERGE
-
-    def _rename(self, thread: int, into: int) -> None:
-        self.connection.execute(
-            update(schema.messages).where(messages.thread == thread).values(thread=into)
-        )
+    def _sizes(self, threads: Sequence[int]) -> dict[int, int]:
+        """How many messages each has; of more than MAX_MERGE no more are counted."""
+        found: dict[int, int] = {}
+        for chunk in several(threads):
+            thread = numbers(self.connection, chunk)
+            some = select(messages.id).where(messages.thread == thread).limit(MAX_MERGE + 1)
+            count = select(func.count()).select_from(some.correlate(thread.table).subquery())
+            rows = self.connection.execute(select(thread, count.scalar_subquery()))
+            found.update((thread, size) for thread, size in rows)
+        return found
 
     def _tell_late(self) -> None:
         """Why messages that came before joined, or did not."""

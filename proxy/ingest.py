@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.settings import Settings
 from crmstore import headerlog
 from crmstore.archive import Archive, BlobDamaged
-from crmstore.batch import Batch, Behind, Pending, Place
+from crmstore.batch import Batch, Behind, Pending, Place, Taken
 from crmstore.intake import Intake
 from crmstore.store import Store, StoreError
 from crmstore.times import at_us
@@ -74,7 +74,7 @@ class Ingest:
         self._enrolls = settings.capture.enrolls
         self._limit = BATCH
         self._keep_again = 0.0
-        self._ahead: ReadBatch | None = None  # the next batch, if it is begun
+        self._begun: list[ReadBatch] = []  # the batches to come, as far as they are begun
         self._beside = ThreadPoolExecutor(2, thread_name_prefix="beside")  # sync, commit
         self._trying: list[str] = []  # the capture ids of the commit under way
         self._rejected: dict[str, str] = {}  # capture id -> why the store refuses it
@@ -96,9 +96,9 @@ class Ingest:
         self._drop()
 
     def _drop(self) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.drop()
+        begun, self._begun = self._begun, []
+        for batch in begun:
+            batch.drop()
 
     @property
     def tails(self) -> Mapping[str, Tail]:
@@ -116,29 +116,25 @@ class Ingest:
 
         Where there seems to be more, the batch after it is begun meanwhile, and kept."""
         tails = self._follow()
-        batch, self._ahead = self._ahead, None
-        begun: ReadBatch | None = None
-        step = Step()
+        batch: ReadBatch | None = None
+        step, done = Step(), False
         try:
-            if batch is None:
-                batch = self._collect(tails)
+            batch = self._begun.pop(0) if self._begun else self._collect(tails)
             step = batch.step
             batch.finish()
             syncing = self._put(batch, tails)
             try:
-                if step.more and self._limit >= BATCH:
-                    begun = self._collect_after(batch, tails)
+                self._begin_after([batch], tails)
             finally:
                 syncing.result()
-            kept = begun
+            last = not self._begun
             if batch.items:
                 failpoint("11.blobs.synced")
-                kept = self._write(batch, begun, tails)
-            if kept is not None:
-                self._ahead = kept
-            elif begun is None and batch.whole:
+                self._write(batch, tails)
+            if last and batch.whole:
                 for tail in tails.values():
                     tail.caught_up()
+            done = True
         except Behind:
             self.forget()
             step.more = True
@@ -154,9 +150,10 @@ class Ingest:
             step.more = True
             return step
         finally:
-            for one in (batch, begun):
-                if one is not None and one is not self._ahead:
-                    one.drop()
+            if batch is not None:
+                batch.drop()
+            if not done:
+                self._drop()
             for tail in tails.values():
                 tail.close()
         step.removed = self._tidy(tails, step)
@@ -188,13 +185,24 @@ class Ingest:
             people = self._intake.people()
         return self._batch(items, works, step, people)
 
-    def _collect_after(self, batch: ReadBatch, tails: Mapping[str, Tail]) -> ReadBatch | None:
-        """The batch after one that is not in the store yet, begun; None if there is none, or if
-        it has to wait for that one. The store is not asked, and what it would say is checked when
-        the batch is written."""
+    def _begin_after(self, before: Sequence[ReadBatch], tails: Mapping[str, Tail]) -> None:
+        """Begin the batch after those that are not in the store yet (`before`, the last of them
+        read), unless it is begun. There may be none, or it has to wait for them. The store is not
+        asked, and what it would say is checked when the batch is written."""
+        batch = before[-1]
+        if not batch.step.more or self._limit < BATCH or len(self._begun) == len(before):
+            return
+        begun = self._collect_after(before, tails)
+        if begun is not None:
+            self._begun.append(begun)
+
+    def _collect_after(
+        self, before: Sequence[ReadBatch], tails: Mapping[str, Tail]
+    ) -> ReadBatch | None:
+        batch = before[-1]
         step = Step()
-        items = self._gather(tails, step, batch.ends)
-        works = meet(items, self._pending, batch)
+        items = self._gather(tails, step, {d: p for one in before for d, p in one.ends.items()})
+        works = meet(items, self._pending, before)
         messages = [work.item.message for work in works]
         if not items or (self._enrolling and newcomers(messages, batch.people, self._enrolls)):
             return None
@@ -278,12 +286,8 @@ class Ingest:
 
     # Store
 
-    def _write(
-        self, batch: ReadBatch, begun: ReadBatch | None, tails: Mapping[str, Tail]
-    ) -> ReadBatch | None:
-        """Step 12. Where the store works elsewhere, `begun` is read, and its blobs are written,
-        meanwhile. Returns it, or None if that failed (Step.ahead): it is no fault of what was
-        committed, and the next step meets it again."""
+    def _write(self, batch: ReadBatch, tails: Mapping[str, Tail]) -> None:
+        """Step 12; what is begun goes on meanwhile."""
         for work in batch.works:
             why = self._rejected.get(work.item.message.capture_id)
             if why is not None:
@@ -299,7 +303,7 @@ class Ingest:
             after=self._bounces,
             people=batch.people,
         )
-        if begun is None:
+        if not self._begun:
             batch.step.taken = self._intake.commit(rows)
         elif not self._store.elsewhere:
             with self._reading_on():
@@ -307,15 +311,30 @@ class Ingest:
         else:
             under_way = self._beside.submit(self._intake.commit, rows)
             try:
-                begun.finish()
-                self._put(begun, tails).result()
-            except Exception as error:  # told; it comes again with the step that reads it anew
-                begun, batch.step.ahead = None, error
+                self._go_on(batch, under_way, tails)
+            except Exception as error:
+                # No fault of what is committed. It is told, and the next step meets it again.
+                batch.step.ahead = error
+                self._drop()
             finally:
                 batch.step.taken = under_way.result()
         failpoint("12.store.committed")
         self._committed(batch, rows.pending)
-        return begun
+
+    def _go_on(self, batch: ReadBatch, under_way: Future[Taken], tails: Mapping[str, Tail]) -> None:
+        """While another process writes `batch`: the next one is read and its blobs are written,
+        and the one behind it is begun, so that the child has work while we wait for disk and
+        server, and read as far as there is time."""
+        begun = self._begun[0]
+        begun.finish()
+        syncing = self._put(begun, tails)
+        try:
+            self._begin_after([batch, begun], tails)
+            for behind in self._begun[1:]:
+                while not (under_way.done() and syncing.done()) and behind.read_on():
+                    pass
+        finally:
+            syncing.result()
 
     @contextmanager
     def _reading_on(self) -> Iterator[None]:

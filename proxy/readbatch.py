@@ -73,12 +73,15 @@ class Work:
 def meet(
     items: Sequence[tuple[Tail, Item]],
     waiting: Mapping[str, Pending],
-    after: "ReadBatch | None" = None,
+    before: "Sequence[ReadBatch]" = (),
 ) -> list[Work]:
     """Verdicts and their messages, in the order of the verdicts. `waiting`: messages of batches
-    that are in the store; `after`: the batch before, if it is not there yet."""
-    fresh: dict[str, Pending] = dict(after.waiting) if after is not None else {}
-    met: set[str] = set(after.decided) if after is not None else set()
+    that are in the store; `before`: the batches in front that are not there yet."""
+    fresh: dict[str, Pending] = {}
+    met: set[str] = set()
+    for batch in before:
+        fresh.update(batch.waiting)
+        met |= batch.decided
     works: list[Work] = []
     for tail, item in items:
         if item.message is not None:
@@ -152,22 +155,29 @@ class ReadBatch:
     def finish(self) -> None:
         """Read and judge all of it, or as much as goes into one transaction. Once it is done,
         calling again does nothing."""
+        while self.read_on():
+            pass
+
+    def read_on(self) -> bool:
+        """Read and judge a piece more; False if there is none."""
         self.begin()
-        while self._under_way:
-            some, kept, reading = self._under_way[0]
-            for work in kept:  # our part, while the child does its own
-                self._load(work)
-            found = reading.finish()
-            self._under_way.popleft()
-            self._read += len(some)
-            self.begin()
-            for work, facts in zip(kept, found, strict=True):
-                if work.keep:
-                    self._judge(work, facts)
-                    judgement = work.item.judgement
-                    self._seen += len(judgement.participants) if judgement else 0
-            if self._seen > BATCH_PEOPLE and self._read < len(self.works):
-                self._cut()
+        if not self._under_way:
+            return False
+        some, kept, reading = self._under_way[0]
+        for work in kept:  # our part, while the child does its own
+            self._load(work)
+        found = reading.finish()
+        self._under_way.popleft()
+        self._read += len(some)
+        self.begin()
+        for work, facts in zip(kept, found, strict=True):
+            if work.keep:
+                self._judge(work, facts)
+                judgement = work.item.judgement
+                self._seen += len(judgement.participants) if judgement else 0
+        if self._seen > BATCH_PEOPLE and self._read < len(self.works):
+            self._cut()
+        return True
 
     def drop(self) -> None:
         """It will not be written: take what the child still answers out of the way."""

@@ -125,9 +125,8 @@ class Reader:
         fd = child.stdout.fileno()
         with contextlib.suppress(OSError):  # it died: _await() finds out
             while not stop.wait(DRAINED) and len(self._received) < HELD:
-                if select.select([fd], [], [], 0)[0]:
-                    if not self._receive(fd):
-                        return
+                if select.select([fd], [], [], 0)[0] and not self._receive(fd):
+                    return
 
     def close(self) -> None:
         """End the child. What it has not answered, the next one is asked."""

@@ -14,6 +14,7 @@ import gc
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ HISTORY = 12  # of these rounds
 UPKEEP = 60.0
 TRIM = 10.0
 LOOK = 1.0
+SWITCH = 0.0005  # seconds
 KEEP = 600.0  # between two notes of headers for segments that are not done yet
 
 
@@ -61,6 +63,9 @@ async def run_worker(settings: Settings, heartbeat: Heartbeat | None = None) -> 
     # sixth of the ingest. Upkeep asks for it.
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
+    # Who commits to a server waits for it sixty times a batch, and each time for us to let go of
+    # the interpreter: not 5 ms then.
+    sys.setswitchinterval(SWITCH)
     store, archive = open_store(settings), open_archive(settings)
     patience = (settings.bounce.soft_count, settings.bounce.soft_for)
     queue = Queue(store, patience=patience)

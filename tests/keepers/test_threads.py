@@ -193,6 +193,23 @@ def test_long_threads_stay_apart(office: Office, monkeypatch: pytest.MonkeyPatch
     assert sorted(row["thread"] for row in office.rows()) == [1, 1, 1, 1, 4, 4, 4]
 
 
+def test_several_threads_turn_out_to_be_one_in_a_batch(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The long one keeps its name, and the others of its group get it."""
+    monkeypatch.setattr(threads, "MAX_MERGE", 2)
+    for tag in ("a", "b", "c", "d", "e"):
+        names = list(CONVERSATION) if tag == "b" else ["offer"]
+        put(office, tag, [(name, CONVERSATION[name]) for name in names], batch=True)
+    both = doors(office)
+    for tags in ("abc", "de"):
+        named = " ".join(f"<offer.{tag}@x.example>" for tag in tags)
+        text = f"From: {ALICE}\r\nTo: {BOB}\r\nSubject: {tags}\r\nReferences: {named}\r\n\r\n"
+        both[True].mail(text.encode())
+    office.take()
+    assert sorted(row["thread"] for row in office.rows()) == [2] * 6 + [6] * 3
+
+
 # Answers that name nothing
 
 OFFER = "The offer that we spoke about:\r\n500 wheels at 30 EUR each, delivered in May.\r\n"

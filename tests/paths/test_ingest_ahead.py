@@ -35,8 +35,8 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[ReadBatch]:
     found: list[ReadBatch] = []
     collect = Ingest._collect_after
 
-    def noted(self: Ingest, batch: ReadBatch, tails: Any) -> ReadBatch | None:
-        made = collect(self, batch, tails)
+    def noted(self: Ingest, before: Any, tails: Any) -> ReadBatch | None:
+        made = collect(self, before, tails)
         if made is not None:
             found.append(made)
         return made
@@ -91,6 +91,59 @@ def test_a_second_verdict_in_the_batch_behind(office: Office, begun: list[ReadBa
     assert begun
     assert office.query("SELECT count(*) FROM captures WHERE disposition = 'captured'") == [(5,)]
     assert office.query("SELECT count(*) FROM sightings") == [(5,)]
+
+
+@pytest.mark.parametrize("behind", [1, 2, 3])
+def test_a_message_is_met_by_verdicts_of_batches_behind(
+    office: Office, begun: list[ReadBatch], behind: int
+) -> None:
+    """The first one counts, and the message is taken once, however many batches are begun while
+    the one that brought it, or decided it, is not in the store yet."""
+    door = office.door()
+    once = door.message(BODY + b"once")
+    mails(door, 2 * behind)
+    door.verdict(once)
+    mails(door, 1, first=20)  # with that verdict one batch
+    mails(door, 2 * behind - 2, first=30)
+    door.verdict(once, "refused")
+    mails(door, 5, first=40)
+    office.take()
+    assert begun
+    captured(office, 4 * behind + 5)
+
+
+def test_what_is_begun_behind_the_next_batch_is_read_while_one_is_written(
+    office: Office, begun: list[ReadBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as there is time; and if that fails, what is written counts."""
+    if not office.store.elsewhere:
+        pytest.skip("the store works in this process")
+    commit, read_on = office.ingest._intake.commit, ReadBatch.read_on
+    failed: list[ReadBatch] = []
+
+    def slowly(batch: Any) -> Any:
+        while not failed and not (len(begun) > 1 and begun[1]._read == 2):
+            time.sleep(0.01)
+        return commit(batch)
+
+    def fails_once(self: ReadBatch) -> bool:
+        found = read_on(self)
+        if found and not failed and len(begun) > 1 and self is begun[1]:
+            failed.append(self)
+            raise ReaderFailed("no child")
+        return found
+
+    monkeypatch.setattr(office.ingest._intake, "commit", slowly)
+    mails(office.door(), 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(ReadBatch, "read_on", fails_once)
+        mails(office.door("mx-0", "inbound"), 6, first=5)
+        first = office.ingest.step()
+    assert failed == [begun[1]] and isinstance(first.ahead, ReaderFailed)
+    assert first.messages == 2
+    steps = office.take()
+    assert all(step.ahead is None for step in steps)
+    captured(office, 9)
 
 
 def test_a_copy_in_the_batch_behind(office: Office, begun: list[ReadBatch]) -> None:
@@ -167,7 +220,7 @@ def test_a_batch_that_was_begun_and_never_written(office: Office, begun: list[Re
     """The worker stops between two batches: the next one takes it."""
     mails(office.door(), 5)
     assert office.ingest.step().messages == 2
-    assert len(begun) == 1
+    assert len(begun) == (2 if office.store.elsewhere else 1)
     office.again()
     office.take()
     captured(office, 5)
@@ -211,15 +264,16 @@ def test_the_end_of_the_journal_is_not_come_to_with_a_batch_that_was_dropped(
     written = Ingest._write
     kept: list[object] = []
 
-    def dropped_once(self: Ingest, *given: Any) -> ReadBatch | None:
-        found = written(self, *given)
-        kept.append(found)
-        return found if len(kept) > 1 else None
+    def dropped_once(self: Ingest, *given: Any) -> None:
+        written(self, *given)
+        kept.append(self._begun[:])
+        if len(kept) == 1:
+            self._drop()
 
     monkeypatch.setattr(Ingest, "_write", dropped_once)
     mails(office.door(), 3)
     time.sleep(0.06)  # the journal is quiet
     steps = office.take()
-    assert kept[0] is not None
+    assert kept[0]
     assert [step.messages for step in steps if step.messages] == [2, 1]
     captured(office, 3)
