@@ -186,30 +186,21 @@ class Ingest:
         return self._batch(items, works, step, people)
 
     def _begin_after(self, before: Sequence[ReadBatch], tails: Mapping[str, Tail]) -> None:
-        """Begin the batch after those that are not in the store yet (`before`, the last of them
-        read), unless it is begun. There may be none, or it has to wait for them. The store is not
-        asked, and what it would say is checked when the batch is written."""
+        """Begin the batch after those that are not in the store yet (the last of them is read),
+        unless it is begun, or has to wait for them, or there is none. The store is not asked: what
+        it would say is checked when the batch is written."""
         batch = before[-1]
         if not batch.step.more or self._limit < BATCH or len(self._begun) == len(before):
             return
-        begun = self._collect_after(before, tails)
-        if begun is not None:
-            self._begun.append(begun)
-
-    def _collect_after(
-        self, before: Sequence[ReadBatch], tails: Mapping[str, Tail]
-    ) -> ReadBatch | None:
-        batch = before[-1]
         step = Step()
         items = self._gather(tails, step, {d: p for one in before for d, p in one.ends.items()})
         works = meet(items, self._pending, before)
         messages = [work.item.message for work in works]
-        if not items or (self._enrolling and newcomers(messages, batch.people, self._enrolls)):
-            return None
-        begun = self._batch(items, works, step, batch.people)
-        # What is given away is lost where a batch ends early, as the last one did then.
-        begun.begin(AHEAD_OF_COMMIT if batch.whole and not self._store.elsewhere else AHEAD)
-        return begun
+        if items and not (self._enrolling and newcomers(messages, batch.people)):
+            self._begun.append(self._batch(items, works, step, batch.people))
+            # What is given away is lost where a batch ends early, as the last one did then.
+            alone = batch.whole and not self._store.elsewhere
+            self._begun[-1].begin(AHEAD_OF_COMMIT if alone else AHEAD)
 
     def _batch(
         self, items: list[tuple[Tail, Item]], works: list[Work], step: Step, people: People
@@ -293,13 +284,12 @@ class Ingest:
             if why is not None:
                 work.item.failed, work.item.judgement = why, None
         self._trying = [work.item.message.capture_id for work in batch.works]
-        ends = batch.ends
         rows = Batch(
             ledger=[item.row for _, item in batch.items],
             pending=list(batch.waiting.values()),
             decided=[work.item for work in batch.works],
-            starts={door: tails[door].place for door in ends},
-            ends=ends,
+            starts={door: tails[door].place for door in batch.ends},
+            ends=batch.ends,
             after=self._bounces,
             people=batch.people,
         )
@@ -322,9 +312,8 @@ class Ingest:
         self._committed(batch, rows.pending)
 
     def _go_on(self, batch: ReadBatch, under_way: Future[Taken], tails: Mapping[str, Tail]) -> None:
-        """While another process writes `batch`: the next one is read and its blobs are written,
-        and the one behind it is begun, so that the child has work while we wait for disk and
-        server, and read as far as there is time."""
+        """While another process writes `batch`: the next one is read, its blobs are written, and
+        the one behind it is begun, that the child has work, and read as far as there is time."""
         begun = self._begun[0]
         begun.finish()
         syncing = self._put(begun, tails)

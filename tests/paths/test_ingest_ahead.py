@@ -33,15 +33,14 @@ def office(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> I
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[ReadBatch]:
     """What was begun ahead."""
     found: list[ReadBatch] = []
-    collect = Ingest._collect_after
+    begin = Ingest._begin_after
 
-    def noted(self: Ingest, before: Any, tails: Any) -> ReadBatch | None:
-        made = collect(self, before, tails)
-        if made is not None:
-            found.append(made)
-        return made
+    def noted(self: Ingest, *given: Any) -> None:
+        already = self._begun[:]
+        begin(self, *given)
+        found.extend(one for one in self._begun if one not in already)
 
-    monkeypatch.setattr(Ingest, "_collect_after", noted)
+    monkeypatch.setattr(Ingest, "_begin_after", noted)
     return found
 
 
