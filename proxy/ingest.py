@@ -196,7 +196,7 @@ class Ingest:
         items = self._gather(tails, step, {d: p for one in before for d, p in one.ends.items()})
         works = meet(items, self._pending, before)
         messages = [work.item.message for work in works]
-        if items and not (self._enrolling and newcomers(messages, batch.people)):
+        if items and not (self._enrolling and newcomers(messages, batch.people, self._enrolls)):
             self._begun.append(self._batch(items, works, step, batch.people))
             # What is given away is lost where a batch ends early, as the last one did then.
             alone = batch.whole and not self._store.elsewhere
