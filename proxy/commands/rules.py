@@ -1,14 +1,18 @@
 """rules: what users leave out of the CRM by rules of their own."""
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxy.commands.common import Desk, Refusal, desk, no, put, put_json, put_lines, put_table, warn
+from proxy.texts import t
 
 if TYPE_CHECKING:
     from crmstore.capturerules import Rule
+    from crmstore.imports.filters import Decision, Filter
     from crmstore.personal import Wanted
 
 User = Annotated[str, typer.Option(metavar="USER", help="Whose rules: the login, or an address.")]
@@ -19,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list")(list_)
     group.command("add")(add)
     group.command("remove")(remove)
+    group.command("import")(import_)
     app.add_typer(group, name="rules", help="What users leave out by rules of their own.")
 
 
@@ -100,6 +105,105 @@ def remove(
             put(work.say("rules.removed", id=id_))
         if missing:
             no(work.say("rules.missing", ids=", ".join(map(str, missing))))
+
+
+def import_(
+    ctx: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="mailFilters.xml of Gmail, or a Sieve script; -: stdin."
+        ),
+    ],
+    user: User,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Leave out this folder too, and what filters file into it."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+) -> None:
+    """Take filters that throw mail away, or file it into a folder, as rules."""
+    from crmstore import capturerules, users
+    from crmstore.imports.filters import decide
+
+    folders = [one.pattern for one in _asked("folder", folder)]
+    with desk(ctx) as work:
+        origin, filters = _read(work, file)
+        mine = users.get(work.store, user)
+        found = decide(filters, folders, {mine.login, *mine.addresses})
+        asked = [(one, "") for one in _asked("folder", folder)]
+        asked += [(rule, decision.words) for decision in found for rule in decision.rules]
+        if dry_run:
+            there = capturerules.there(work.store, user)
+            done = [(0, rule not in there) for rule, _ in asked]
+        else:
+            try:
+                done = capturerules.add(work.store, user, asked, origin=origin)
+            except capturerules.TooMany as error:
+                raise Refusal(f"{file}: allowed are {error}", code=1) from None
+        told = {"file": str(file), "format": origin, "user": mine.login, "dry_run": dry_run}
+        _tell(work, told, found, list(zip((rule for rule, _ in asked), done, strict=True)))
+    if not asked:
+        raise typer.Exit(1)
+
+
+def _read(work: Desk, file: Path) -> "tuple[str, list[Filter]]":
+    """Which kind of file it is, and its filters."""
+    from crmstore.imports import gmailfilters, sieve
+    from crmstore.imports.filters import MAX_OCTETS
+    from crmstore.imports.rows import Unreadable
+
+    try:
+        if str(file) == "-":
+            octets = sys.stdin.buffer.read(MAX_OCTETS + 1)
+        else:
+            with file.open("rb") as opened:
+                octets = opened.read(MAX_OCTETS + 1)
+        if len(octets) > MAX_OCTETS:
+            raise Unreadable("size", limit=MAX_OCTETS)
+        head = octets[:200].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+        if head.startswith(b"<"):
+            return "gmail", gmailfilters.read(octets)
+        return "sieve", sieve.read(octets.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Refusal(f"{file}: {work.say('rules.file.encoding')}") from None
+    except Unreadable as error:
+        raise Refusal(f"{file}: {work.say(f'rules.file.{error.code}', **error.values)}") from None
+
+
+def _tell(
+    work: Desk,
+    told: dict[str, Any],
+    found: "list[Decision]",
+    done: "list[tuple[Wanted, tuple[int, bool]]]",
+) -> None:
+    refused = [one for one in found if one.why]
+    dry = told["dry_run"]
+    if work.json:
+        rules = [{"id": id_ or None, **rule._asdict(), "new": new} for rule, (id_, new) in done]
+        why = [
+            {
+                "filter": one.place,
+                "words": one.words,
+                "why": one.why,
+                "text": t(f"rules.why.{one.why}", "en", value=one.value),
+            }
+            for one in refused
+        ]
+        put_json({**told, "filters": len(found), "rules": rules, "refused": why})
+        return
+    for rule, (id_, new) in done:
+        say = ("rules.would" if dry else "rules.added") if new else "rules.known"
+        put(work.say(say, id=id_, field=work.say(f"rules.{rule.field}"), pattern=rule.pattern))
+    place = work.say(f"rules.place.{told['format']}")
+    for one in refused:
+        put(work.say("rules.refused", place=place, number=one.place, words=one.words))
+        put("    " + work.say(f"rules.why.{one.why}", value=one.value))
+    counts = {"filters": len(found), "taken": len(found) - len(refused), "refused": len(refused)}
+    fresh = [rule for rule, (_, new) in done if new]
+    put(work.say("rules.sum.dry" if dry else "rules.sum", **counts, new=len(fresh)))
 
 
 def _asked(field: str, patterns: list[str] | None) -> "list[Wanted]":

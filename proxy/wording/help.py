@@ -220,6 +220,15 @@ _JA: dict[str, str] = {
     "Remove rules; what they have left out stays out.": (
         "ルールを削除する。これまで除外したメールは戻らない。"
     ),
+    "Take filters that throw mail away, or file it into a folder, as rules.": (
+        "メールを破棄するフィルタや、フォルダに振り分けるフィルタをルールとして取り込む。"
+    ),
+    "mailFilters.xml of Gmail, or a Sieve script; -: stdin.": (
+        "Gmail の mailFilters.xml または Sieve スクリプト。- は標準入力。"
+    ),
+    "Leave out this folder too, and what filters file into it.": (
+        "このフォルダと、フィルタがここに振り分けるメールも除外する。"
+    ),
     "As `rules list` shows them.": "`rules list` に表示される番号。",
     "Their own rules (see `rules`). Default: kept.": (
         "本人のルール（`rules` を参照）を消すか残すか。既定では残す。"

@@ -29,5 +29,77 @@ TEXTS: dict[str, Text] = {
         "removed: rule {id}; what it has left out stays out",
         "削除しました: ルール {id}（これまで除外したメールは戻りません）",
     ),
+    "rules.would": Text(
+        "would leave out: mail {field} {pattern}", "取り込まないことになります: {field} {pattern}"
+    ),
+    "rules.known": Text(
+        "is a rule already: mail {field} {pattern}", "登録済みです: {field} {pattern}"
+    ),
+    "rules.place.gmail": Text("filter", "フィルタ"),
+    "rules.place.sieve": Text("line", "行"),
+    "rules.refused": Text(
+        "NOT TAKEN  {place} {number}: {words}", "対象外  {place} {number}: {words}"
+    ),
+    "rules.sum": Text(
+        "{filters} filters: {taken} taken, {refused} not taken; {new} new rules",
+        "フィルタ {filters} 件: 取り込み {taken}、対象外 {refused}、新しいルール {new}",
+    ),
+    "rules.sum.dry": Text(
+        "{filters} filters: {taken} would be taken, {refused} not; {new} new rules; nothing was"
+        " changed",
+        "フィルタ {filters} 件: 取り込み予定 {taken}、対象外 {refused}、新しいルール {new}"
+        "（何も変更していません）",
+    ),
+    # why a filter is not taken
+    "rules.why.action": Text(
+        "it does not throw mail away, and files it nowhere",
+        "破棄も、フォルダへの振り分けもしません",
+    ),
+    "rules.why.folder": Text(
+        "it files mail into {value}; --folder leaves out what is filed there",
+        "{value} に振り分けます。そこに入るメールを除外するには --folder を付けます",
+    ),
+    "rules.why.everything": Text(
+        "it has no condition: all mail", "条件がなく、すべてのメールが対象です"
+    ),
+    "rules.why.condition": Text(
+        "a rule knows who writes and whom it goes to, not: {value}",
+        "ルールの条件にできるのは差出人と宛先だけです: {value}",
+    ),
+    "rules.why.both": Text(
+        "several conditions at once: {value}", "複数の条件を同時に満たすものは扱えません: {value}"
+    ),
+    "rules.why.negated": Text(
+        "what does not match: {value}", "「一致しない」条件は扱えません: {value}"
+    ),
+    "rules.why.pattern": Text(
+        "is no address and no domain: {value}", "アドレスでもドメインでもありません: {value}"
+    ),
+    "rules.why.own": Text(
+        "it would leave out mail by or to the user: {value}",
+        "本人のメールまで除外されます: {value}",
+    ),
+    "rules.why.order": Text(
+        "line {value} may stop before it: make that clear, and use `rules add`",
+        "{value} 行目が先に処理を止めることがあります。確かめて `rules add` で登録してください",
+    ),
+    "rules.why.chain": Text(
+        "it hangs on the tests before it", "前の条件に左右されます（elsif、else）"
+    ),
+    "rules.why.nested": Text("tests within tests", "入れ子の条件は扱えません"),
+    # the file as a whole
+    "rules.file.xml": Text(
+        "allowed is mailFilters.xml as Gmail exports it ({reason})",
+        "Gmail が書き出した mailFilters.xml だけを読めます（{reason}）",
+    ),
+    "rules.file.sieve": Text(
+        "allowed is a Sieve script (RFC 5228); line {line} is not clear",
+        "Sieve スクリプト（RFC 5228）だけを読めます。{line} 行目を解釈できません",
+    ),
+    "rules.file.encoding": Text(
+        "allowed is UTF-8 for a Sieve script", "Sieve スクリプトの文字コードは UTF-8 だけです"
+    ),
+    "rules.file.many": Text("allowed are {limit} filters", "フィルタは {limit} 件までです"),
+    "rules.file.size": Text("allowed are {limit} bytes", "{limit} バイトまでです"),
     "rules.missing": Text("there is no rule {ids}", "ルール {ids} はありません"),
 }

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from crmstore import capturerules, users
+from crmstore.imports import gmailfilters
+from crmstore.imports.filters import decide
 from crmstore.personal import Wanted
 from proxy import cli
+from tests.cores.test_filters import feed
 from tests.paths.office import Office
 
 ALICE, CAROL = "alice@ours.example", "carol@ours.example"
@@ -104,6 +107,68 @@ class TestCommands:
         assert code == 1 and "rule 1" in out and "no rule 5" in err
         assert call("rules", "list", "--user", ALICE, "--json")[1].count("\n") == 1
 
+    def test_import_says_what_it_takes_and_what_not(self, call: Any, tmp_path: Path) -> None:
+        file = tmp_path / "mailFilters.xml"
+        file.write_bytes(
+            feed(
+                {"from": "news.example", "shouldTrash": "true"},
+                {"to": "club@x.example", "label": "Private"},
+                {"subject": "offer", "shouldTrash": "true"},
+                {"from": "boss@x.example", "label": "Work"},
+            )
+        )
+        taking = ("rules", "import", str(file), "--user", ALICE, "--folder", "Private")
+        code, out, _ = call(*taking, "--dry-run")
+        assert code == 0 and "4 filters: 2 would be taken, 2 not; 4 new rules; nothing" in out
+        assert call("rules", "list", "--json")[1] == ""
+        code, out, _ = call(*taking, "--json")
+        document = json.loads(out)
+        assert (code, document["format"], document["filters"]) == (0, "gmail", 4)
+        assert [(r["id"], r["field"], r["pattern"], r["new"]) for r in document["rules"]] == [
+            (1, "folder", "Private", True),
+            (2, "from", "*@news.example", True),
+            (3, "from", "*@*.news.example", True),
+            (4, "to", "club@x.example", True),
+        ]
+        why = [(one["filter"], one["why"]) for one in document["refused"]]
+        assert why == [(3, "condition"), (4, "folder")]
+        code, out, _ = call(*taking, "--lang", "ja")
+        assert code == 0 and "新しいルール 0" in out and "対象外  フィルタ 3: subject: offer" in out
+        listed = call("rules", "list")[1]
+        assert "Gmail: from: news.example" in listed
+
+    def test_import_of_a_sieve_script(self, call: Any, tmp_path: Path) -> None:
+        file = tmp_path / "a.sieve"
+        file.write_text(
+            'if address "from" "a@x.example" { discard; stop; }\n'
+            'if header :contains "subject" "x" { discard; }\n'
+        )
+        code, out, _ = call("rules", "import", str(file), "--user", ALICE)
+        assert code == 0 and "rule 1" in out and "NOT TAKEN  line 2: header :contains" in out
+        file.write_text("keep;")
+        assert call("rules", "import", str(file), "--user", ALICE)[0] == 1
+
+    @pytest.mark.parametrize(
+        ("octets", "said"),
+        [
+            (b"<!DOCTYPE feed [<!ENTITY a 'ha'>]><feed>&a;</feed>", "entities are not read"),
+            (b"<feed", "mailFilters.xml"),
+            (b"\xff\xfekeep;", "UTF-8"),
+            (b"if {", "line 1"),
+            (b"#" * ((1 << 20) + 1), "allowed are 1048576 bytes"),
+            (None, "No such file"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read(
+        self, call: Any, tmp_path: Path, octets: bytes | None, said: str
+    ) -> None:
+        file = tmp_path / "file"
+        if octets is not None:
+            file.write_bytes(octets)
+        code, _, err = call("rules", "import", str(file), "--user", ALICE)
+        assert code == (2 if octets is not None else 1) and said in err and err.count("\n") == 1
+        assert call("rules", "list", "--json")[1] == ""
+
     @pytest.mark.parametrize(
         ("args", "said", "code"),
         [
@@ -129,6 +194,18 @@ class TestCommands:
         assert (answer["enabled"], answer["rules"], answer["rules_dropped"]) == (False, 0, 1)
         assert call("rules", "list", "--json")[1] == ""
         assert call("user", "enable", ALICE)[0] == 0
+
+
+def test_imported_rules_are_in_force(office: Office) -> None:
+    """From a filter to the timeline, in a worker that was running before."""
+    mail(office, "bob@x.example", 1)
+    filters = gmailfilters.read(feed({"from": "x.example", "shouldTrash": "true"}))
+    (decision,) = decide(filters, (), {ALICE})
+    asked = [(rule, decision.words) for rule in decision.rules]
+    capturerules.add(office.store, ALICE, asked, origin="gmail")
+    mail(office, "bob@sub.x.example", 2)
+    mail(office, "bob@x.example", 3)
+    assert owners(office) == [[ALICE, CAROL], [CAROL], [CAROL]]
 
 
 def test_disabled_with_rules_mail_flows_and_nothing_is_captured(office: Office) -> None:
