@@ -12,7 +12,7 @@ TEXTS: dict[str, Text] = {
     "evidence.forwarded": Text(
         "From of a message forwarded as text", "本文に転送されたメールの From"
     ),
-    "evidence.main": Text("main contact {id}: ", "主担当 {id}: "),
+    "evidence.main": Text("main contact {id}: ", "主な連絡先 {id}: "),
     # the same message?
     "evidence.first": Text("seen first", "最初に取得"),
     "evidence.alone": Text("nothing else with this content", "同じ内容のメールはほかにない"),

@@ -161,7 +161,7 @@ _JA: dict[str, str] = {
     "An address; may be repeated. Earlier mail is linked too.": (
         "アドレス。繰り返して指定できる。以前のメールも関連付けられる。"
     ),
-    "Of a deal: its main contact.": "商談の主担当となる連絡先。",
+    "Of a deal: its main contact.": "商談の主な連絡先。",
     "Of a general record: quote, invoice, any word.": (
         "general の種類: quote、invoice など任意の語。"
     ),

@@ -20,7 +20,7 @@ LEFT = {"Message", "ID", "Date", "To", "Cc", "Reply", "Resent", "From"}
         ("envelope recipient", "エンベロープの宛先"),
         (
             "main contact 7: to header and envelope: a.b@x.example",
-            "主担当 7: To ヘッダーとエンベロープ: a.b@x.example",
+            "主な連絡先 7: To ヘッダーとエンベロープ: a.b@x.example",
         ),
         (
             "seen first (same content, another Message-ID)",

@@ -9,7 +9,8 @@ import typer
 from proxy import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "docs/operating.md", "proxy/FLOW.md"]
+PAGES = ["README.md", "docs/operating.md", "docs/importing.md"]  # in English and Japanese
+DOCUMENTS = [*PAGES, *(page.replace(".md", ".ja.md") for page in PAGES), "proxy/FLOW.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
