@@ -53,7 +53,7 @@ def _own_rule(
     owner: Owner, people: People, parts: Sequence[Participant], mailbox: str
 ) -> int | None:
     """The rule by which this owner leaves out what these take part in."""
-    mine = people.rules.get(owner.user_id) if people.rules and owner.user_id is not None else None
+    mine = people.rules.get(owner.user_id) if owner.user_id is not None else None
     if mine is None:
         return None
     writers = [one.address for one in parts if one.role in WRITES]
@@ -96,7 +96,7 @@ class LeftOut:
             elif owner.user_id is None and not self._takes(address):
                 self.reasons.append(NOT_ENROLLED)
                 self._hidden.add(address)
-            elif (rule := _own_rule(owner, people, parts, mailbox)) is not None:
+            elif people.rules and (rule := _own_rule(owner, people, parts, mailbox)) is not None:
                 self.reasons.append(f"rule {rule}")
                 self._hidden.add(address)
             else:

@@ -25,7 +25,7 @@ from config.targets import parse_domain
 
 __all__ = [
     "Refused", "Service", "autodiscover", "client_config", "domain_of", "our_domain", "services",
-    "unknown", "wanted",
+    "unknown", "wanted", "whole",
 ]  # fmt: skip
 
 Kind = Literal["imap", "imaps", "submission", "submissions"]  # the names of RFC 6186 and RFC 8314
@@ -87,6 +87,11 @@ def services(settings: Settings) -> list[Service]:
     return sorted(told, key=lambda service: order.index(service.kind))
 
 
+def whole(told: Sequence[Service]) -> bool:
+    """Is there a place to read, and one to send? Half of it is of no use to a mail program."""
+    return {service.reads for service in told} == {True, False}
+
+
 def our_domain(name: str, settings: Settings) -> str:
     """The one of our domains that this is, or ""; a name in Unicode meets its A-label."""
     try:
@@ -100,8 +105,9 @@ def domain_of(address: str, host: str, settings: Settings) -> str:
     """Of whom autoconfig is asked: by the address, else by the host that was asked, else, where
     there is one domain only, that; "" if none of them is ours."""
     if address:
-        whole = len(address) <= MAX_ADDRESS
-        return our_domain(address.rpartition("@")[2], settings) if whole else ""
+        if len(address) > MAX_ADDRESS:
+            return ""
+        return our_domain(address.rpartition("@")[2], settings)
     named = our_domain(host.removeprefix("autoconfig."), settings)
     domains = settings.node.domains
     return named or (domains[0] if len(domains) == 1 else "")
@@ -110,7 +116,7 @@ def domain_of(address: str, host: str, settings: Settings) -> str:
 def client_config(domain: str, told: Sequence[Service], login: str) -> bytes | None:
     """Thunderbird's document for a domain of ours; None if there is no place to read, or to send.
     `login`: [http].autoconfig_login."""
-    if not _whole(told):
+    if not whole(told):
         return None
     user = "%EMAILADDRESS%" if login == "address" else "%EMAILLOCALPART%"
     lines = [
@@ -154,7 +160,7 @@ def wanted(body: bytes) -> str:
 def autodiscover(address: str, told: Sequence[Service], login: str) -> bytes | None:
     """Outlook's document for an address in one of our domains, with the best way of each kind;
     None if there is no place to read, or to send."""
-    if not _whole(told):
+    if not whole(told):
         return None
     name = address if login == "address" else address.rpartition("@")[0]
     lines = [
@@ -219,10 +225,6 @@ def _service(listener: SmtpListener | ImapListener, hostname: str) -> Service | 
     if reads:
         return Service("imaps" if implicit else "imap", host, port)
     return Service("submissions" if implicit else "submission", host, port)
-
-
-def _whole(told: Sequence[Service]) -> bool:
-    return {service.reads for service in told} == {True, False}
 
 
 def _text(body: bytes) -> str:

@@ -17,7 +17,7 @@ from config.settings import Settings
 from proxy.checks import Level, Note, fail
 from proxy.checks.blobs import blob_notes
 from proxy.checks.clock import clock_notes
-from proxy.checks.configured import certificate_notes, limit_notes, settings_notes
+from proxy.checks.configured import certificate_notes, limit_notes, settings_notes, told_notes
 from proxy.checks.disk import disk_notes, store_notes
 from proxy.checks.hop import hop_notes
 from proxy.checks.mailboxes import mailbox_notes
@@ -66,6 +66,7 @@ def passed(found: list[Finding]) -> bool:
 def _notes(settings: Settings, online: bool) -> Iterator[Note]:
     now = datetime.now(UTC)
     yield from settings_notes(settings)
+    yield from told_notes(settings)
     yield from certificate_notes(settings, now)
     yield from limit_notes(settings)
     yield from port_notes(settings)

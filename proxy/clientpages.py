@@ -25,9 +25,11 @@ def client_pages(settings: Settings) -> dict[str, Page]:
     def thunderbird(request: Request) -> Answer:
         address = request.query.get("emailaddress", "")
         domain = autoconfig.domain_of(address, request.host, settings)
-        document = autoconfig.client_config(domain, told, login) if domain else None
-        if document is None:
+        if not domain:
             return as_json(404, {"error": "no mail domain of ours"})
+        document = autoconfig.client_config(domain, told, login)
+        if document is None:
+            return as_json(404, {"error": "no servers to tell of; `mailweir check` says why"})
         return Answer(200, XML, document)
 
     def outlook(request: Request) -> Answer:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from config.certs import read_certificate
 from config.settings import ListenAddress, Settings, SmtpListener
+from proxy.autoconfig import services, whole
 from proxy.checks import Note, fail, ok, warn
 
 # Renewal usually begins 30 days before the end; two weeks before, it has failed several times.
@@ -59,6 +60,18 @@ def _listener(listener: SmtpListener) -> Iterator[Note]:
             yield warn("config.no_tls_no_auth", listener.name)
         elif listener.tls == "none":
             yield warn("config.no_tls", listener.name)
+
+
+def told_notes(settings: Settings) -> Iterator[Note]:
+    """What mail programs that set themselves up are told."""
+    told = services(settings)
+    if not settings.http.autoconfig:
+        return
+    if whole(told):
+        places = ", ".join(f"{one.kind}://{one.host}:{one.port}" for one in told)
+        yield ok("config.told", places=places)
+    else:
+        yield ok("config.not_told")
 
 
 def certificate_notes(settings: Settings, now: datetime) -> Iterator[Note]:

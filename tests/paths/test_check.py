@@ -16,7 +16,7 @@ from crmstore.store import open_store
 from proxy import selfsigned
 from proxy.check import check, check_file, passed
 from proxy.checks import Note, clock, disk, hop, names, ports
-from proxy.checks.configured import certificate_notes, limit_notes, settings_notes
+from proxy.checks.configured import certificate_notes, limit_notes, settings_notes, told_notes
 from proxy.heartbeat import Heartbeat
 from tests.certs import certificate_for, make_certificate
 from tests.faultsink import FaultSink
@@ -94,6 +94,15 @@ class TestSettings:
     def test_nothing_to_say_of_a_sound_one(self, read: Read) -> None:
         text = submission("smtps://h.example") + '[outbound]\nroute="smtp://h.example:26"\n'
         assert seen(settings_notes(read(text))) == {"ok config.loaded"}
+
+    def test_what_mail_programs_are_told(self, read: Read) -> None:
+        sends = submission("smtps://h.example", 'public="smtps://mail.example.com"')
+        (note,) = told_notes(read(sends))
+        assert note.name == "config.not_told"
+        (note,) = told_notes(read(sends + READS))
+        places = "imaps://mail.example.com:993, submissions://mail.example.com:465"
+        assert (note.name, note.values) == ("config.told", {"places": places})
+        assert not list(told_notes(read(sends + READS + "[http]\nautoconfig=false\n")))
 
     def test_a_key_that_others_may_read(self, read: Read, tmp_path: Path) -> None:
         pair = make_certificate(tmp_path / "tls")

@@ -114,7 +114,7 @@ def test_from_ready_to_stopped(tmp_path: Path) -> None:
             # No mailboxes here, so nothing to tell; but the page is there.
             assert run.get("/mail/config-v1.1.xml") == (
                 404,
-                '{"error": "no mail domain of ours"}\n',
+                '{"error": "no servers to tell of; `mailweir check` says why"}\n',
             )
             _mail_is_counted(run)
             text = run.get("/metrics")[1]

@@ -36,6 +36,16 @@ TEXTS: dict[str, Text] = {
         "Set http.listen to 127.0.0.1, or close the port to all but your monitoring.",
         "http.listen を 127.0.0.1 にするか、監視サーバー以外からの接続をふさいでください。",
     ),
+    "config.told": Text(
+        "mail programs that set themselves up are told: {places}",
+        "メールソフトの自動設定で知らせる接続先: {places}",
+    ),
+    "config.not_told": Text(
+        "mail programs that set themselves up are told nothing: it takes a listener to read at and"
+        " one to send at, with TLS and logins, not on loopback (or with `public`)",
+        "メールソフトの自動設定には何も知らせません。読む側と送る側の両方に、TLS とログインのある、"
+        "ループバック以外の待ち受け（または `public`）が必要です",
+    ),
     "config.observe": Text(
         'capture.mode is "observe": mail flows and is counted, NOTHING of it is kept',
         "capture.mode が「observe」です。メールは流れ、数えられますが、一切保存されません",
