@@ -147,7 +147,7 @@ def _messages(
             _one(tables, id_, number, when, records)
             (text, some), mine = pool[number % len(pool)], own(number)
             packed = document.packed(f"{text}\n{mine}")
-            entries.append(searchindex.Entry(id_, when, packed, f"{some} {tokens(mine)}"))
+            entries.append(searchindex.Entry(id_, when, packed, f"{some} {tokens(mine)}".encode()))
         for name, rows in tables.items():
             insert(connection, schema.metadata.tables[name], rows)
         for start in range(0, len(entries), BATCH):

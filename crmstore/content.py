@@ -32,9 +32,10 @@ def size(data: bytes, leaf: Leaf) -> int:
     length = leaf.end - leaf.start
     encoding = transfer_encoding(leaf)
     if encoding == "base64":
-        tail = data[max(leaf.start, leaf.end - 8) : leaf.end]
-        breaks = data.count(b"\n", leaf.start, leaf.end) + data.count(b"\r", leaf.start, leaf.end)
-        return max(0, (length - breaks) * 3 // 4 - tail.count(b"="))
+        raw = data[leaf.start : leaf.end]
+        # replace() looks for the next line end as fast as memory allows, count() at each octet
+        unbroken = raw.replace(b"\n", b"").replace(b"\r", b"")
+        return max(0, len(unbroken) * 3 // 4 - raw[-8:].count(b"="))
     if encoding == "quoted-printable" and length <= 1 << 20:
         return len(binascii.a2b_qp(data[leaf.start : leaf.end]))
     return length

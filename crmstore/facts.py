@@ -11,10 +11,10 @@ traversal".
 
 import re
 from collections.abc import Generator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmstore import addresses, bodytext, document, forwards
 from crmstore.answers import is_forward, quoted, references
@@ -38,8 +38,7 @@ MAX_ENCODED_WORDS = 16_384  # octets of a header that are decoded for its text
 Person = tuple[str, str, str]  # role, address in key() form, name
 
 
-@dataclass(slots=True)
-class Attachment:
+class Attachment(NamedTuple):
     """A part that is not the text of the message. `bytes` is its size after decoding."""
 
     name: str
@@ -65,7 +64,7 @@ class Facts:
     key: str = ""  # identity.content_key(); "" for what was not read
     # what search needs, made of all the above and the text (document.py, tokens.py)
     document: bytes = field(default=b"", compare=False, repr=False)
-    tokens: str = field(default="", compare=False, repr=False)
+    tokens: bytes = field(default=b"", compare=False, repr=False)
     refs: list[int] = field(default_factory=list)  # answers.references()
     quoted: str = ""  # answers.quoted(), if there are no references
     # what bounce/ reads in a delivery report, as plain values; not looked at here
@@ -76,12 +75,11 @@ class Facts:
         is most of it."""
         return [
             self.subject, self.message_id, self.date, self.date_header, self.people, self.preview,
-            [astuple(item) for item in self.attachments] if self.attachments else [],
-            self.flags, self.key, None, None, self.refs, self.quoted, self.report,
+            self.attachments, self.flags, self.key, None, None, self.refs, self.quoted, self.report,
         ]  # fmt: skip
 
     @classmethod
-    def unpack(cls, packed: list[Any], document: bytes, tokens: str) -> "Facts":
+    def unpack(cls, packed: list[Any], document: bytes, tokens: bytes) -> "Facts":
         """The other way. People may be lists instead of tuples."""
         packed[9], packed[10] = document, tokens
         if packed[6]:
@@ -140,7 +138,7 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
     yield
     facts.document = document.packed(full)
     yield
-    facts.tokens = tokens(full)
+    facts.tokens = tokens(full).encode("utf-8", "replace")
     return facts
 
 

@@ -25,7 +25,7 @@ MAX_PARAMETERS = 100
 SHORT = 120  # octets of a value that is worth remembering
 
 # A name, then its value with the folded lines. Names are printable ASCII without the colon.
-_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*+:((?:[^\n]*\n[ \t])*[^\n]*)(?:\n|\Z)")
+_FIELD = re.compile(rb"([!-9;-~]{1,200}+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
 # The same, or a line that is no field: so findall() steps over nothing.
 _FIELDS = re.compile(_FIELD.pattern + rb"|[^\n]*\n|[^\n]+")
 _FOLD = re.compile(r"[\r\n]+[ \t]*")

@@ -93,7 +93,7 @@ def _message(known: copies.Known, item: Decided, facts: Facts, placing: threads.
     )
 
 
-def _searched(item: Decided, facts: Facts) -> tuple[bytes, str]:
+def _searched(item: Decided, facts: Facts) -> tuple[bytes, bytes]:
     """The document and its tokens; without those whom the rules keep out of a captured mail."""
     judgement = item.judgement
     if judgement is None or not judgement.left_out:
@@ -101,7 +101,7 @@ def _searched(item: Decided, facts: Facts) -> tuple[bytes, str]:
     stay = {p.address for p in judgement.participants}
     people = [person for person in facts.people if person[1] in stay]
     full = document.with_people(document.unpacked(facts.document), people)
-    return document.packed(full), tokens(full)
+    return document.packed(full), tokens(full).encode("utf-8", "replace")
 
 
 def _in_thread(known: copies.Known, item: Decided) -> threads.New:

@@ -40,12 +40,12 @@ DAMAGED = b"damaged"  # in the place of a block that could not be read when it w
 
 
 class Entry(NamedTuple):
-    """A new message: its packed document and the tokens of it (document.py, tokens.py)."""
+    """A new message: its packed document and the tokens of it in UTF-8 (document.py, tokens.py)."""
 
     id: int
     when_us: int
     document: bytes
-    tokens: str
+    tokens: bytes
 
 
 def add(connection: Connection, entries: Sequence[Entry]) -> None:
@@ -54,11 +54,7 @@ def add(connection: Connection, entries: Sequence[Entry]) -> None:
         return
     texts = [(entry.id, entry.document) for entry in entries]
     insert_rows(connection, schema.search_texts, _TEXTS, texts)
-    new = [
-        (entry.id, b" %b " % entry.tokens.encode("utf-8", "replace"))
-        for entry in entries
-        if entry.tokens
-    ]
+    new = [(entry.id, b" %b " % entry.tokens) for entry in entries if entry.tokens]
     _spans(connection, entries)
     pending = schema.search_pending
     waiting: list[blockindex.Message] = []

@@ -28,6 +28,9 @@ __all__ = ["FIELD", "ITEM", "MAX_QUERY", "Query", "Refused", "Term", "canonical"
 MAX_TOKEN = 64  # characters of a word that count
 MAX_TOKENS = 60_000  # different ones of a long text
 MAX_OCTETS = 900_000  # of them all
+MAX_REPEATING = (
+    16_384  # characters of ASCII text whose words are given as often as they stand there
+)
 _SURELY_FITS = 150_000  # characters of tokens, whatever they are
 MAX_CHARACTERS = 262_144  # of a text, folded
 MAX_QUERY = 1_000  # characters of what is asked
@@ -99,12 +102,15 @@ def spaceless(run: str) -> bool:
 
 
 def tokens(text: str) -> str:
-    """The tokens of a text, one space between two; a token may stand there several times."""
+    """The tokens of a text, spaces between them; a token may stand there several times."""
     if text.isascii():
-        words = set(text.translate(_ASCII_WORDS).split())
-        if _LONG in text.translate(_ASCII_SHAPE):  # half of what it costs to ask each
-            words = {word[:MAX_TOKEN] for word in words}
-        return _fitting(" ".join(words))
+        told = text.translate(_ASCII_WORDS).strip()
+        # to the index a word that it has seen just now costs less than to find it here
+        if len(told) > MAX_REPEATING:
+            told = " ".join(set(told.split()))
+        if _LONG in text.translate(_ASCII_SHAPE):
+            told = " ".join([word[:MAX_TOKEN] for word in told.split()])
+        return _fitting(told)
     folded = _joined(fold(text.replace(FIELD, f" {ITEM} "))[:MAX_CHARACTERS])
     pieces = _SPACELESS_RUNS.split(folded)  # every second one is a run
     words = {word[:MAX_TOKEN] for word in _WORD_RUNS.findall(" ".join(pieces[::2]))}

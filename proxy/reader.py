@@ -220,8 +220,8 @@ class Reader:
                 found = _decode(str(parts[:told], "utf-8", "replace"))
                 if isinstance(found, dict):
                     return Unread(str(found.get("error", "")))
-                tokens = str(parts[told + document :], "utf-8", "replace")
-                return Facts.unpack(found, bytes(parts[told : told + document]), tokens)
+                packed = bytes(parts[told : told + document])
+                return Facts.unpack(found, packed, bytes(parts[told + document :]))
         except (ValueError, TypeError, IndexError):
             raise _Gone(_NONSENSE) from None
 

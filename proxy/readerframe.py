@@ -13,7 +13,7 @@ LENGTHS = struct.Struct("<III")
 MAX_FRAME = 64 << 20  # octets; a longer one is nonsense
 
 
-def frame(told: str, document: bytes = b"", tokens: str = "") -> bytes:
+def frame(told: str, document: bytes = b"", tokens: bytes = b"") -> bytes:
     """An answer as it is sent."""
-    parts = told.encode("utf-8", "replace"), document, tokens.encode("utf-8", "replace")
+    parts = told.encode("utf-8", "replace"), document, tokens
     return b"".join((LENGTHS.pack(*map(len, parts)), *parts))

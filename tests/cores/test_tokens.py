@@ -42,6 +42,18 @@ def test_the_index_never_misses_what_the_text_has(text: str, asked: str) -> None
         assert named == stands
 
 
+@given(st.text(alphabet="aB1_ .\n\0-", max_size=300))
+def test_words_of_ascii_text(text: str) -> None:
+    assert tokens.tokens(text).split() == re.findall("[a-z0-9]+", text.lower())
+
+
+def test_long_words_are_cut_and_a_long_text_has_each_word_once() -> None:
+    long = "x" * 100
+    assert tokens.tokens(f"{long} b {long} c").split() == ["x" * 64, "b", "x" * 64, "c"]
+    assert tokens.tokens("word " * 10_000) == "word"
+    assert sorted(tokens.tokens(f"word {long} " * 1_000).split()) == ["word", "x" * 64]
+
+
 SYNTAX = re.compile(r"[^0-9a-z\x80-\U0010ffff]|[\s\u200b-\u200f]")
 
 
