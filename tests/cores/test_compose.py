@@ -41,7 +41,7 @@ def made(*each: Told, of: Original | None = None) -> Composed:
 
 def parsed(report: Composed) -> EmailMessage:
     policy = email.policy.default.clone(utf8=True)
-    return cast(EmailMessage, email.message_from_bytes(report.content, policy=policy))
+    return email.message_from_bytes(report.content, policy=policy)
 
 
 @pytest.mark.parametrize(

@@ -111,15 +111,19 @@ def test_what_matters_goes_the_long_way(line: bytes) -> None:
     assert not dialogue.pending
 
 
+def held(play: Play) -> bool:
+    return play.dialogue.client.hold
+
+
 @pytest.mark.parametrize("short", [True, False])
 def test_nobody_piles_up_commands(short: bool) -> None:
     play = opened(short)
     for number in range(PENDING - 1):
         play.feed("client", b"t%d NOOP\r\n" % number)
-    assert not play.dialogue.client.hold
+    assert not held(play)
     play.feed("client", b"last NOOP\r\n")
     play.feed("client", b"more NOOP\r\n")  # has to wait
-    assert play.dialogue.client.hold and not play.dialogue.raw
+    assert held(play) and not play.dialogue.raw
     assert play.to_server.endswith(b"last NOOP\r\n")
     for number in range(PENDING - GO_ON):
         play.feed("server", b"t%d OK done\r\n" % number)

@@ -1,5 +1,7 @@
 """The encoding of a file of records: found on the whole file, or not guessed; its lines."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from crmstore.imports.encoding import Guess, guess, has_bad_bytes, text_lines
@@ -74,7 +76,7 @@ def test_every_line_end_is_one(end: str, size: int) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "euc-jp"])
 def test_a_line_without_end_is_refused_in_bounded_memory(encoding: str) -> None:
-    def endless():
+    def endless() -> Iterator[bytes]:
         while True:
             yield b"x" * 65_536
 

@@ -3,6 +3,7 @@
 import pytest
 
 from crmstore import records
+from crmstore.addresses import MAX_OWNED
 from crmstore.imports import check
 from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
@@ -186,7 +187,7 @@ def test_a_row_is_cleaned_and_what_is_odd_is_told() -> None:
         (Row(2, "x", (), "宇宙人"), "kind_unknown"),
         (Row(2, "x", (), "deal", "", "", "nonsense"), "no_contact_address"),
         (
-            Row(2, "x", tuple(f"a{i}@x.example" for i in range(check.MAX_OWNED + 1))),
+            Row(2, "x", tuple(f"a{i}@x.example" for i in range(MAX_OWNED + 1))),
             "too_many_addresses",
         ),
     ],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Literal
 
 import pytest
 import vobject
@@ -48,9 +49,11 @@ CONTACTS = st.just("") | ADDRESSES
     st.sampled_from(["en", "ja"]),
     st.integers(1, 5),
 )
-def test_csv_comes_back_the_same(found, lang, columns: int) -> None:
+def test_csv_comes_back_the_same(
+    found: list[tuple[Brief, str]], lang: Literal["en", "ja"], columns: int
+) -> None:
     text = csv_header(columns, lang)
-    text += "".join(csv_row(*one, columns) for one in found)
+    text += "".join(csv_row(one, contact, columns) for one, contact in found)
     file = CsvFile(text_lines([b"\xef\xbb\xbf" + text.encode()], "utf-8-sig"))
     assert file.unknown == ()
     rows = [row for row in file if isinstance(row, Row)]
@@ -65,8 +68,10 @@ def test_csv_comes_back_the_same(found, lang, columns: int) -> None:
 @pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.tuples(RECORDS, CONTACTS), max_size=3), st.sampled_from(["4.0", "3.0"]))
-def test_vcards_come_back_the_same(found, version) -> None:
-    data = "".join(vcard(*one, version) for one in found).encode()
+def test_vcards_come_back_the_same(
+    found: list[tuple[Brief, str]], version: Literal["4.0", "3.0"]
+) -> None:
+    data = "".join(vcard(one, contact, version) for one, contact in found).encode()
     assert all(len(line) <= FOLD_AT for line in data.split(b"\r\n"))
     for line in data.split(b"\r\n"):
         line.decode()  # no character is cut in two
@@ -82,7 +87,7 @@ def test_vcards_come_back_the_same(found, version) -> None:
 @pytest.mark.slow
 @settings(deadline=None)
 @given(RECORDS)
-def test_another_reader_reads_our_vcard_as_we_meant_it(record) -> None:
+def test_another_reader_reads_our_vcard_as_we_meant_it(record: Brief) -> None:
     (card,) = vobject.readComponents(vcard(record, "", "3.0"))
     assert card.version.value == "3.0"
     assert card.fn.value == record.name

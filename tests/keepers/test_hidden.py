@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,7 +187,7 @@ def test_an_address_may_have_ended_before_it_was_written_down(office: Office, po
         ({"since": 200.0, "until": 100.0}, "ends before it begins"),
     ],
 )
-def test_times_that_cannot_be(office: Office, how: dict[str, float], message: str) -> None:
+def test_times_that_cannot_be(office: Office, how: dict[str, Any], message: str) -> None:
     bob = office.contact(name="Bob")
     with pytest.raises(ValueError, match=message):
         records.change(office.store, bob.id, add_emails=["b@x.example"], **how)

@@ -241,8 +241,8 @@ def test_a_runner_waits_for_no_batch_and_no_other_runner(postgres_url: str) -> N
 
 def test_the_timeline_follows(queue: Queue) -> None:
     with queue._store.writing() as connection:
-        message = blank(schema.messages, id=1, sha256="0" * 64)
-        connection.execute(insert(schema.messages).values(message))
+        row = blank(schema.messages, id=1, sha256="0" * 64)
+        connection.execute(insert(schema.messages).values(row))
         for n, direction in ((1, "sent"), (2, "received"), (3, "sent")):
             seen = {"capture_id": f"{n:026}", "direction": direction, "status": "queued"}
             connection.execute(

@@ -1,8 +1,8 @@
 """Files into a store: batches, running twice, conflicts asked about, mail linked late, export."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -255,7 +255,7 @@ def test_memory_is_that_of_a_batch(store: Store) -> None:
     """The rows are taken as they come: never more than a batch ahead of the store."""
     ahead: list[int] = []
 
-    def lines():
+    def lines() -> Iterator[str]:
         yield "name,email\n"
         for n in range(3 * apply.BATCH):
             if n % apply.BATCH == 0:
@@ -294,7 +294,10 @@ PERSON = st.tuples(
     st.sampled_from(["csv", "4.0", "3.0"]),
 )
 def test_export_and_import_give_the_same_store(
-    tmp_path_factory: pytest.TempPathFactory, people: Sequence, deals: Sequence, format: str
+    tmp_path_factory: pytest.TempPathFactory,
+    people: Sequence,
+    deals: Sequence,
+    format: Literal["csv", "4.0", "3.0"],
 ) -> None:
     folder = tmp_path_factory.mktemp("way")
     one, other = Store(folder / "one.db"), Store(folder / "other.db")
@@ -308,11 +311,12 @@ def test_export_and_import_give_the_same_store(
         contact = reachable[which % len(reachable)].id
         records.add(one, "deal", f"{name};{number}", main_contact=contact)
     lost: list[Lost] = []
+    rows: CsvFile | VcardFile
     if format == "csv":
         data = b"".join(export_csv(one, None, lost.append))
         rows = CsvFile(text_lines([data], "utf-8-sig"))
     else:
-        data = b"".join(export_vcards(one, None, lost.append, version=format))  # type: ignore
+        data = b"".join(export_vcards(one, None, lost.append, version=format))
         rows = VcardFile([data])
     told: list[Told] = []
     with Scratch() as scratch:

@@ -171,7 +171,12 @@ def test_a_restart_costs_one_error_at_most_and_nothing_that_was_committed() -> N
     with Postgres() as server:
         store = store_at(server.database(), Path())
         store.migrate()
-        for crash in (server.restart_immediate, lambda: (server.stop(), server.start())):
+
+        def stopped_and_started() -> None:
+            server.stop()
+            server.start()
+
+        for crash in (server.restart_immediate, stopped_and_started):
             with store.writing() as connection:
                 before = next_ids(connection, "messages", 5)[-1]
             crash()

@@ -152,7 +152,13 @@ class Office:
     """Settings, store, archive and ingest over journals."""
 
     def __init__(
-        self, folder: Path, url: str = "sqlite", *, reader: Reader | None = None, **tables: Any
+        self,
+        folder: Path,
+        url: str = "sqlite",
+        *,
+        reader: Reader | None = None,
+        migrated: bool = False,
+        **tables: Any,
     ) -> None:
         """`url` is the fixture `store_url`'s: the store is on that engine."""
         node = {
@@ -165,7 +171,8 @@ class Office:
         self.settings = Settings.model_validate(self.tables)
         self.folder = folder
         self.store: Store = open_store(self.settings)
-        migrate(self.store)
+        if not migrated:
+            migrate(self.store)
         self.archive = FileArchive(self.settings.blob_dir)
         self.queue = Queue(self.store)
         self._ingest: Ingest | None = None

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from proxy import cli
 SAMPLES = Path(__file__).resolve().parents[1] / "bounces" / "samples"
 
 
+Parse = Callable[..., tuple[int, list[dict[str, Any]], str]]
+
+
 @pytest.fixture
-def parse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def parse(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Parse:
     """Calls the command in a folder without configuration: code, lines, standard error."""
     monkeypatch.delenv("MAILWEIR_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -31,7 +37,7 @@ def give(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
 
 
-def test_a_line_for_each_file(parse) -> None:
+def test_a_line_for_each_file(parse: Parse) -> None:
     files = [str(SAMPLES / name) for name in ("qmail.eml", "ordinary.eml", "receipt.eml")]
     code, lines, err = parse(*files)
     assert (code, err) == (0, "")
@@ -62,34 +68,36 @@ def test_a_line_for_each_file(parse) -> None:
     assert lines[2]["recipients"][0]["class"] is None
 
 
-def test_standard_input(parse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, (SAMPLES / "yahoo.eml").read_bytes())
     code, lines, _ = parse("-", "--json")
     assert code == 0
     assert [(line["file"], line["kind"]) for line in lines] == [("-", "bounce")]
 
 
-def test_a_file_that_cannot_be_read_is_said_and_the_others_are_read(parse, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_said_and_the_others_are_read(
+    parse: Parse, tmp_path: Path
+) -> None:
     code, lines, err = parse("nowhere.eml", str(tmp_path), str(SAMPLES / "imail.eml"))
     assert code == 1
     assert [line["kind"] for line in lines] == ["unreadable", "unreadable", "bounce"]
     assert "nowhere.eml: No such file" in err
 
 
-def test_a_call_without_files_is_wrong(parse) -> None:
+def test_a_call_without_files_is_wrong(parse: Parse) -> None:
     code, lines, err = parse()
     assert (code, lines) == (2, [])
     assert "FILE" in err
     assert err.count("\n") == 1
 
 
-def test_nothing_is_unreadable(parse, tmp_path: Path) -> None:
+def test_nothing_is_unreadable(parse: Parse, tmp_path: Path) -> None:
     (tmp_path / "empty.eml").write_bytes(b"")
     code, lines, _ = parse("empty.eml")
     assert (code, lines[0]["kind"], lines[0]["oddities"]) == (0, "unreadable", ["empty"])
 
 
-def test_an_mbox_is_said(parse, tmp_path: Path) -> None:
+def test_an_mbox_is_said(parse: Parse, tmp_path: Path) -> None:
     begin = b"From MAILER-DAEMON Tue Mar  3 10:05:00 2026\n"
     one = begin + (SAMPLES / "qmail.eml").read_bytes()
     two = begin + (SAMPLES / "yahoo.eml").read_bytes()
@@ -103,7 +111,7 @@ def test_an_mbox_is_said(parse, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1, 300_000])
-def test_of_a_long_message_both_ends_are_read(parse, tmp_path: Path, more: int) -> None:
+def test_of_a_long_message_both_ends_are_read(parse: Parse, tmp_path: Path, more: int) -> None:
     raw = (SAMPLES / "imail.eml").read_bytes()
     (tmp_path / "long.eml").write_bytes(raw + b"x" * (MAX_LOOK - len(raw) + more))
     _, lines, _ = parse("long.eml")

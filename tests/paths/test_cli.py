@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ min_free = 0
 """
 
 
+Call = Callable[..., tuple[int, str, str]]
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     path = tmp_path / "mailweir.toml"
@@ -38,7 +42,7 @@ def config(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Runs the program in this process: exit code, standard output, standard error."""
     for name in ("MAILWEIR_CONFIG", "MAILWEIR_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
@@ -73,18 +77,18 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
         ("email show", "ID"),
     ],
 )
-def test_a_wrong_call_is_one_line_and_exit_2(call, line: str, expected: str) -> None:
+def test_a_wrong_call_is_one_line_and_exit_2(call: Call, line: str, expected: str) -> None:
     code, out, err = call(*line.split())
     assert (code, out) == (2, "")
     assert err.count("\n") == 1 and err.startswith("mailweir") and expected in err
 
 
-def test_errors_cannot_steer_a_terminal(call) -> None:
+def test_errors_cannot_steer_a_terminal(call: Call) -> None:
     code, _, err = call("\x1b[2Jfoo\n\u2028")
     assert code == 2 and err.endswith("\n") and err[:-1].isprintable()
 
 
-def test_a_refused_configuration_names_the_key(call, config: str) -> None:
+def test_a_refused_configuration_names_the_key(call: Call, config: str) -> None:
     path = Path(config)
     path.write_text(path.read_text().replace("data_dir", "data_dri"))
     for command in ("run", "status", "migrate", "user list", "emails", "audit", "check"):
@@ -93,7 +97,7 @@ def test_a_refused_configuration_names_the_key(call, config: str) -> None:
         assert "node.data_dri" in err and err.count("\n") == 1
 
 
-def test_help_and_version(call) -> None:
+def test_help_and_version(call: Call) -> None:
     code, out, err = call()
     assert (code, err) == (0, "") and "quickstart" in out and "--config" in out
     for later in ("export",):
@@ -104,7 +108,7 @@ def test_help_and_version(call) -> None:
 
 @pytest.mark.parametrize("place", ["before", "after", "middle", "equals", "environment"])
 def test_config_and_json_may_stand_anywhere(
-    call, config: str, place: str, monkeypatch: pytest.MonkeyPatch
+    call: Call, config: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     args = {
         "before": ["--config", config, "--json", "migrate"],
@@ -120,7 +124,7 @@ def test_config_and_json_may_stand_anywhere(
     assert json.loads(out)["database"].endswith("mailweir.db")
 
 
-def test_a_command_before_migrate_says_so(call, config: str) -> None:
+def test_a_command_before_migrate_says_so(call: Call, config: str) -> None:
     code, out, err = call("emails", "--config", config)
     assert (code, out) == (2, "") and "mailweir migrate" in err and err.count("\n") == 1
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+Call = Callable[..., tuple[int, str, str]]
+Ask = Callable[..., list[Any]]
+
+
 @pytest.fixture
-def call(config: str, capsys: pytest.CaptureFixture[str]):
+def call(config: str, capsys: pytest.CaptureFixture[str]) -> Call:
     def run(*args: str) -> tuple[int, str, str]:
         code = cli.run(["--config", config, *args])
         out = capsys.readouterr()
@@ -102,7 +107,7 @@ def call(config: str, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.fixture
-def ask(call):
+def ask(call: Call) -> Ask:
     """As call, for an answer in JSON that must be a yes: its documents."""
 
     def run(*args: str) -> list[Any]:
@@ -113,7 +118,7 @@ def ask(call):
     return run
 
 
-def test_the_timeline_and_its_pages(call, ask) -> None:
+def test_the_timeline_and_its_pages(call: Call, ask: Ask) -> None:
     rows = ask("emails")
     assert [row["subject"] for row in rows] == ["日本", "Re:  [2Jred  evil"]
     assert set(rows[0]) >= {
@@ -128,7 +133,7 @@ def test_the_timeline_and_its_pages(call, ask) -> None:
     assert ask("emails", "--source", "submission") == []
 
 
-def test_search_finds_and_shows_the_place(call, ask) -> None:
+def test_search_finds_and_shows_the_place(call: Call, ask: Ask) -> None:
     (row,) = ask("search", "SECOND")
     assert row["subject"] == "日本" and row["highlights"] == [[0, 6]]
     assert [r["subject"] for r in ask("search", "hanako@customer.example", "--limit", "1")] != []
@@ -145,7 +150,7 @@ def test_search_finds_and_shows_the_place(call, ask) -> None:
         assert code == 2 and "allowed" in err and err.count("\n") == 1
 
 
-def test_one_message_with_everything_known_of_it(call, ask) -> None:
+def test_one_message_with_everything_known_of_it(call: Call, ask: Ask) -> None:
     first = ask("emails")[1]["id"]
     (found,) = ask("email", "show", str(first))
     assert found["sightings"][0]["envelope"]["recipients"][0]["outcome"] == "accepted"
@@ -155,7 +160,7 @@ def test_one_message_with_everything_known_of_it(call, ask) -> None:
     assert raw["bytes"] == len(MAILS[0].encode())
 
 
-def test_as_somebody_shows_what_they_may_see(call, ask) -> None:
+def test_as_somebody_shows_what_they_may_see(call: Call, ask: Ask) -> None:
     bobs, alices = (str(row["id"]) for row in ask("emails"))
     assert [str(r["id"]) for r in ask("emails", "--as", "alice@example.com")] == [alices]
     assert [str(r["id"]) for r in ask("search", "example", "--as", "bob@example.com")] == [bobs]
@@ -196,7 +201,7 @@ def test_a_file_comes_out_by_its_number(
 
 
 @pytest.mark.slow
-def test_a_record_gets_the_mail_that_came_before(call, ask) -> None:
+def test_a_record_gets_the_mail_that_came_before(call: Call, ask: Ask) -> None:
     code, out, _ = call(
         "record", "add", "contact", "田中花子", "--address", "hanako@customer.example"
     )
@@ -215,7 +220,7 @@ def test_a_record_gets_the_mail_that_came_before(call, ask) -> None:
     assert call("record", "show", str(contact["id"]))[1].count("田中花子") == 1
 
 
-def test_users_and_what_is_theirs(call, ask) -> None:
+def test_users_and_what_is_theirs(call: Call, ask: Ask) -> None:
     (user,) = ask("user", "add", "bob@example.com", "--name", "Bob \x1b[31mBaba")
     assert user["enabled"] and user["addresses"] == ["bob@example.com"]
     assert [row["subject"] for row in ask("emails", "--user", "bob@example.com")] == ["日本"]
@@ -228,7 +233,7 @@ def test_users_and_what_is_theirs(call, ask) -> None:
     assert code == 0 and "bob@example.com" in out and "\x1b" not in out
 
 
-def test_the_audit_says_yes_and_notices_what_is_missing(call, ask, config: str) -> None:
+def test_the_audit_says_yes_and_notices_what_is_missing(call: Call, ask: Ask, config: str) -> None:
     (report,) = ask("audit")
     assert report["ok"] and report["accepted"] == report["captured"] == 2 and report["gaps"] == []
     (part,) = ask("audit", "--from", "2026-11-22T01:00+00:00", "--to", "2026-11-23")
@@ -272,7 +277,7 @@ def test_the_audit_says_yes_and_notices_what_is_missing(call, ask, config: str) 
         ("audit --from yesterday", 2, "--from yesterday: allowed is a time like"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(call, line: str, code: int, expected: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(call: Call, line: str, code: int, expected: str) -> None:
     found, out, err = call(*line.split())
     assert (found, out) == (code, "")
     assert expected in err and err.count("\n") == 1
@@ -309,7 +314,7 @@ ANSWERS = [
 ]
 
 
-def test_every_answer_exists_in_japanese(call) -> None:
+def test_every_answer_exists_in_japanese(call: Call) -> None:
     """And in English there is no Japanese but what somebody put in."""
     for line, words in ANSWERS:
         code, out, err = call("--lang", "ja", *line.split())
@@ -322,7 +327,7 @@ def test_every_answer_exists_in_japanese(call) -> None:
             assert not JAPANESE.search(english), line
 
 
-def test_a_note_about_a_likely_slip_goes_to_standard_error(call) -> None:
+def test_a_note_about_a_likely_slip_goes_to_standard_error(call: Call) -> None:
     code, out, err = call("record", "add", "lead", "Y", "--address", "y@gmial.com", "--json")
     assert code == 0 and "did you mean y@gmail.com?" in err
     assert json.loads(out)["addresses"] == ["y@gmial.com"]

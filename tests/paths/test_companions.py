@@ -44,6 +44,7 @@ async def test_one_for_a_user_until_the_last_session_ends(desk: Desk) -> None:
         server.boxes["INBOX"].mail[2] = MAIL
         await until(lambda: len(desk.taken) == 2)
         held = companions._desks[ALICE].companion
+        assert held is not None
         second.leave()
         second.leave()
         assert held.credentials is None
@@ -61,6 +62,7 @@ async def test_a_round_goes_on_for_a_while_when_the_user_has_gone(desk: Desk) ->
         assert seat is not None
         await until(lambda: desk.taken)
         one = companions._desks[ALICE].companion
+        assert one is not None
         seat.leave()
         assert one.credentials is None
         await until(lambda: len(desk.taken) == 8)
@@ -92,7 +94,9 @@ async def test_after_a_refused_login_there_is_none_for_a_while(
     async with FakeImap() as server:
         companions = door(desk, server)
         assert companions.join(ALICE, password("wrong")) is not None
-        await asyncio.wait_for(companions._desks[ALICE].task, 60)
+        task = companions._desks[ALICE].task
+        assert task is not None
+        await asyncio.wait_for(task, 60)
         assert companions.join(ALICE, password()) is None
         assert server.logins == 1
         await companions.close()
@@ -112,6 +116,7 @@ async def test_a_fault_of_ours_ends_no_door(
         companions = door(desk, server)
         assert companions.join(ALICE, password()) is not None
         task = companions._desks[ALICE].task
+        assert task is not None
         await asyncio.wait_for(task, 60)
         again = companions.join(ALICE, password())
         assert again is not None and companions._desks[ALICE].task is not task

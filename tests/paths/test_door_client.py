@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.faultsink import CLOSE, KEYWORDS, OK, FaultSink
 from tests.paths.doors import Client, DoorProcess, until
+from tests.sink.script import Answer
 
 XCLIENT = (*KEYWORDS, "XCLIENT NAME ADDR PORT PROTO HELO")
 # The client's own address comes to the door from a balancer, so that two of them differ.
@@ -83,9 +84,11 @@ def test_a_hop_that_offers_no_xclient_gets_the_mail_all_the_same(tmp_path: Path)
 
 
 def test_a_hop_that_does_not_want_this_xclient_is_a_4xx(tmp_path: Path) -> None:
-    refused = ["550 5.7.0 insufficient authorization", "421 4.7.0 too many from there", OK]
+    answers: list[Answer] = [
+        OK, "550 5.7.0 insufficient authorization", "421 4.7.0 too many from there", OK
+    ]  # fmt: skip
     with (
-        FaultSink(keywords=XCLIENT, xclient=[OK, *refused]) as sink,
+        FaultSink(keywords=XCLIENT, xclient=answers) as sink,
         DoorProcess(tmp_path, sink, listener='next_hop_client = "xclient"') as door,
     ):
         codes = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,7 +18,7 @@ async def ask(port: int, raw: bytes) -> bytes:
         writer.close()
 
 
-def run(port: int, check) -> None:
+def run(port: int, check: Callable[[int], Awaitable[None]]) -> None:
     async def main() -> None:
         def broken() -> httpd.Answer:
             raise ValueError("canary-hunter2")

@@ -16,7 +16,7 @@ from tests.certs import certificate_for
 from tests.paths.doors import until
 from tests.paths.imapdoors import FakeImap, ImapDoor
 
-REFUSES = {"LOGIN": b"{tag} NO [AUTHENTICATIONFAILED] Nice try.\r\n"}
+REFUSES: dict[str, bytes | None] = {"LOGIN": b"{tag} NO [AUTHENTICATIONFAILED] Nice try.\r\n"}
 
 
 @pytest.fixture(scope="module")

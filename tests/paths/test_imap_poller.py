@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -66,7 +66,7 @@ async def opened() -> AsyncIterator[Room]:
         room.close()
 
 
-def in_a_room(test: Callable[[Room], Awaitable[None]]) -> Callable[..., None]:
+def in_a_room(test: Callable[[Room], Awaitable[None]]) -> Callable[[Any], None]:
     async def go() -> None:
         async with opened() as room:
             await test(room)
@@ -78,7 +78,7 @@ def in_a_room(test: Callable[[Room], Awaitable[None]]) -> Callable[..., None]:
         run(go())
 
     del played.__wrapped__  # pytest would ask for a fixture called room
-    return played
+    return cast(Callable[[Any], None], played)
 
 
 @in_a_room

@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import pytest
 
@@ -33,7 +33,8 @@ ROOM: Final = 4096
 NEWS: Final = (b"* %d EXISTS", b"* %d RECENT", b"* %d EXPUNGE", b"* %d FETCH (FLAGS (\\Seen))")
 MORE = "[journal]\nmin_free = 0\n[capture]\ncompanion = false"
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 End = tuple[Reader, Writer]
 
 

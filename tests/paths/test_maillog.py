@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from proxy.printable import printable
 HOSTILE = 'a\x1b[2J\r\n{"id": "forged"}\u2028\u2029\u202e\x85\x7f\x00\ud800"\\日本@x'
 
 
+Lines = Callable[[], list[str]]
+
+
 @pytest.fixture
-def log(tmp_path: Path):
+def log(tmp_path: Path) -> Iterator[Lines]:
     """Gives a function that returns the lines written so far."""
     path = tmp_path / "log"
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
@@ -38,14 +42,14 @@ def accept(**changed: object) -> None:
     maillog.accepted(**(fields | changed))
 
 
-def test_a_message_is_one_json_line_with_its_id_first(log) -> None:
+def test_a_message_is_one_json_line_with_its_id_first(log: Lines) -> None:
     accept()
     (line,) = log()
     assert list(json.loads(line))[:3] == ["id", "time", "event"]
     assert json.loads(line)["ms"] == 1.3
 
 
-def test_hostile_values_stay_one_line_and_come_back_as_they_were(log) -> None:
+def test_hostile_values_stay_one_line_and_come_back_as_they_were(log: Lines) -> None:
     accept(sender=HOSTILE, reply=HOSTILE)
     maillog.refused(None, "mx", "::1", HOSTILE, "rcpt", HOSTILE)
     lines = log()
@@ -112,12 +116,12 @@ def test_idle_is_never_said_with_a_line_waiting(tmp_path: Path) -> None:
         assert path.read_bytes() == b"early\nlate\n"
 
 
-def test_values_are_cut(log) -> None:
+def test_values_are_cut(log: Lines) -> None:
     accept(sender="x" * 100_000)
     assert len(log()[0]) < 1000
 
 
-def test_texts_of_faults_cannot_quote_what_a_client_sent(log) -> None:
+def test_texts_of_faults_cannot_quote_what_a_client_sent(log: Lines) -> None:
     for fault in (ValueError("canary-hunter2"), KeyError("canary-hunter2")):
         try:
             raise fault
@@ -155,7 +159,7 @@ def test_a_closed_descriptor_is_survived() -> None:
     os.close(writer)
 
 
-def test_a_line_costs_less_than_20_microseconds(log) -> None:
+def test_a_line_costs_less_than_20_microseconds(log: Lines) -> None:
     def cost() -> float:
         begun = time.thread_time()
         for _ in range(1000):

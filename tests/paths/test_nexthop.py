@@ -52,7 +52,8 @@ def test_a_4xx_greeting_goes_on_in_its_own_words(loop: str) -> None:
 
 @pytest.mark.parametrize("stage", ["connect", "ehlo"])
 def test_a_5xx_refuses_us_and_not_the_mail(loop: str, stage: str) -> None:
-    with FaultSink(**{stage: "554 5.7.1 your address is on a list"}) as sink:
+    refusing: dict[str, Any] = {stage: "554 5.7.1 your address is on a list"}
+    with FaultSink(**refusing) as sink:
         error = refusal(loop, sink)
     assert error.reply.code == 451 and "554 5.7.1 your address is on a list" in error.reply.text
     assert error.words == Reply(554, (b"5.7.1 your address is on a list",))

@@ -249,8 +249,10 @@ def test_every_text_has_its_place_in_the_sources() -> None:
     source += "".join(
         (ROOT / "proxy/commands" / name).read_text() for name in ("recordio.py", "importjob.py")
     )
-    composed = ("import.field.", "import.refused", "import.duplicate", "import.conflict")
-    composed += ("import.note", "export.characters", "export.contact")
+    composed = (
+        "import.field.", "import.refused", "import.duplicate", "import.conflict", "import.note",
+        "export.characters", "export.contact",
+    )  # fmt: skip
     for name in recordio.TEXTS:
         code = name.rpartition(".")[2]
         used = f'"{name}"' in source or (name.count(".") == 2 and f'"{code}"' in source)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.paths.hops import run_on
 from tests.paths.queued import BODY, DAY, Appliance
 
 DEAD = Meaning(True, "invalid_address", "5.1.1", "mx.x.example", True)
-ALL_FAIL = ("failed", "550 5.1.1 unknown", DEAD)
+ALL_FAIL: tuple[Literal["failed"], str, Meaning] = ("failed", "550 5.1.1 unknown", DEAD)
 
 
 class World:

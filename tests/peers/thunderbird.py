@@ -20,7 +20,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from tests.peers.programs import Account, Held, Program, digest
 from tests.peers.servers import need
@@ -216,7 +216,7 @@ class Thunderbird(Program):
             "services.settings.server": "data:,#remote-settings-dummy/v1",
         }
 
-    def __enter__(self) -> "Thunderbird":
+    def __enter__(self) -> Self:
         words = "--headless --no-remote --marionette --remote-allow-system-access --profile".split()
         env = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         with (self.folder / "out").open("wb") as out:
