@@ -10,8 +10,9 @@ they run, so that `mailweir --help` and mistakes answer at once.
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import typer.main
@@ -32,7 +33,7 @@ from proxy.commands import (
 )
 from proxy.commands.common import Call, Refusal, one_line
 from proxy.helppage import translate
-from proxy.texts import language
+from proxy.texts import Language, language
 
 # As contract.md lists them; typer would put groups last.
 ORDER = (
@@ -105,9 +106,7 @@ def run(args: Sequence[str]) -> int:
     _keep_standard_descriptors()
     try:
         call, rest = _hoist(args)
-        program = typer.main.get_command(app)
-        translate(program, language(call.lang))
-        result = program.main(
+        result = _program(language(call.lang)).main(
             args=rest or ["--help"], prog_name="mailweir", standalone_mode=False, obj=call
         )
         sys.stdout.flush()
@@ -124,6 +123,14 @@ def run(args: Sequence[str]) -> int:
         return 0
     except OSError as error:
         return _complain(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+
+
+@cache
+def _program(lang: Language) -> Any:
+    """The commands, as they explain themselves in that language."""
+    program = typer.main.get_command(app)
+    translate(program, lang)
+    return program
 
 
 def _hoist(args: Sequence[str]) -> tuple[Call, list[str]]:

@@ -11,17 +11,20 @@ import pytest
 from sqlalchemy import Connection, event
 
 from crmstore import message, records, timeline
-from tests.paths.office import BODY, Office
+from tests.paths.office import BODY, Office, prepared
 
 
-@pytest.fixture
-def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
-    made = Office(tmp_path, store_url)
+def some_mail(made: Office) -> None:
     office_user = made.user("alice@ours.example")
     bob = made.contact("bob@x.example")
     records.add(made.store, "deal", "Big", main_contact=bob.id)
     made.door().mail(auth=office_user.login)
     made.take()
+
+
+@pytest.fixture
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = prepared(tmp_path, store_url, some_mail)
     yield made
     made.close()
     made.store.close()

@@ -9,7 +9,7 @@ import pytest
 from crmstore import message, users
 from crmstore.explain import explain
 from crmstore.search import Wanted, search
-from tests.paths.office import Office
+from tests.paths.office import Office, prepared
 
 BOSS, ALICE, DAN, EVE = (f"{name}@ours.example" for name in ("boss", "alice", "dan", "eve"))
 BOB, CAROL = "bob@x.example", "carol@x.example"
@@ -21,11 +21,9 @@ def mail(writer: str, to: str, subject: str, more: str = "") -> bytes:
     )
 
 
-@pytest.fixture
-def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+def some_mail(made: Office) -> None:
     """1: the boss to Bob. 2: Bob to Alice. 3: Alice to Bob and Dan, Carol by Bcc; Dan got it.
     4: Bob to Eve, who is no user yet. 5: Bob to Dan's old address. Bob and Carol are contacts."""
-    made = Office(tmp_path, store_url)
     for login in (BOSS, ALICE):
         made.user(login)
     users.add(made.store, DAN, emails=[DAN, "daniel@ours.example"])
@@ -45,6 +43,11 @@ def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
     made.take()
     for address in (BOB, CAROL):
         made.contact(address)
+
+
+@pytest.fixture
+def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
+    made = prepared(tmp_path, store_url, some_mail)
     yield made
     made.close()
     made.store.close()

@@ -34,6 +34,15 @@ def tls_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeIma
             yield server, door
 
 
+@pytest.fixture(scope="module")
+def strict_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeImap, ImapDoor]]:
+    """A door that wants TLS of its server."""
+    with FakeImap() as server:
+        strict = 'upstream_tls = "require"'
+        with ImapDoor(tmp_path_factory.mktemp("door"), server.url, listener=strict) as door:
+            yield server, door
+
+
 def test_the_greeting_is_the_servers_but_for_the_list(pair: tuple[FakeImap, ImapDoor]) -> None:
     with pair[1].client() as c:
         assert c.line() == "* OK [CAPABILITY IMAP4rev1 ID LITERAL+ AUTH=PLAIN] hi"
@@ -196,13 +205,13 @@ def test_implicit_tls_on_both_legs(tmp_path: Path) -> None:
     ids=["stripped", "preauth", "refused", "bye", "smtp"],
 )
 def test_a_server_without_tls_sees_nothing_of_us(
-    tmp_path: Path, greeting: bytes, answers: dict[str, bytes | None]
+    strict_pair: tuple[FakeImap, ImapDoor], greeting: bytes, answers: dict[str, bytes | None]
 ) -> None:
-    with FakeImap(greeting, answers=answers) as server:
-        with ImapDoor(tmp_path, server.url, listener='upstream_tls = "require"') as door:
-            with door.client() as c:
-                assert c.line().startswith("* BYE [UNAVAILABLE] ")
-            assert [line.split()[1] for line in server.lines] in ([], [b"STARTTLS"])
+    server, door = strict_pair
+    server.greeting, server.answers, before = greeting, answers, len(server.lines)
+    with door.client() as c:
+        assert c.line().startswith("* BYE [UNAVAILABLE] ")
+    assert [line.split()[1] for line in server.lines[before:]] in ([], [b"STARTTLS"])
 
 
 def test_starttls_to_the_server_and_injected_answers_are_thrown_away(tmp_path: Path) -> None:
@@ -226,25 +235,31 @@ def test_a_server_that_is_away(tmp_path: Path) -> None:
                 assert c.rest().startswith(b"* BYE [UNAVAILABLE] ")
 
 
-def test_a_server_that_leaves_in_the_middle(tmp_path: Path) -> None:
-    with FakeImap(answers={"NOOP": None}) as server:
-        with ImapDoor(tmp_path, server.url) as door, door.client() as c:
+def test_a_server_that_leaves_in_the_middle(pair: tuple[FakeImap, ImapDoor]) -> None:
+    server, door = pair
+    server.answers = {"NOOP": None}
+    try:
+        with door.client() as c:
             c.login()
             c.send(b"a NOOP\r\n")
             assert c.rest().startswith(b"* BYE [UNAVAILABLE] ")
+    finally:
+        server.answers = {}
 
 
-def test_a_session_of_many_commands_goes_on_and_ends_as_others_do(tmp_path: Path) -> None:
+def test_a_session_of_many_commands_goes_on_and_ends_as_others_do(
+    pair: tuple[FakeImap, ImapDoor],
+) -> None:
     """After some commands its sockets are watched in another way (decision 0115)."""
-    with FakeImap() as server, ImapDoor(tmp_path, server.url) as door:
-        with door.client().login() as c:
-            for number in range(50):
-                assert c.ask(f"n{number} NOOP") == f"n{number} OK done"
-                if number % 20 == 19:  # what comes in between is no short line
-                    c.send(b"s SELECT INBOX\r\nx NOOP\r\n")
-                    assert [c.line(), c.line()] == ["s OK done", "x OK done"]
-        with door.client().login() as c:
-            assert c.ask("a NOOP") == "a OK done", "the number of a socket that was closed"
+    _, door = pair
+    with door.client().login() as c:
+        for number in range(50):
+            assert c.ask(f"n{number} NOOP") == f"n{number} OK done"
+            if number % 20 == 19:  # what comes in between is no short line
+                c.send(b"s SELECT INBOX\r\nx NOOP\r\n")
+                assert [c.line(), c.line()] == ["s OK done", "x OK done"]
+    with door.client().login() as c:
+        assert c.ask("a NOOP") == "a OK done", "the number of a socket that was closed"
 
 
 def test_the_proxy_header_says_who_connects_and_the_server_hears_of_it(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from config.load import load
+from crmstore.store import open_store
 from proxy import cli
 from proxy.texts import known
 from proxy.wording import recordio
+from tests.conftest import migrate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,7 +59,9 @@ def call(
         out = capsys.readouterr()
         return code, out.out, out.err
 
-    assert run("migrate")[0] == 0
+    store = open_store(load(config))
+    migrate(store)
+    store.close()
     return run
 
 
