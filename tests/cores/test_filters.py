@@ -35,7 +35,9 @@ def feed(*entries: dict[str, str], head: str = "<?xml version='1.0' encoding='UT
 def taken(filters: list[Filter], *folders: str) -> tuple[list[Rules], list[tuple[int, str]]]:
     """The rules of those that are taken; place and reason of those that are not."""
     made = decide(filters, folders, OWN)
-    rules = [[(rule.field, rule.pattern) for rule in one.rules] for one in made if not one.why]
+    rules: list[Rules] = [
+        [(rule.field, rule.pattern) for rule in one.rules] for one in made if not one.why
+    ]
     return rules, [(one.place, one.why) for one in made if one.why]
 
 
