@@ -7,6 +7,7 @@ The commands live in proxy/commands; what is heavy (database, tables, daemons) t
 they run, so that `mailweir --help` and mistakes answer at once.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,9 @@ def _options(
 
 def main() -> None:
     """The console script."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A terminal of another encoding shows "?" for what it does not have, not our traceback.
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))
 
 

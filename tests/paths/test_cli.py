@@ -153,6 +153,19 @@ def test_the_process_exits_as_the_call_says(config: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_terminal_that_lacks_characters_shows_question_marks(config: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "status", "--lang", "ja", "--config", config],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "mx-0" in done.stdout and "??" in done.stdout
+
+
+@pytest.mark.slow
 def test_a_closed_standard_error_does_not_become_a_file_of_ours(config: str) -> None:
     """Descriptor 2 would be the next file opened; then messages of Python go into it."""
     done = subprocess.run(
