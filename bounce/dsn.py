@@ -33,7 +33,6 @@ class Entry(NamedTuple):
     action: Action | None
     status: str
     diagnostic: str  # without its type
-    diagnostic_type: str
     remote_mta: str
     named: str  # the final recipient as it stands, where it is no whole address
 
@@ -125,14 +124,13 @@ def _status(whole: dict[str, str], blocks: list[dict[str, str]], limited: bool) 
 
 def _entry(block: dict[str, str]) -> Entry:
     named = _typed(block.get("final-recipient", ""))[1]
-    kind, diagnostic = _typed(block.get("diagnostic-code", ""))
+    diagnostic = _typed(block.get("diagnostic-code", ""))[1]
     return Entry(
         address_in(block.get("final-recipient", "")),
         address_in(block.get("original-recipient", "")),
         _action(block.get("action", "")),
         enhanced_in(" " + block.get("status", "")),
         diagnostic[:MAX_DIAGNOSTIC],
-        kind,
         _typed(block.get("remote-mta", ""))[1],
         named[:500],
     )

@@ -7,7 +7,7 @@ size and clean of controls, and proves nothing by itself (threats.md "forged DSN
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = [
     "ACTIONS",
@@ -37,18 +37,8 @@ Kind = Literal[
 ]
 Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 
-KINDS: tuple[Kind, ...] = (
-    "bounce",
-    "delayed",
-    "delivered",
-    "auto_reply",
-    "feedback",
-    "receipt",
-    "challenge",
-    "mail",
-    "unreadable",
-)
-ACTIONS: tuple[Action, ...] = ("failed", "delayed", "delivered", "relayed", "expanded")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ACTIONS: tuple[Action, ...] = get_args(Action)
 HARD = frozenset(
     ["invalid_address", "inactive_mailbox", "unsubscribed", "policy_block", "content_block"]
 )

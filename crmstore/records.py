@@ -113,10 +113,8 @@ def change(
         _lose(connection, record, gone, ended, exact=until is not None)
         kept = [a for a in wanted if a in record.addresses and a not in gone]
         fresh = [a for a in wanted if a not in kept]
-        if len(record.history) + len(fresh) > addresses.MAX_OWNED * 5:
-            raise ValueError(
-                f"at most {addresses.MAX_OWNED * 5} addresses in the history of a record"
-            )
+        if len(record.history) + len(fresh) > MAX_HISTORY:
+            raise ValueError(f"at most {MAX_HISTORY} addresses in the history of a record")
         _refuse_ours(connection, fresh, domains)
         warnings, linked = _gain(connection, id_, record.kind, fresh, span, never)
         if since is not None:

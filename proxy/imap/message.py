@@ -70,4 +70,4 @@ class World(Protocol):
         """A mailbox was selected."""
 
     def blind(self, reason: str) -> None:
-        """Something passed that was not understood; `reason` is one of observer.REASONS."""
+        """Something passed that was not understood; `reason` is one of metrics.BLIND_REASONS."""

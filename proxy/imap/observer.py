@@ -39,11 +39,6 @@ PURPOSES: Final = 500
 #: UIDs of one COPYUID that are looked at.
 COPIED: Final = 10_000
 
-#: Why something was not captured; the labels of mailweir_imap_blind_total.
-REASONS: Final = frozenset(
-    "overlong grammar partial binary catenate no_mailbox too_many too_big desync journal_full"
-    " journal_broken disk_behind".split()
-)
 WATCHED: Final = frozenset(
     (b"SELECT", b"EXAMINE", b"APPEND", b"REPLACE", b"COPY", b"MOVE", b"CLOSE", b"UNSELECT")
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 import time
 from collections import OrderedDict
@@ -16,7 +15,7 @@ from proxy.imap.poller import Poller
 from proxy.imap.upstream import UpstreamServer
 from proxy.metrics import ImapCounters
 from proxy.sharedmemory import shared
-from proxy.smtp.limits import TABLE_SIZE, ConnectionCounts, LoginFailures
+from proxy.smtp.limits import TABLE_SIZE, ConnectionCounts, LoginFailures, within
 
 if TYPE_CHECKING:
     from proxy.imap.login import Credentials
@@ -91,10 +90,4 @@ class ImapState:
 
     def may_proxy(self, ip: str) -> bool:
         """May this peer speak for others?"""
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.listener.proxy_from)
+        return within(ip, self.listener.proxy_from)

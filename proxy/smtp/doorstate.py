@@ -6,7 +6,6 @@ It is the `Surroundings` of every session (proxy/smtp/policy.py).
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 import time
 from collections.abc import Callable, Coroutine
@@ -20,7 +19,7 @@ from proxy.captureid import CaptureIds
 from proxy.journal import JournalWriter
 from proxy.metrics import SmtpCounters
 from proxy.smtp.capabilities import Capabilities
-from proxy.smtp.limits import ConnectionCounts, LoginFailures, client_key
+from proxy.smtp.limits import ConnectionCounts, LoginFailures, client_key, within
 from proxy.smtp.nexthop import NextHop
 from proxy.smtp.policy import DoorPolicy
 from proxy.smtp.trace import mail_date
@@ -131,13 +130,7 @@ class DoorState:
 
     def may_proxy(self, ip: str) -> bool:
         """May this peer speak for others?"""
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.proxy_from)
+        return within(ip, self.proxy_from)
 
     def keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that no client's disconnect may cancel."""

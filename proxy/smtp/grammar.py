@@ -47,8 +47,6 @@ _XTEXT: Final = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*\Z"
 _NOTIFY: Final = re.compile(r"(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)\Z")
 _ROUTED: Final = re.compile("[%!@]")
 
-SYNTAX: Final = "Syntax error in the address or the parameters"
-
 
 class Refused(Exception):
     """A command that is refused; `reply` is what the client is told."""

@@ -1,4 +1,4 @@
-"""How much one client address may have at once: connections, and failed logins (core).
+"""Client addresses: what one may have at once of connections and failed logins (core).
 
 Connections are counted by each door process for itself; the kernel spreads a client's connections
 over the processes of a port, so a client may have that many at each. Failed logins are counted for
@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections.abc import Collection
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
+
+from config.settings import Network
 
 REMEMBERED = 4096
 FORGIVE_AFTER = 600.0
@@ -35,6 +38,20 @@ def client_key(ip: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+
+
+def within(ip: str, networks: Collection[Network]) -> bool:
+    """Is the address in one of them? IPv4 inside of IPv6 counts as what it is; what cannot be read
+    is in none."""
+    if not networks:
+        return False
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
 
 
 class ConnectionCounts:

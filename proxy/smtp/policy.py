@@ -6,13 +6,13 @@ through which a session sees clock, disk space and load, so that a test can put 
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
 from config.settings import Network, Settings
 from proxy.smtp.capabilities import Capabilities
 from proxy.smtp.gate import Gate
+from proxy.smtp.limits import within
 
 DEFAULT_SIZE = 50 * 2**20  # where neither the configuration nor the hop says one
 MOST_SIZE = 2 * 2**30  # as much as max_size may be
@@ -91,15 +91,7 @@ class DoorPolicy:
 
     def trusts(self, ip: str) -> bool:
         """May this client relay without AUTH? An unreadable address is not trusted."""
-        if not self.trusted:
-            return False
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.trusted)
+        return within(ip, self.trusted)
 
 
 class Surroundings(Protocol):

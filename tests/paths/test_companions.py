@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy import maillog
 from proxy.imap import companion as module
 from proxy.imap.companions import Companions
 from tests.paths.fakeimap import Box, FakeImap
@@ -121,3 +122,6 @@ async def test_a_fault_of_ours_ends_no_door(
         again = companions.join(ALICE, password())
         assert again is not None and companions._desks[ALICE].task is not task
         await companions.close()
+    assert maillog.flush(5)
+    said = capfd.readouterr().err
+    assert "companion.fault" in said and "ZeroDivisionError" in said

@@ -119,11 +119,6 @@ class Postfix(Server):
         )
         return self.mails()
 
-    def queue_is_empty(self) -> bool:
-        folders = ("incoming", "active", "deferred", "maildrop")
-        queue = self.folder / "queue"
-        return not any(p.is_file() for folder in folders for p in (queue / folder).rglob("*"))
-
     # The process
 
     def ports(self) -> list[int]:
