@@ -153,6 +153,7 @@ class Dialogue:
             or stream.continued
             or stream.head is not None
             or self.say
+            or self.raw
             or self.client.hold
             or pending.again
             or (found := PLAIN_ANSWER.fullmatch(buffer, 0, end)) is None
@@ -163,6 +164,15 @@ class Dialogue:
         stream.tee = None
         self.fetching = False
         return True
+
+    def passing(self, end: int) -> bool:
+        """Will the client's octets pass as they are, so that they need not wait to be understood?
+        Nothing has happened yet: they are for `from_client` all the same."""
+        return self.logged_in and self.client.inside(end)
+
+    def passing_back(self, buffer: bytearray, end: int) -> bool:
+        """Likewise the server's, for `from_server`."""
+        return self.logged_in and not self.say and self.server.only_bodies(buffer, end)
 
     def lost(self) -> None:
         """The connection is over."""

@@ -24,6 +24,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from proxy.imap.grammar import PLAIN_ANSWER
+
 HEAD: Final = 4096
 TAIL: Final = 32
 LONGEST: Final = 65_536
@@ -32,6 +34,8 @@ _ANNOUNCED = re.compile(rb"~?\{([0-9]{1,19})(\+?)\}\Z")
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _STATUS: Final = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
 _FETCH = re.compile(rb"\* [0-9]+ (?:UID)?FETCH\b", re.IGNORECASE)
+# The head of a body, and nothing else; whole quotes may be in it.
+_BODY = re.compile(rb'\* [0-9]{1,10} FETCH \((?:[^\r\n{"]++|"[^\r\n{"\\]*+")*\{([0-9]{1,12})\}\r\n')
 _STAR, _PLUS, _BRACE, _CR = b"*+}\r"
 
 Line = Callable[[bytes, int, int, int, bool], None]
@@ -83,6 +87,10 @@ class Fragments:
     def between(self) -> bool:
         """At a place where a command or response may begin."""
         return not (self.literal or self.continued or self.head is not None)
+
+    def inside(self, end: int) -> bool:
+        """Will these octets be a literal's, all of them, and pass?"""
+        return self.literal >= end and not self.drop
 
     def feed(self, buffer: bytearray, pos: int, end: int) -> int:
         """Take the octets from `pos` to `end`; where the part begins that was not taken."""
@@ -177,6 +185,30 @@ class ServerStream(Fragments):
     def __init__(self, line: Line, longest: int = LONGEST) -> None:
         super().__init__(line, longest)
         self._in_fetch = False
+
+    def only_bodies(self, buffer: bytearray, end: int) -> bool:
+        """Are these octets bodies that FETCH brings, or a part of one, and perhaps the tagged answer
+        behind them? No line of them says anything else then, and none is half."""
+        body = self.literal
+        if not body:
+            if self.continued or self.head is not None:
+                return False
+            body = self._body(buffer, 0, end)
+        while 0 < body < end:
+            stop = buffer.find(b"\n", body, end) + 1
+            if buffer[stop - 3 : stop] != b")\r\n":
+                return False
+            if stop == end:
+                return True
+            body = self._body(buffer, stop, end)
+            if not body:
+                return PLAIN_ANSWER.fullmatch(buffer, stop, end) is not None
+        return body > 0
+
+    def _body(self, buffer: bytearray, pos: int, end: int) -> int:
+        """Where a body ends whose FETCH begins here; 0: no such thing."""
+        found = _BODY.match(buffer, pos, end)
+        return 0 if found is None else found.end() + int(found[1])
 
     def _line(self, text: bytes, start: int, stop: int) -> None:
         first = not self.continued

@@ -3,8 +3,8 @@
     client ── leg ── dialogue ── leg ── server
                         └── observer ── captures
 
-Octets go on in the same turn of the loop in which they came; what is captured of them is copied
-after that. Reading stops on a leg while the other one has something unsent, so that memory stays
+Octets go on in the same turn of the loop in which they came. Bodies are sent on before anything is
+captured of them (decision 0120); the rest is understood first. Reading stops on a leg while the other one has something unsent, so that memory stays
 bounded by one read a direction, whatever the two do. Faults of ours end this session and no other.
 
 Order of a session: limits, PROXY header, TLS if implicit, the server's greeting (greeter.py), then
@@ -215,13 +215,18 @@ class Session:
         dialogue, server, state = self._dialogue, self.server, self.state
         if dialogue is None or server is None:
             return
+        ahead = dialogue.passing(end)
+        if ahead:
+            server.send(state.view[:end])
         taken = dialogue.from_client(state.buffer, end)
         self._from_client_rest = bytes(state.view[taken:end]) if taken < end else b""
         if dialogue.ended:
             self._last_words(dialogue.say + dialogue.ended)
             return
         edits = dialogue.edits
-        if not edits:
+        if ahead:
+            pass
+        elif not edits:
             if taken:
                 server.send(state.view[:taken])
         elif passing := _edited(state.view, taken, edits):
@@ -272,10 +277,17 @@ class Session:
         dialogue, server, state = self._dialogue, self.server, self.state
         if dialogue is None or server is None:
             return
+        ahead = dialogue.passing_back(state.buffer, end)
+        if ahead:
+            self._to_client(state.view[:end])
+            if self._closing:
+                return
         taken = dialogue.from_server(state.buffer, end)
         self._from_server_rest = bytes(state.view[taken:end]) if taken < end else b""
         edits = dialogue.edits
-        if not edits:
+        if ahead:
+            pass
+        elif not edits:
             if taken:
                 self._to_client(state.view[:taken])
         elif passing := _edited(state.view, taken, edits):

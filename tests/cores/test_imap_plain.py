@@ -128,3 +128,46 @@ def test_nobody_piles_up_commands(short: bool) -> None:
     for number in range(PENDING - GO_ON):
         play.feed("server", b"t%d OK done\r\n" % number)
     assert play.to_server.endswith(b"last NOOP\r\nmore NOOP\r\n")
+
+
+BODY = b"* 1 FETCH (UID 7 BODY[] {5}\r\nhello)\r\n"
+QUOTED = b'* 1 FETCH (INTERNALDATE "22-Nov-2026 09:00:00 +0900" BODY[] {5}\r\nhello)\r\n'
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [BODY, BODY[:30], BODY[:33], BODY + BODY, QUOTED + b"n OK done\r\n", BODY + BODY[:30]],
+)
+def test_bodies_need_not_wait_to_be_understood(octets: bytes) -> None:
+    dialogue = opened(True).dialogue
+    assert dialogue.passing_back(bytearray(octets), len(octets))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [BODY[:20], BODY[:-1], BODY + b"n OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] done\r\n",
+     b"* OK [CAPABILITY COMPRESS=DEFLATE] x\r\n", BODY + b"* CAPABILITY COMPRESS=DEFLATE\r\n",
+     BODY[:-3] + b" X {3}\r\nabc)\r\n", b'* 1 FETCH (X "{5}\r\n', b"* 4 EXISTS\r\n", BODY[:-2] + b"\n",
+     BODY + b"n OK done\r\nn"],
+)  # fmt: skip
+def test_what_may_be_changed_waits(octets: bytes) -> None:
+    dialogue = opened(True).dialogue
+    assert not dialogue.passing_back(bytearray(octets), len(octets))
+
+
+def test_our_answer_comes_before_what_else_is_said() -> None:
+    play = opened(True)
+    play.feed("server", BODY[:30])
+    play.feed("client", b"c COMPRESS DEFLATE\r\n")
+    assert not play.dialogue.passing_back(bytearray(BODY[30:]), len(BODY) - 30)
+    play.feed("server", BODY[30:])
+    assert play.to_client.endswith(BODY + b"c NO [CANNOT] No compression here\r\n")
+
+
+def test_a_message_that_is_filed_need_not_wait_either() -> None:
+    play = opened(True)
+    play.feed("client", b"n APPEND Sent {5+}\r\nhe")
+    assert play.dialogue.passing(3)
+    assert not play.dialogue.passing(5)  # its last line says more, perhaps
+    play.feed("client", b"llo")
+    assert not play.dialogue.passing(2)

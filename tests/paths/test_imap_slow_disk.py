@@ -1,4 +1,5 @@
 """A door whose disk does not keep up: a first sync waits for it, for a while, and loses no octet.
+With one that does, what is captured costs the client no time.
 
 The door runs in this process, so that its disk can be held (decision 0117).
 """
@@ -6,6 +7,7 @@ The door runs in this process, so that its disk can be held (decision 0117).
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -165,3 +167,30 @@ def test_mail_goes_on_without_the_disk_in_the_end(
     assert 0 < len(uids) < MANY  # the others were given up, and nothing of them is there
     assert len(set(uids)) == len(uids)
     assert {record["size"] for record in captured} == {SIZE}
+
+
+def test_a_body_is_with_the_client_before_it_is_captured(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[Reader] = []
+    came: list[bool] = []
+    real = capture.Capture.write
+
+    def write(self: capture.Capture, chunk: bytes) -> None:
+        if not came:  # the loop stands still here: what is not sent yet will not come
+            end = time.monotonic() + 5
+            while not readers[0].got and time.monotonic() < end:
+                time.sleep(0.01)
+            came.append(bool(readers[0].got))
+        real(self, chunk)
+
+    monkeypatch.setattr(capture.Capture, "write", write)
+
+    async def sync() -> None:
+        async with fetching(tmp_path) as reader:
+            readers.append(reader)
+            await reader.ended()
+            assert bytes(reader.got) == ANSWER
+
+    asyncio.run(sync())
+    assert came == [True]

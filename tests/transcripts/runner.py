@@ -177,8 +177,12 @@ class Play:
                 else:
                     self.to_client += data
                 return
+        dialogue, size = self.dialogue, len(buffer)
+        ahead = dialogue.passing(size) if side == "client" else dialogue.passing_back(buffer, size)
         take = self.dialogue.from_client if side == "client" else self.dialogue.from_server
         taken = take(buffer, len(buffer))
+        if ahead:  # the edge has sent it on before
+            assert taken == size and not dialogue.edits and not dialogue.ended, bytes(buffer)
         self.kept[side] = bytes(buffer[taken:])
         passing, at = b"", 0
         for start, stop, fresh in self.dialogue.edits:
