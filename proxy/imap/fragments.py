@@ -187,8 +187,8 @@ class ServerStream(Fragments):
         self._in_fetch = False
 
     def only_bodies(self, buffer: bytearray, end: int) -> bool:
-        """Are these octets bodies that FETCH brings, or a part of one, and perhaps the tagged answer
-        behind them? No line of them says anything else then, and none is half."""
+        """Are these octets bodies that FETCH brings, or a part of one, and perhaps the tagged
+        answer behind them? No line of them says anything else then, and none is half."""
         body = self.literal
         if not body:
             if self.continued or self.head is not None:

@@ -4,8 +4,9 @@
                         └── observer ── captures
 
 Octets go on in the same turn of the loop in which they came. Bodies are sent on before anything is
-captured of them (decision 0120); the rest is understood first. Reading stops on a leg while the other one has something unsent, so that memory stays
-bounded by one read a direction, whatever the two do. Faults of ours end this session and no other.
+captured of them (decision 0120); the rest is understood first. Reading stops on a leg while the
+other one has something unsent, so that memory stays bounded by one read a direction, whatever the
+two do. Faults of ours end this session and no other.
 
 Order of a session: limits, PROXY header, TLS if implicit, the server's greeting (greeter.py), then
 the dialogue until one side leaves.

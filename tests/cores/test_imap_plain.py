@@ -147,8 +147,8 @@ def test_bodies_need_not_wait_to_be_understood(octets: bytes) -> None:
     "octets",
     [BODY[:20], BODY[:-1], BODY + b"n OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] done\r\n",
      b"* OK [CAPABILITY COMPRESS=DEFLATE] x\r\n", BODY + b"* CAPABILITY COMPRESS=DEFLATE\r\n",
-     BODY[:-3] + b" X {3}\r\nabc)\r\n", b'* 1 FETCH (X "{5}\r\n', b"* 4 EXISTS\r\n", BODY[:-2] + b"\n",
-     BODY + b"n OK done\r\nn"],
+     BODY[:-3] + b" X {3}\r\nabc)\r\n", b'* 1 FETCH (X "{5}\r\n', b"* 4 EXISTS\r\n",
+     BODY[:-2] + b"\n", BODY + b"n OK done\r\nn"],
 )  # fmt: skip
 def test_what_may_be_changed_waits(octets: bytes) -> None:
     dialogue = opened(True).dialogue
