@@ -105,21 +105,21 @@ TEXTS: dict[str, Text] = {
     ),
     "import.row.several_records": Text(
         "{name} may be any of the records {records}",
-        "{name} に当たる登録が複数あります（{records}）",
+        "{name} に当たるレコードが複数あります（{records}）",
     ),
     "import.row.deal_without_contact": Text(
         "a deal needs a main contact: {name}", "商談には主な連絡先が必要です: {name}"
     ),
     "import.row.contact_unknown": Text(
         "no record has the address of its main contact: {contact}",
-        "主な連絡先 {contact} の登録がありません",
+        "主な連絡先 {contact} のレコードがありません",
     ),
     "import.row.duplicate": Text(
-        "the same record as in {other}, line {line}", "{other} {line}行目と同じ登録です"
+        "the same record as in {other}, line {line}", "{other} {line}行目と同じレコードです"
     ),
     "import.row.conflict": Text(
         "record {record}, {field}: the file has {file}, the store has {store}",
-        "登録 {record} の{field}: ファイルは {file}、登録済みは {store}",
+        "レコード {record} の{field}: ファイルは {file}、登録済みは {store}",
     ),
     "import.field.name": Text("name", "名前"),
     "import.field.state": Text("state", "状態"),
@@ -180,7 +180,7 @@ TEXTS: dict[str, Text] = {
         "{rows} rows: {new} new, {changed} changed, {same} as before, {duplicates} twice in the"
         " files, {refused} refused, {conflicts} in conflict; {linked} earlier mails linked",
         "{rows} 行: 新規 {new}、変更 {changed}、変更なし {same}、ファイル内の重複 {duplicates}、"
-        "登録しない {refused}、不一致 {conflicts}。以前のメール {linked} 通をひも付けました",
+        "登録しない {refused}、不一致 {conflicts}。以前のメール {linked} 通を関連付けました",
     ),
     "import.dry": Text(
         "{rows} rows: {new} new, {changed} changed, {same} as before, {duplicates} twice in the"
@@ -211,11 +211,11 @@ TEXTS: dict[str, Text] = {
     ),
     "export.characters": Text(
         "record {record} ({name}): characters that {encoding} does not have became ?",
-        "登録 {record}（{name}）: {encoding} にない文字は ? になりました",
+        "レコード {record}（{name}）: {encoding} にない文字は ? になりました",
     ),
     "export.contact": Text(
         "record {record} ({name}): its main contact has no address and is not in the file",
-        "登録 {record}（{name}）: 主な連絡先にメールアドレスがないため、書き出していません",
+        "レコード {record}（{name}）: 主な連絡先にメールアドレスがないため、書き出していません",
     ),
     "export.more": Text("... and {count} more", "ほか {count} 件"),
 }
