@@ -1,12 +1,14 @@
 """The mailboxes of the practice server: what lies where, in memory (a keeper that keeps nothing).
 
-Promises: UIDs only go up and never come back; a message's octets never change. Safe from several
+Promises: UIDs only go up and never come back, UIDVALIDITY neither (RFC 9051 2.3.1.1),
+not even of the next server; a message's octets never change. Safe from several
 threads. Limits: at most KEEP messages a mailbox (the oldest goes), MAILBOXES mailboxes a user.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,9 +45,10 @@ class Box:
 class Mailboxes:
     """Those of all users; `lock` is held while somebody reads or changes several things."""
 
-    def __init__(self, users: Iterable[str]) -> None:
+    def __init__(self, users: Iterable[str], now: float | None = None) -> None:
         self.lock = threading.RLock()
-        self._validity = 0
+        # Never one of a server before this one: with `try --data` the appliance remembers them.
+        self._validity = int(time.time() if now is None else now)
         self._boxes: dict[str, dict[str, Box]] = {}
         for user in users:
             self._boxes[user] = {}
