@@ -17,7 +17,7 @@ import time
 from collections import deque
 
 LIMIT = 10_000
-PAUSE = 0.05
+PAUSE = 0.2
 
 
 class LineSink:

@@ -30,6 +30,8 @@ TOLD: Final = 20_000
 #: Seconds without a companion after its login was refused: a server that takes a user's login from
 #: their program and not from us (a second factor, a policy) must not count us as a guesser.
 REFUSED: Final = 3_600.0
+#: Seconds that a timer may ring too early.
+SOON: Final = 0.01
 
 
 class Seat:
@@ -57,7 +59,7 @@ class Seat:
 class _Desk:
     """A user's sessions and their companion, which may begin later."""
 
-    __slots__ = ("client", "companion", "credentials", "ending", "later", "seats", "task")
+    __slots__ = ("client", "companion", "credentials", "ending", "seats", "task")
 
     def __init__(self, credentials: Credentials, client: tuple[str, int], seats: set[Seat]) -> None:
         self.credentials: Credentials | None = credentials
@@ -65,7 +67,6 @@ class _Desk:
         self.client = client
         self.companion: Companion | None = None
         self.task: asyncio.Task[None] | None = None
-        self.later: asyncio.TimerHandle | None = None
         self.seats = seats
         self.ending: asyncio.TimerHandle | None = None
 
@@ -94,6 +95,8 @@ class Companions:
         self._told: OrderedDict[str, bool] = OrderedDict()  # whether the worker has answered
         self._refused: OrderedDict[str, float] = OrderedDict()  # until when nobody tries again
         self._looked: OrderedDict[str, float] = OrderedDict()  # when users were looked after last
+        self._later: dict[str, float] = {}  # whose companion begins then: desks without one
+        self._timer: asyncio.TimerHandle | None = None  # for the first of them
 
     def join(
         self,
@@ -127,7 +130,7 @@ class Companions:
             begin = self._looked.get(user, 0.0)
             desk = self._desks[user] = _Desk(credentials, client, seats)
             if begin > now:  # this user was looked after a moment ago
-                desk.later = self._loop.call_at(begin, self._begin, user, desk)
+                self._begin_later(user, begin)
             else:
                 self._begin(user, desk)
         elif desk.companion is None:
@@ -157,9 +160,28 @@ class Companions:
         self._told[user] = answered
         return answered
 
+    def _begin_later(self, user: str, due: float) -> None:
+        """At this time, if anybody is there then. One timer for all: most such users are gone
+        again before it rings, as phones are."""
+        self._later[user] = due
+        timer = self._timer
+        if timer is None or due < timer.when():
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._loop.call_at(due, self._begin_due)
+
+    def _begin_due(self) -> None:
+        self._timer = None
+        now = self._loop.time() + SOON
+        for user in [user for user, due in self._later.items() if due <= now]:
+            del self._later[user]
+            self._begin(user, self._desks[user])
+        if self._later:
+            due = min(self._later.values())
+            self._timer = self._loop.call_at(due, self._begin_due)
+
     def _begin(self, user: str, desk: _Desk) -> None:
         assert self._plan is not None
-        desk.later = None
         desk.companion = Companion(
             self._plan,
             user,
@@ -218,8 +240,7 @@ class Companions:
         if desk is not None:
             if desk.ending is not None:
                 desk.ending.cancel()
-            if desk.later is not None:
-                desk.later.cancel()
+            self._later.pop(user, None)
             desk.credentials = None
             if desk.task is not None:
                 desk.task.cancel()
@@ -229,6 +250,9 @@ class Companions:
         tasks = [desk.task for desk in self._desks.values() if desk.task is not None]
         for user in list(self._desks):
             self._end(user)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

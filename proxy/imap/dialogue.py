@@ -136,11 +136,11 @@ class Dialogue:
             or self._idle is not None
             or self.raw
             or (found := PLAIN_COMMAND.fullmatch(buffer, 0, end)) is None
-            or found[1] in pending
+            or (tag := found[1]) in pending
             or len(pending) + len(pending.again) >= PENDING - 1
         ):
             return False
-        pending[found[1]] = PLAIN
+        pending[tag] = PLAIN
         self.news = True
         stream.tee = None
         return True
@@ -157,10 +157,10 @@ class Dialogue:
             or self.client.hold
             or pending.again
             or (found := PLAIN_ANSWER.fullmatch(buffer, 0, end)) is None
-            or pending.get(found[1]) is not PLAIN
+            or pending.get(tag := found[1]) is not PLAIN
         ):
             return False
-        del pending[found[1]]
+        del pending[tag]
         stream.tee = None
         self.fetching = False
         return True

@@ -15,6 +15,8 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Final
 
 from proxy.imap.poller import Poller
@@ -30,6 +32,7 @@ KEEPALIVE: Final = (
     (socket.TCP_KEEPCNT, 5),
 )
 
+_NONE = bytes(4)  # octets of a socket to be read, an int
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -50,8 +53,8 @@ class Leg:
     kept has left. After an OSError of any method the leg is to be closed."""
 
     __slots__ = (
-        "_fd", "_handshaking", "_poller", "_reading", "_shaken", "_writing", "backlog",
-        "on_drained", "on_read", "sock", "tls",
+        "_corked", "_fd", "_handshaking", "_left", "_poller", "_reading", "_shaken", "_writing",
+        "backlog", "on_drained", "on_read", "sock", "tls",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +75,8 @@ class Leg:
         self._reading = False
         self._writing = False
         self._handshaking = False
+        self._corked = False  # what is sent waits for more of it
+        self._left = False  # the peer has, without a last word
         self._shaken: Callable[[OSError | None], None] | None = None
 
     @property
@@ -118,6 +123,8 @@ class Leg:
                 return self.sock.recv_into(view)
             except (BlockingIOError, InterruptedError):
                 return -1
+        if self._poller.hung and self._has_left(tls):
+            return 0
         # A call gives one record: take all that have come, for one send to the other side. Behind
         # a few words there is nothing mostly, and if there is, the poller says so.
         got, room = 0, len(view)
@@ -134,6 +141,12 @@ class Leg:
                 raise
         return got
 
+    def _has_left(self, tls: ssl.SSLSocket) -> bool:
+        """The peer sends no more: has it left nothing behind, not even a close_notify?"""
+        if not self._left and not tls.pending():
+            self._left = ioctl(self._fd, FIONREAD, _NONE) == _NONE
+        return self._left
+
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send now what goes; keep the rest."""
         if self.backlog:
@@ -141,6 +154,8 @@ class Leg:
             return
         if self.tls is not None:
             sent = self._send(memoryview(data))
+            if self._corked:
+                self._cork(False)
         else:
             try:
                 sent = self.sock.send(data)
@@ -224,6 +239,10 @@ class Leg:
                 self._writing = False
                 poller.write(fd, None)
             poller.read(fd, self._handshake)
+            if tls.server_side and not self._corked:
+                # Our part is sent. What follows its last word is a ticket, which nobody waits
+                # for: it can leave with the first thing that is said.
+                self._cork(True)
             return
         except ssl.SSLWantWriteError:
             self._writing = True
@@ -240,6 +259,11 @@ class Leg:
             poller.write(fd, None)
         self._hands(error)
 
+    def _cork(self, corked: bool) -> None:
+        """For 200 ms at most (tcp(7))."""
+        self._corked = corked
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
+
     def _hands(self, error: OSError | None) -> None:
         done, self._shaken = self._shaken, None
         self._handshaking = False
@@ -247,7 +271,8 @@ class Leg:
             done(error)
 
     def close(self) -> None:
-        """At once; in TLS with a last word, so that the peer knows that nothing was cut off."""
+        """At once; in TLS with a last word, so that the peer knows that nothing was cut off, but
+        to one who has left without its own."""
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
@@ -257,7 +282,7 @@ class Leg:
         self._shaken = None
         self.on_read = self.on_drained = _nobody  # whoever listened can be freed at once
         tls, self.tls = self.tls, None
-        if tls is not None and not self._handshaking:
+        if tls is not None and not self._handshaking and not self._left:
             try:
                 tls.unwrap()
             except (OSError, ValueError):

@@ -14,8 +14,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from config.secret import Secret
 from crmstore.mailplace import login_name
@@ -30,8 +29,7 @@ _WORD = rb'(?:"([^"\\\r\n]*)"|([^\s()"{\\\[]+))'
 _TWO_WORDS = re.compile(rb" *" + _WORD + rb" +" + _WORD + rb" *\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a second connection of the same session needs to log in.
 
     `mechanism` is LOGIN, PLAIN, XOAUTH2 or OAUTHBEARER; `authzid` whom a master user acts for.
@@ -43,8 +41,7 @@ class Credentials:
     authzid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Whose mailbox it is ("" where the exchange does not show it), and how to get there again."""
 
     user: str

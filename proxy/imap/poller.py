@@ -25,9 +25,10 @@ from typing import Final
 
 AT_ONCE: Final = 256
 
-_IN: Final = select.EPOLLIN
+_IN: Final = select.EPOLLIN | select.EPOLLRDHUP
 _OUT: Final = select.EPOLLOUT
 # Whoever only reads or only writes hears of the end and of errors too.
+_HUNG: Final = select.EPOLLRDHUP
 _READS: Final = _IN | select.EPOLLHUP | select.EPOLLERR
 _WRITES: Final = _OUT | select.EPOLLHUP | select.EPOLLERR
 
@@ -48,6 +49,9 @@ class Poller:
         # has to tell of it is of the old one.
         self._young: set[int] = set()
         self._turning = False
+        self.hung = False
+        """Who is called now to read: the peer will send nothing more than what is there. False may
+        mean that nobody knows."""
         loop.add_reader(self._epoll.fileno(), self._turn)
 
     def read(self, fd: int, callback: Callback | None) -> None:
@@ -123,6 +127,7 @@ class Poller:
                 continue
             try:
                 if events & _READS:
+                    self.hung = events & _HUNG != 0
                     if (callback := reads.get(fd)) is not None:
                         callback()
                     elif (told := self._told.get(fd, 0)) & _IN:
@@ -133,5 +138,5 @@ class Poller:
                 self._loop.call_exception_handler(
                     {"message": "a socket's callback failed", "exception": error}
                 )
-        self._turning = False
+        self._turning = self.hung = False
         young.clear()

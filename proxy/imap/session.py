@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from proxy import maillog
@@ -29,7 +30,7 @@ from proxy.imap.peek import HeaderPeek
 from proxy.imap.state import READ, ImapState
 from proxy.imap.upstream import Dialing
 from proxy.imap.watcher import Watcher
-from proxy.smtp.limits import client_key
+from proxy.smtp.limits import TOLERATED, client_key
 
 #: Seconds that a closing connection may take to read our last words.
 LINGER: Final = 15.0
@@ -52,8 +53,8 @@ class Session:
 
     __slots__ = (
         "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
-        "_lasting", "_over", "_peek", "_since", "_starting_tls", "_words", "active", "client",
-        "ip", "logged_in", "port", "seen", "server", "state", "user",
+        "_guesses", "_lasting", "_over", "_peek", "_since", "_starting_tls", "_words", "active",
+        "client", "ip", "logged_in", "port", "seen", "server", "state", "user",
     )  # fmt: skip
 
     def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
@@ -71,6 +72,7 @@ class Session:
         self._dialing: Dialing | None = None
         self._peek: HeaderPeek | None = None
         self._counted = ""
+        self._guesses = 0
         self._from_client_rest = b""
         self._from_server_rest = b""
         self._starting_tls = b""
@@ -163,9 +165,8 @@ class Session:
         starttls = listener.tls == "starttls"
         ours = OurLeg(starttls, not starttls or listener.auth_plain_without_tls)
         self._dialogue = Dialogue(self, ours)
-        code = b"[CAPABILITY " + rewrite(caps, ours, False) + b"] " if caps is not None else b""
         try:
-            self.client.send(b"* OK " + code + words + b"\r\n")
+            self.client.send(_greeting(words, caps, ours.starttls, ours.clear))
         except OSError:
             self.close()
             return
@@ -389,18 +390,20 @@ class Session:
         return self.state.listener.max_size
 
     def login_blocked(self) -> bool:
-        return self.state.login_blocked(self._counted)
+        self._guesses = self.state.guesses(self._counted)
+        return self._guesses >= TOLERATED
 
     def login(self, found: Found, mechanism: str, ok: bool, words: bytes) -> Observer | None:
         """A login was answered."""
         state = self.state
-        said = _CAPABILITIES.sub(b"", words).decode("utf-8", "replace")
+        said = _said(words)
         maillog.auth(state.listener.name, self.ip, mechanism, ok, said)
         if not ok:
             if "[UNAVAILABLE]" not in said:  # that is the server's trouble: nobody has guessed
                 state.login_ended(self._counted, False)
             return None
-        state.login_ended(self._counted, True)
+        if self._guesses:
+            state.login_ended(self._counted, True)
         user = account(found.user, state.domains)
         if not state.users.enter(user):
             maillog.connection_refused(state.listener.name, self.ip, "user limit")
@@ -513,8 +516,25 @@ class Session:
                 over()
 
 
+@lru_cache(maxsize=16)  # a server greets with the same words mostly
+def _greeting(words: bytes, caps: bytes | None, starttls: bool, clear: bool) -> bytes:
+    """Ours, to the client."""
+    if caps is None:
+        return b"* OK " + words + b"\r\n"
+    list_ = rewrite(caps, OurLeg(starttls, clear), False)
+    return b"* OK [CAPABILITY " + list_ + b"] " + words + b"\r\n"
+
+
+@lru_cache(maxsize=64)  # and so it is with those who have logged in
+def _said(words: bytes) -> str:
+    """A server's answer to a login, as it is told and judged here."""
+    return _CAPABILITIES.sub(b"", words).decode("utf-8", "replace")
+
+
 def _edited(view: memoryview, taken: int, edits: list[Edit]) -> bytes:
     """What passes of the first `taken` octets."""
+    if len(edits) == 1 and edits[0][0] == 0 and edits[0][1] == taken:
+        return edits[0][2]  # an answer to a login, as it mostly comes
     parts: list[bytes | memoryview] = []
     at = 0
     for start, stop, fresh in edits:

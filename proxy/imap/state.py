@@ -67,9 +67,9 @@ class ImapState:
         self._failures = LoginFailures(shared(settings.logins_file, TABLE_SIZE))
         self._purposes: OrderedDict[str, dict[str, str]] = OrderedDict()
 
-    def login_blocked(self, key: str) -> bool:
-        """Has this address (client_key) guessed too often?"""
-        return self._failures.blocked(key, time.monotonic())
+    def guesses(self, key: str) -> int:
+        """How often has this address (client_key) guessed wrong? TOLERATED is too often."""
+        return self._failures.count(key, time.monotonic())
 
     def login_ended(self, key: str, ok: bool) -> None:
         if ok:

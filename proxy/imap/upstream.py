@@ -23,6 +23,8 @@ from proxy.smtp.hoptls import client_context
 REFRESH: Final = 60.0
 #: A greeting, a list of capabilities.
 MOST: Final = 16_384
+#: Greetings that are remembered: a server with the time of day in its own has a new one each time.
+GREETINGS: Final = 16
 
 _NO_CONNECTION: Final = frozenset(
     (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
@@ -41,6 +43,8 @@ class UpstreamServer:
         self.implicit = listener.upstream.kind == "imaps"
         self.context: ssl.SSLContext = client_context(listener.upstream_tls, listener.upstream_ca)
         self.addresses: list[Address] = []
+        self.greetings: dict[bytes, tuple[bytes, bytes | None]] = {}
+        """Greetings after which nothing is left to ask: their words and their capabilities."""
         self.found: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done as soon as there are addresses."""
 
@@ -73,8 +77,8 @@ class Dialing:
     """One connection on its way. `ready(leg, greeting, capabilities)`: the leg's callbacks are
     the caller's to set. `failed(stage, why)`."""
 
-    __slots__ = ("_address", "_client", "_failed", "_greeter", "_leg", "_poller", "_ready", "_rest",
-                 "_server", "_sock", "_view")  # fmt: skip
+    __slots__ = ("_address", "_client", "_failed", "_greeter", "_ident", "_leg", "_poller",
+                 "_ready", "_rest", "_server", "_sock", "_view")  # fmt: skip
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class Dialing:
         self._sock: socket.socket | None = None
         self._leg: Leg | None = None
         self._greeter: Greeter | None = None
+        self._ident: bytes | None = None
         self._rest = b""
 
     def start(self) -> None:
@@ -147,15 +152,16 @@ class Dialing:
         server = self._server
         own = sock.getsockname() if server.tells != "none" else ("", 0)
         leg = self._leg = Leg(self._poller, sock, self._readable, _nothing)
-        ip, port = self._client
-        try:
-            if server.tells == "proxy":
-                leg.send(proxy_header(ip, port, own[0], own[1]))
-        except OSError as error:
-            self._fail("connect", error.strerror or "connection lost")
-            return
-        ident = originating(ip, port, own[0], own[1]) if server.tells == "id" and ip else None
-        self._greeter = Greeter(tls=server.implicit, policy=server.policy, ident=ident)
+        if server.tells != "none":
+            ip, port = self._client
+            try:
+                if server.tells == "proxy":
+                    leg.send(proxy_header(ip, port, own[0], own[1]))
+            except OSError as error:
+                self._fail("connect", error.strerror or "connection lost")
+                return
+            if server.tells == "id" and ip:
+                self._ident = originating(ip, port, own[0], own[1])
         if server.implicit:
             leg.start_tls(server.context, self._implicit, server_name=server.target.host)
         else:
@@ -169,15 +175,24 @@ class Dialing:
             self._leg.resume()
 
     def _readable(self) -> None:
-        leg, greeter = self._leg, self._greeter
-        assert leg is not None and greeter is not None
+        leg, greeter, server = self._leg, self._greeter, self._server
+        assert leg is not None
         try:
             count = leg.receive(self._view)
             if count < 0:
                 return
             if not count:
                 raise OSError("the server hung up")
-            data = self._rest + bytes(self._view[:count])
+            data = whole = self._rest + bytes(self._view[:count])
+            alone = greeter is None and data.find(b"\n") == len(data) - 1
+            if greeter is None:
+                if self._ident is None and (known := server.greetings.get(data)) is not None:
+                    self._leg = self._sock = None
+                    self._ready(leg, *known)
+                    return
+                greeter = self._greeter = Greeter(
+                    tls=server.implicit, policy=server.policy, ident=self._ident
+                )
             while not (greeter.done or greeter.failed or greeter.wants_tls):
                 line, found, data = data.partition(b"\n")
                 if not found:
@@ -209,6 +224,8 @@ class Dialing:
             if data:
                 self._fail("greeting", "the server speaks before it is asked")
             else:
+                if alone and self._ident is None and len(server.greetings) < GREETINGS:
+                    server.greetings[whole] = greeter.words, greeter.caps
                 self._leg = self._sock = None
                 self._ready(leg, greeter.words, greeter.caps)
 

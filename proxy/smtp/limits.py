@@ -107,7 +107,11 @@ class LoginFailures:
 
     def blocked(self, key: str, now: float) -> bool:
         """Too many, and the last one not long ago."""
-        return self._find(_digest(key), now)[1] >= TOLERATED
+        return self.count(key, now) >= TOLERATED
+
+    def count(self, key: str, now: float) -> int:
+        """Its failures that are not forgotten yet."""
+        return self._find(_digest(key), now)[1]
 
     def _find(self, digest: bytes, now: float) -> tuple[int, int]:
         """Its place and its failures; (-1, 0) if there are none that count."""

@@ -109,6 +109,35 @@ async def test_after_a_refused_login_there_is_none_for_a_while(
 
 
 @in_loop
+async def test_who_comes_back_soon_gets_one_when_it_is_time(desk: Desk) -> None:
+    """Everybody in their order, and nobody who has left again."""
+    async with FakeImap() as server:
+        companions = door(desk, server)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due = {"third@y.example": 0.3, "first@y.example": 0.1, "second@y.example": 0.2}
+        companions._looked.update({user: now + wait for user, wait in due.items()})
+        begun: list[tuple[str, float]] = []
+        begin = companions._begin
+
+        def begins(user: str, desk: Any) -> None:
+            begun.append((user, loop.time()))
+            begin(user, desk)
+
+        companions._begin = begins  # type: ignore[method-assign]
+        seats = {user: companions.join(user, password()) for user in due}
+        assert not begun
+        gone = seats["second@y.example"]
+        assert gone is not None
+        gone.leave()
+        await until(lambda: len(begun) == 2)
+        assert [user for user, _ in begun] == ["first@y.example", "third@y.example"]
+        for user, at in begun:
+            assert at > now + due[user] - 0.02
+        await companions.close()
+
+
+@in_loop
 async def test_a_fault_of_ours_ends_no_door(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,39 @@ def test_the_greeting_is_the_servers_but_for_the_list(pair: tuple[FakeImap, Imap
         assert c.line() == "* OK [CAPABILITY IMAP4rev1 ID LITERAL+ AUTH=PLAIN] hi"
 
 
+def test_a_greeting_that_was_heard_before_and_one_that_was_not(tmp_path: Path) -> None:
+    with FakeImap() as server, ImapDoor(tmp_path, server.url) as door:
+        for greeting, ours in (
+            (b"* OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] hi", "[CAPABILITY IMAP4rev1] hi"),
+            (b"* OK [CAPABILITY IMAP4rev1 ID] hi", "[CAPABILITY IMAP4rev1 ID] hi"),
+            (b"* OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] hi", "[CAPABILITY IMAP4rev1] hi"),
+        ):
+            for _ in range(2):
+                server.greeting = greeting
+                with door.client() as c:
+                    assert c.line() == f"* OK {ours}"
+                    assert c.ask("a NOOP") == "a OK done"
+                assert server.lines == [b"a NOOP\r\n"]
+                server.lines.clear()
+        for greeting, words in (
+            (b"* OK [CAPABILITY IMAP4rev1] hi\r\nx", "* BYE"), (b"* BYE no more", "* BYE"),
+        ):  # fmt: skip
+            for _ in range(2):
+                server.greeting = greeting
+                with door.client() as c:
+                    assert c.line().startswith(words)
+
+
+def test_a_greeting_without_a_list_is_asked_for_one_each_time(tmp_path: Path) -> None:
+    answers: dict[str, bytes | None] = {"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n{tag} OK ok\r\n"}
+    with FakeImap(b"* OK hi", answers=answers) as server, ImapDoor(tmp_path, server.url) as door:
+        for _ in range(2):
+            with door.client() as c:
+                assert c.line() == "* OK [CAPABILITY IMAP4rev1] hi"
+            assert server.lines == [b"mwcaps CAPABILITY\r\n"]
+            server.lines.clear()
+
+
 def test_a_wrong_password_gets_the_servers_words_and_the_connection_stays(
     pair: tuple[FakeImap, ImapDoor],
 ) -> None:
