@@ -58,7 +58,7 @@ held = schema.record_addresses.c
 @dataclass(frozen=True, slots=True)
 class Page:
     """Rows newest first; `next` is what to give as `before` for the page behind, None at the
-    end."""
+    end. It is the `place` of the last row."""
 
     rows: list[dict[str, Any]]
     next: str | None
@@ -94,8 +94,10 @@ def page(
         found = connection.execute(wanted.limit(limit + 1)).all()
         ids = [row[1] for row in found[:limit]]
         rows = rows_for(connection, ids, owner, who, about=_About(key, record))
-    last = found[limit - 1] if len(found) > limit else None
-    return Page(rows, f"{last[0]}:{last[1]}" if last is not None else None)
+    places = {id_: f"{when}:{id_}" for when, id_ in found}
+    for row in rows:
+        row["place"] = places[row["id"]]
+    return Page(rows, places[ids[-1]] if len(found) > limit else None)
 
 
 def _cursor(before: str | None) -> tuple[int, int] | None:

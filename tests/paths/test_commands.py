@@ -128,6 +128,7 @@ def test_the_timeline_and_its_pages(call: Call, ask: Ask) -> None:
     code, out, err = call("emails", "--limit", "1")
     assert code == 0 and "日本" in out and "2026-11-22 10:00" in out  # the node's own time
     place = err.split("--before ")[1].strip()
+    assert place == rows[0]["place"], "a program that reads JSON pages by the rows"
     assert ask("emails", "--limit", "1", "--before", place)[0]["id"] == rows[1]["id"]
     assert [row["id"] for row in ask("emails", "--address", "X@other.example")] == [rows[0]["id"]]
     assert ask("emails", "--source", "submission") == []
