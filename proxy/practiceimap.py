@@ -4,7 +4,8 @@
 filing, flagging and moving plain mailboxes goes, with LITERAL+, SASL-IR, UIDPLUS, MOVE, IDLE, ID,
 SPECIAL-USE and NAMESPACE; not ENVELOPE, BODYSTRUCTURE, parts of a body, and most of SEARCH.
 Limits: loopback, no TLS, a thread a connection, LITERALS in a command, together MAX_SIZE; nothing
-is told to other sessions but at their next command.
+is told to other sessions but at their next command. A client that does not read holds up nobody
+else: what is said to it is gathered, and written when the mailboxes are free again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ CAPABILITIES: Final = (
     "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN UIDPLUS MOVE IDLE ID SPECIAL-USE NAMESPACE UNSELECT"
 )
 _LITERAL = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
+_FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+\Z")
 Given = list[Any]  # what grammar.arguments finds: octets, lists of octets
 
 
@@ -84,19 +86,26 @@ class _Session(socketserver.StreamRequestHandler):
         self._told: list[int] = []  # UIDs, as the client numbers them
         self._read_only = False
         self._open = True
+        self._said: list[bytes] = []
 
     def handle(self) -> None:
         try:
             self._say(f"* OK [CAPABILITY {CAPABILITIES}] practice server ready")
             while self._open:
                 self._one()
+            self._flush()
         except (OSError, EOFError):
             pass  # the client has left
 
     def _say(self, line: str) -> None:
-        self.wfile.write(line.encode("utf-8") + b"\r\n")
+        self._said.append(line.encode("utf-8") + b"\r\n")
+
+    def _flush(self) -> None:
+        said, self._said = self._said, []
+        self.wfile.write(b"".join(said))
 
     def _line(self) -> bytes:
+        self._flush()
         line = self.rfile.readline(LINE)
         if not line.endswith(b"\n"):
             raise EOFError
@@ -115,6 +124,7 @@ class _Session(socketserver.StreamRequestHandler):
                 return
             if not found[2]:
                 self._say("+ go on")
+                self._flush()
             literals.append(self.rfile.read(int(found[1])))
             line = self._line()
             text += line
@@ -123,15 +133,18 @@ class _Session(socketserver.StreamRequestHandler):
             return
         verb = begun.verb.decode().upper()
         todo = getattr(self, f"_{verb.lower()}", None) if verb in _COMMANDS else None
-        if todo is None or (verb in _INSIDE) > bool(self._user):
+        here = verb in _INSIDE if self._user else verb in _OUTSIDE
+        if todo is None or not (here or verb in _ANYWHERE):
             self._say(f"{tag} BAD not now, or not known here")
             return
         try:
             given = arguments(text, begun.args, literals)
             with self._boxes.lock if verb in _INSIDE and verb != "IDLE" else nullcontext():
                 words = todo(begun, text, given)
-            with self._boxes.lock:
-                self._news()
+            # No message may change its number while numbers are spoken of (RFC 3501 7.4.1).
+            if begun.uid or verb not in ("FETCH", "STORE", "SEARCH"):
+                with self._boxes.lock:
+                    self._news()
         except _Refused as refusal:
             self._say(f"{tag} NO {refusal}")
         except (NotUnderstood, ValueError, IndexError, AttributeError, TypeError):
@@ -180,9 +193,11 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _idle(self, _c: Command, _text: bytes, _given: Given) -> None:
         self._say("+ idling")
+        self._flush()
         while not select.select([self.connection], [], [], 0.5)[0]:
             with self._boxes.lock:
                 self._news()
+            self._flush()
         self._line()
 
     # ------------------------------------------------------------------ mailboxes
@@ -212,8 +227,10 @@ class _Session(socketserver.StreamRequestHandler):
             raise _Refused("[TRYCREATE] no such mailbox") from None
 
     def _create(self, _c: Command, _text: bytes, given: Given) -> None:
-        name = given[0].decode("utf-8").rstrip("/")
-        if '"' in name or "\\" in name or not self._boxes.create(self._user, name):
+        name = self._name(given[0].rstrip(b"/"))
+        if not name.isprintable() or '"' in name or "\\" in name or not name:
+            raise _Refused("[CANNOT] not a name for a mailbox")
+        if not self._boxes.create(self._user, name):
             raise _Refused("[ALREADYEXISTS] it is there, or there are too many")
 
     def _delete(self, _c: Command, _text: bytes, given: Given) -> None:
@@ -255,10 +272,10 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _append(self, _c: Command, _text: bytes, given: Given) -> str:
         raw, *rest, content = given
+        self._find(raw)
         if not isinstance(content, bytes):
             raise NotUnderstood("no message")
-        self._find(raw)
-        flags = [flag.decode() for one in rest if isinstance(one, list) for flag in one]
+        flags = [_flag(flag) for one in rest if isinstance(one, list) for flag in one]
         dates = [one for one in rest if isinstance(one, bytes)]
         arrived = (
             parsedate_to_datetime(dates[0].decode().strip().replace("-", " ", 2))
@@ -274,6 +291,12 @@ class _Session(socketserver.StreamRequestHandler):
         if self._box is None:
             raise _Refused("no mailbox is selected")
         return self._box
+
+    def _writable(self) -> Box:
+        box = self._selected()
+        if self._read_only:
+            raise _Refused("it is opened read-only")
+        return box
 
     def _news(self) -> None:
         """What has come and gone since the client was told last."""
@@ -308,14 +331,13 @@ class _Session(socketserver.StreamRequestHandler):
                 mail.flags.add("\\Seen")
                 parts += [b"FLAGS " + told_flags(mail)] if "FLAGS" not in names else []
             parts += [item(one, mail) for one in found]
-            self.wfile.write(b"* %d FETCH (" % number + b" ".join(parts) + b")\r\n")
+            self._said.append(b"* %d FETCH (" % number + b" ".join(parts) + b")\r\n")
 
     def _store(self, c: Command, text: bytes, given: Given) -> None:
         how = given[1].decode().upper()
-        flags = {flag.decode() for one in given[2:] for flag in several(one)}
+        flags = {_flag(flag) for one in given[2:] for flag in several(one)}
+        self._writable()
         for number, mail in self._chosen(given[0], c.uid):
-            if self._read_only:
-                raise _Refused("it is opened read-only")
             if how.startswith("+"):
                 mail.flags |= flags
             elif how.startswith("-"):
@@ -325,10 +347,10 @@ class _Session(socketserver.StreamRequestHandler):
             if not how.endswith(".SILENT"):
                 uid = b"UID %d " % mail.uid if c.uid else b""
                 told = b"* %d FETCH (" % number + uid + b"FLAGS " + told_flags(mail) + b")\r\n"
-                self.wfile.write(told)
+                self._said.append(told)
 
     def _expunge(self, c: Command, _text: bytes, given: Given) -> None:
-        box = self._selected()
+        box = self._writable()
         meant = {mail.uid for _, mail in self._chosen(given[0], True)} if c.uid else None
         box.mails[:] = [
             mail
@@ -338,6 +360,8 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _copy(self, c: Command, _text: bytes, given: Given) -> str:
         target = self._find(given[1])
+        if c.verb == b"MOVE":
+            self._writable()
         mails = [mail for _, mail in self._chosen(given[0], c.uid)]
         if not mails:
             return "nothing to do"
@@ -359,8 +383,17 @@ class _Session(socketserver.StreamRequestHandler):
         self._say(" ".join(["* SEARCH", *found]))
 
 
+def _flag(raw: bytes) -> str:
+    """It is told again as it stands: an atom, with or without a backslash before it."""
+    if _FLAG.match(raw) is None:
+        raise NotUnderstood("not a flag")
+    return raw.decode()
+
+
 _INSIDE: Final = frozenset(
     "IDLE NAMESPACE LIST LSUB CREATE DELETE STATUS SELECT EXAMINE CLOSE UNSELECT APPEND FETCH STORE"
     " EXPUNGE COPY MOVE SEARCH CHECK SUBSCRIBE UNSUBSCRIBE".split()
 )
-_COMMANDS: Final = _INSIDE | frozenset("CAPABILITY NOOP ID LOGOUT LOGIN AUTHENTICATE".split())
+_OUTSIDE: Final = frozenset(("LOGIN", "AUTHENTICATE"))
+_ANYWHERE: Final = frozenset("CAPABILITY NOOP ID LOGOUT".split())
+_COMMANDS: Final = _INSIDE | _OUTSIDE | _ANYWHERE

@@ -4,6 +4,7 @@
     tee = appends.part(given, utf8)           # a part of the command; where its literal goes
     appends.answered(tag, ok, text)           # captured with the tagged OK, dropped with NO and BAD
     appends.give_up(tag), appends.lost()
+    appends.waits(tag), appends.rename(before, tag)
 
 The octets of a message go to its sink while they pass; whether it was mail is known at the end
 (RFC 3501 section 6.3.11, RFC 3502, RFC 8508; APPENDUID: RFC 4315). CATENATE is put together by the
@@ -51,14 +52,16 @@ class Given(NamedTuple):
 class _Append:
     """An APPEND or REPLACE on its way."""
 
-    __slots__ = ("mailbox", "mark", "sinks", "whole")
+    __slots__ = ("dropped", "mailbox", "mark", "sinks", "whole")
 
-    def __init__(self, mailbox: str = "") -> None:
-        self.mailbox = mailbox
+    def __init__(self) -> None:
+        self.mailbox = ""
         self.mark = 0
         """Up to where the text belongs to messages that are there."""
         self.sinks: list[Sink | None] = []
         self.whole = False
+        self.dropped = False
+        """Nothing of it is captured; its answer is still to come."""
 
 
 class Appends:
@@ -80,6 +83,8 @@ class Appends:
         """
         command, text, literals, size = given
         append = self._by_tag.setdefault(command.tag, _Append())
+        if append.dropped:
+            return None
         if size < 0:
             append.whole = True
             return None
@@ -95,10 +100,9 @@ class Appends:
             append.mailbox = mailbox_name(raw, utf8)
             if not append.mark:
                 append.mark = next(islice(tokens(text, command.args), at, None)).end
-        if any(isinstance(one, bytes) and one.upper() == b"CATENATE" for one in words):
+        if any(isinstance(one, bytes) and one.upper() == b"CATENATE" for one in words[at + 1 :]):
             self._world.blind("catenate")
             self.give_up(command.tag)
-            self._by_tag[command.tag] = _Append(append.mailbox)
             return None
         if len(append.sinks) >= MANY:
             raise NotUnderstood("too many messages")
@@ -125,17 +129,27 @@ class Appends:
         return self._world.begin(meta)
 
     def give_up(self, tag: bytes) -> None:
-        """Nothing of this command is captured."""
-        append = self._by_tag.pop(tag, None)
+        """Nothing of this command is captured, nor of what still comes of it."""
+        append = self._by_tag.setdefault(tag, _Append())
+        discard(append.sinks)
+        append.sinks, append.dropped = [], True
+
+    def waits(self, tag: bytes) -> bool:
+        """Is there one that has begun and is not answered?"""
+        return tag in self._by_tag
+
+    def rename(self, before: bytes, tag: bytes) -> None:
+        """From now on the one that was called `before`, if there is one, is this."""
+        append = self._by_tag.pop(before, None)
         if append is not None:
-            discard(append.sinks)
+            self._by_tag[tag] = append
 
     def answered(self, tag: bytes, ok: bool, text: bytes) -> bool:
         """The tagged answer; `text` follows OK, NO or BAD. False: it is not one of these."""
         append = self._by_tag.pop(tag, None)
         if append is None:
             return False
-        if not ok or not append.whole:  # an OK to half a command is none
+        if append.dropped or not ok or not append.whole:  # an OK to half a command is none
             discard(append.sinks)
             return True
         validity, uids = self._appenduid(text)

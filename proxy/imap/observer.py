@@ -56,9 +56,9 @@ class Observer:
     """One session; all methods are told in the order things happen."""
 
     __slots__ = (
-        "_appends", "_arg", "_copies", "_gather", "_literals", "_plain", "_purposes", "_selects",
-        "_sinks", "_text", "_validity", "mailbox", "special", "uidvalidity", "user", "utf8",
-        "world",
+        "_again", "_appends", "_arg", "_at_hand", "_copies", "_gather", "_literals", "_plain",
+        "_purposes", "_selects", "_serial", "_sinks", "_text", "_validity", "mailbox", "special",
+        "uidvalidity", "user", "utf8", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, user: str, purposes: dict[str, str] | None = None) -> None:
@@ -80,17 +80,55 @@ class Observer:
         self._gather: list[bytes] | None = None
         self._sinks: list[Sink] = []
         self._arg: tuple[bytes, list[bytes | None], list[bytes] | None] = (b"", [], None)
+        self._at_hand: Command | None = None  # parts of it may follow, unless it is answered before
+        self._serial = 0
+        self._again: dict[bytes, list[bytes]] | None = None
+        """Commands whose tag waits already, by what they are called until it is their turn."""
 
     # ------------------------------------------------------------------ the client
 
     def command(self, command: Command, text: bytes, size: int) -> Tee | None:
         """A WATCHED command begins. Returns where the literal goes that its line announces."""
         self._arg = (b"", [], None)
-        return self._command_part(command, text, size)
+        self._at_hand = self._turn(command)
+        return self._command_part(self._at_hand, text, size)
 
     def command_more(self, command: Command, text: bytes, size: int) -> Tee | None:
         """A command goes on behind a literal."""
-        return self._command_part(command, text, size)
+        if self._at_hand is None:
+            return None  # given up, or answered already
+        return self._command_part(self._at_hand, text, size)
+
+    def _turn(self, command: Command) -> Command:
+        """Some clients give all their commands one tag; answers come in their order then."""
+        tag = command.tag
+        waits = (
+            tag in (self._selects or ())
+            or tag in (self._copies or ())
+            or (self._appends is not None and self._appends.waits(tag))
+        )
+        if not waits:
+            return command
+        again = self._again = {} if self._again is None else self._again
+        others = again.setdefault(tag, [])
+        self._serial += 1
+        others.append(b"%b %d" % (tag, self._serial))  # which is no tag
+        return command._replace(tag=others[-1])
+
+    def _next_turn(self, tag: bytes) -> None:
+        """The first of those that share the tag is answered: the next one has it for its own."""
+        if self._again is None or tag not in self._again:
+            return
+        called = self._again[tag].pop(0)
+        if not self._again[tag]:
+            del self._again[tag]
+        for names in (self._selects, self._copies):
+            if names and called in names:
+                names[tag] = names.pop(called)
+        if self._appends is not None:
+            self._appends.rename(called, tag)
+        if self._at_hand is not None and self._at_hand.tag == called:
+            self._at_hand = self._at_hand._replace(tag=tag)
 
     def _command_part(self, command: Command, text: bytes, size: int) -> Tee | None:
         before, literals, gather = self._arg
@@ -105,10 +143,8 @@ class Observer:
             return None
         try:
             if command.verb in (b"APPEND", b"REPLACE"):
-                if self._appends is None:
-                    self._appends = Appends(self.world, self.user, self._special)
                 given = Given(command, whole, literals, size)
-                tee = self._appends.part(given, self.utf8)
+                tee = self._filing().part(given, self.utf8)
                 return self._collect(literals) if tee is the_name else tee
             if size >= 0:
                 return self._collect(literals) if size <= NAME else None
@@ -122,10 +158,21 @@ class Observer:
         self._arg = (self._arg[0], literals, gather)
         return gather.append
 
+    def _filing(self) -> Appends:
+        if self._appends is None:
+            self._appends = Appends(self.world, self.user, self._special)
+        return self._appends
+
     def _give_up_command(self, command: Command, reason: str) -> None:
+        """Nothing is made of it; that it has an answer to come is remembered."""
         self.world.blind(reason)
-        if self._appends is not None:
-            self._appends.give_up(command.tag)
+        self._at_hand = None
+        if command.verb in (b"APPEND", b"REPLACE"):
+            self._filing().give_up(command.tag)
+        elif command.verb in (b"COPY", b"MOVE"):
+            self._copies = _noted(self._copies, command.tag, "")
+        else:  # whatever mailbox it is then, it is no longer the one before
+            self._selects = _noted(self._selects, command.tag, "")
 
     def _command_end(self, command: Command, text: bytes, literals: list[bytes | None]) -> None:
         """SELECT, EXAMINE, COPY, MOVE, CLOSE, UNSELECT are there as a whole."""
@@ -279,8 +326,8 @@ class Observer:
         if name == b"UIDVALIDITY":
             if self._selects and rest.isdigit() and len(rest) <= 10:
                 self._validity = int(rest)
-        elif name == b"COPYUID" and self._copies:
-            self._copied(next(iter(self._copies.values())), rest)  # MOVE says it so (RFC 6851)
+        elif name == b"COPYUID" and self._copies:  # MOVE says it so (RFC 6851)
+            self._copied(next(iter(self._copies.values())), rest)
 
     def _list(self, text: bytes) -> None:
         try:
@@ -300,6 +347,12 @@ class Observer:
 
     def tagged(self, tag: bytes, ok: bool, text: bytes) -> None:
         """A WATCHED command is answered; `text` is what follows OK, NO or BAD."""
+        if self._at_hand is not None and tag == self._at_hand.tag:
+            self._at_hand = None
+        self._answered(tag, ok, text)
+        self._next_turn(tag)
+
+    def _answered(self, tag: bytes, ok: bool, text: bytes) -> None:
         if self._selects and tag in self._selects:
             self._selected(self._selects.pop(tag), ok)
         elif self._appends is not None and self._appends.answered(tag, ok, text):
@@ -326,7 +379,7 @@ class Observer:
 
     def _copied(self, target: str, code: bytes) -> None:
         """What is known here is known there as well."""
-        if self.mailbox is None:
+        if self.mailbox is None or not target:
             return
         try:
             validity, source, copy = code.decode("ascii", "replace").split(" ")

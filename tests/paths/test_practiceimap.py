@@ -3,6 +3,7 @@
 import imaplib
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -85,6 +86,65 @@ def test_what_comes_meanwhile_is_told(server: PracticeImap) -> None:
     assert got.endswith(b"c OK done\r\n* BYE come again\r\nd OK done\r\n")
 
 
+def test_a_client_that_does_not_read_holds_up_nobody(server: PracticeImap) -> None:
+    for _ in range(30):
+        server.mailboxes.put(USER, "INBOX", b"x" * 1_000_000, NOW)
+    with socket.create_connection(server._address, 10) as sock:
+        sock.sendall(f"a LOGIN {USER} pw\r\nb SELECT INBOX\r\n".encode())
+        sock.sendall(b"c FETCH 1:* BODY.PEEK[]\r\n")
+        while b"FETCH (BODY" not in sock.recv(65_536, socket.MSG_PEEK):
+            sock.recv(1)
+        delivering = threading.Thread(
+            target=server.mailboxes.deliver, args=("a@x.example", [USER], MAIL, NOW), daemon=True
+        )
+        delivering.start()
+        delivering.join(10)
+        assert not delivering.is_alive()
+
+
+def test_numbers_do_not_change_while_they_are_spoken_of(
+    server: PracticeImap, client: imaplib.IMAP4
+) -> None:
+    for _ in range(3):
+        server.mailboxes.put(USER, "INBOX", MAIL, NOW)
+    client.select("INBOX")
+    with imaplib.IMAP4(*server._address, timeout=10) as other:
+        other.login(USER, "pw")
+        other.select("INBOX")
+        other.store("1", "+FLAGS", "(\\Deleted)")
+        assert other.expunge()[1] == [b"1"]
+    for command in (client.fetch("2:3", "(UID)"), client.store("3", "+FLAGS", "(\\Seen)")):
+        assert command[0] == "OK" and client.response("EXPUNGE")[1] == [None]
+    assert client.fetch("2:3", "(UID)")[1] == [b"2 (UID 2)", b"3 (UID 3)"]
+    assert client.noop()[0] == "OK" and client.response("EXPUNGE")[1] == [b"1"]
+    assert client.fetch("1:2", "(UID)")[1] == [b"1 (UID 2)", b"2 (UID 3)"]
+
+
+def test_what_is_opened_read_only_stays_as_it_is(
+    server: PracticeImap, client: imaplib.IMAP4
+) -> None:
+    server.mailboxes.put(USER, "INBOX", MAIL, NOW, ["\\Deleted"])
+    client.select("INBOX", readonly=True)
+    assert client._simple_command("EXPUNGE")[0] == "NO"
+    assert client._simple_command("MOVE", "1", "Trash")[0] == "NO"
+    assert client._simple_command("STORE", "1", "FLAGS", "()")[0] == "NO"
+    client.close()
+    assert client.select("INBOX")[1] == [b"1"]
+
+
+def test_names_and_flags_that_could_not_be_told_again_are_refused(client: imaplib.IMAP4) -> None:
+    before = client.list()[1]
+    for name in ('""', '"/"', "inbox", "InBox/", "{8+}\r\nx\r\n* BYE", '"a\tb"', '"a\\"b"'):
+        assert client.create(name)[0] == "NO"
+    assert client.list()[1] == before
+    client.append("INBOX", "", imaplib.Time2Internaldate(NOW), MAIL)
+    client.select("INBOX")
+    for flag in ('"a b"', '"x)"', '"\\\\"', '""'):
+        with pytest.raises(imaplib.IMAP4.error, match="BAD"):
+            client.store("1", "+FLAGS", f"({flag})")
+    assert client.fetch("1", "(FLAGS)")[1] == [b"1 (FLAGS ())"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -105,7 +165,7 @@ def test_nonsense_before_the_login_is_refused(server: PracticeImap, line: bytes)
     "command",
     [
         "FETCH 1 (ENVELOPE)", "FETCH x (UID)", "FETCH", "SELECT Nowhere", "APPEND Nowhere x",
-        "STORE 1 FLAGS", "COPY 1 INBOX", "SEARCH TEXT x", "SELECT ()", "LOGIN a b", "LIST",
+        "STORE 1 FLAGS", "COPY 1 INBOX", "SEARCH TEXT x", "SELECT ()", "LOGIN a b", f"LOGIN {USER} pw", "LIST",
         "DELETE INBOX", "CREATE INBOX", "STATUS INBOX",
         "APPEND INBOX", "APPEND INBOX (\\Seen)",
     ],
