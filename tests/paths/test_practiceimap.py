@@ -165,8 +165,8 @@ def test_nonsense_before_the_login_is_refused(server: PracticeImap, line: bytes)
     "command",
     [
         "FETCH 1 (ENVELOPE)", "FETCH x (UID)", "FETCH", "SELECT Nowhere", "APPEND Nowhere x",
-        "STORE 1 FLAGS", "COPY 1 INBOX", "SEARCH TEXT x", "SELECT ()", "LOGIN a b", f"LOGIN {USER} pw", "LIST",
-        "DELETE INBOX", "CREATE INBOX", "STATUS INBOX",
+        "STORE 1 FLAGS", "COPY 1 INBOX", "SEARCH TEXT x", "SELECT ()", "LOGIN a b", "LIST",
+        f"LOGIN {USER} pw", "DELETE INBOX", "CREATE INBOX", "STATUS INBOX",
         "APPEND INBOX", "APPEND INBOX (\\Seen)",
     ],
 )  # fmt: skip
