@@ -4,7 +4,7 @@
     tee = appends.part(given, utf8)           # a part of the command; where its literal goes
     appends.answered(tag, ok, text)           # captured with the tagged OK, dropped with NO and BAD
     appends.give_up(tag), appends.lost()
-    appends.waits(tag), appends.rename(before, tag)
+    tag in appends, appends.rename(before, tag)
 
 The octets of a message go to its sink while they pass; whether it was mail is known at the end
 (RFC 3501 section 6.3.11, RFC 3502, RFC 8508; APPENDUID: RFC 4315). CATENATE is put together by the
@@ -134,7 +134,7 @@ class Appends:
         discard(append.sinks)
         append.sinks, append.dropped = [], True
 
-    def waits(self, tag: bytes) -> bool:
+    def __contains__(self, tag: bytes) -> bool:
         """Is there one that has begun and is not answered?"""
         return tag in self._by_tag
 

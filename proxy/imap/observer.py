@@ -33,6 +33,7 @@ from proxy.imap.grammar import (
 )
 from proxy.imap.mailboxes import NEVER, special_by_attributes, special_by_name
 from proxy.imap.message import Meta, Sink, Tee, World
+from proxy.imap.turns import Turns
 
 TEXT: Final = 65_536
 PURPOSES: Final = 500
@@ -56,8 +57,8 @@ class Observer:
     """One session; all methods are told in the order things happen."""
 
     __slots__ = (
-        "_again", "_appends", "_arg", "_at_hand", "_copies", "_gather", "_literals", "_plain",
-        "_purposes", "_selects", "_serial", "_sinks", "_text", "_validity", "mailbox", "special",
+        "_appends", "_arg", "_at_hand", "_copies", "_gather", "_literals", "_plain", "_purposes",
+        "_selects", "_sinks", "_text", "_turns", "_validity", "mailbox", "special",
         "uidvalidity", "user", "utf8", "world",
     )  # fmt: skip
 
@@ -81,9 +82,7 @@ class Observer:
         self._sinks: list[Sink] = []
         self._arg: tuple[bytes, list[bytes | None], list[bytes] | None] = (b"", [], None)
         self._at_hand: Command | None = None  # parts of it may follow, unless it is answered before
-        self._serial = 0
-        self._again: dict[bytes, list[bytes]] | None = None
-        """Commands whose tag waits already, by what they are called until it is their turn."""
+        self._turns: Turns | None = None  # most sessions need none
 
     # ------------------------------------------------------------------ the client
 
@@ -100,34 +99,23 @@ class Observer:
         return self._command_part(self._at_hand, text, size)
 
     def _turn(self, command: Command) -> Command:
-        """Some clients give all their commands one tag; answers come in their order then."""
-        tag = command.tag
-        waits = (
-            tag in (self._selects or ())
-            or tag in (self._copies or ())
-            or (self._appends is not None and self._appends.waits(tag))
-        )
-        if not waits:
+        """By a name of its own, if its tag waits already."""
+        waiting = (self._selects, self._copies, self._appends)
+        if not any(command.tag in some for some in waiting if some is not None):
             return command
-        again = self._again = {} if self._again is None else self._again
-        others = again.setdefault(tag, [])
-        self._serial += 1
-        others.append(b"%b %d" % (tag, self._serial))  # which is no tag
-        return command._replace(tag=others[-1])
+        self._turns = self._turns or Turns()
+        return command._replace(tag=self._turns.named(command.tag))
 
-    def _next_turn(self, tag: bytes) -> None:
+    def _next_turn(self, turns: Turns, tag: bytes) -> None:
         """The first of those that share the tag is answered: the next one has it for its own."""
-        if self._again is None or tag not in self._again:
+        if (name := turns.next(tag)) is None:
             return
-        called = self._again[tag].pop(0)
-        if not self._again[tag]:
-            del self._again[tag]
         for names in (self._selects, self._copies):
-            if names and called in names:
-                names[tag] = names.pop(called)
+            if names and name in names:
+                names[tag] = names.pop(name)
         if self._appends is not None:
-            self._appends.rename(called, tag)
-        if self._at_hand is not None and self._at_hand.tag == called:
+            self._appends.rename(name, tag)
+        if self._at_hand is not None and self._at_hand.tag == name:
             self._at_hand = self._at_hand._replace(tag=tag)
 
     def _command_part(self, command: Command, text: bytes, size: int) -> Tee | None:
@@ -349,19 +337,17 @@ class Observer:
         """A WATCHED command is answered; `text` is what follows OK, NO or BAD."""
         if self._at_hand is not None and tag == self._at_hand.tag:
             self._at_hand = None
-        self._answered(tag, ok, text)
-        self._next_turn(tag)
-
-    def _answered(self, tag: bytes, ok: bool, text: bytes) -> None:
         if self._selects and tag in self._selects:
             self._selected(self._selects.pop(tag), ok)
         elif self._appends is not None and self._appends.answered(tag, ok, text):
-            return
+            pass
         elif self._copies and tag in self._copies:
             code = response_code(text)
             target = self._copies.pop(tag)
             if ok and code is not None and code[0] == b"COPYUID":
                 self._copied(target, code[1])
+        if self._turns is not None:
+            self._next_turn(self._turns, tag)
 
     def _selected(self, name: str, ok: bool) -> None:
         validity, self._validity = self._validity, None

@@ -50,7 +50,9 @@ class FakeImap:
         self.logins = 0
         self.largest = 0  # of clients at one time
         self.port = 0
+        self.faults: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._selected: dict[asyncio.StreamWriter, Box] = {}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._client, "127.0.0.1", 0)
@@ -62,6 +64,7 @@ class FakeImap:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert self.faults == [], "the server itself did something wrong"
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -71,16 +74,18 @@ class FakeImap:
         self.largest = max(self.largest, self.clients)
         try:
             writer.write(self.greeting)
-            self.box: Box | None = None
             while line := await reader.readline():
                 self.said.append(line)
                 tag, _, rest = line.decode().rstrip("\r\n").partition(" ")
                 if not await self._command(tag, rest, reader, writer):
                     return
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, UnicodeDecodeError):
+            pass  # the client has left, or speaks TLS where we do not
+        except Exception as fault:
+            self.faults.append(fault)
         finally:
             self.clients -= 1
+            self._selected.pop(writer, None)
             writer.close()
             self._tasks.discard(task)
 
@@ -112,15 +117,15 @@ class FakeImap:
         elif name == "AUTHENTICATE":
             await self._authenticate(tag, words, reader, writer)
         elif name == "LIST":
-            for box, content in self.boxes.items():
-                writer.write(f'* LIST ({content.attributes}) "/" "{box}"\r\n'.encode())
+            for mailbox, content in self.boxes.items():
+                writer.write(f'* LIST ({content.attributes}) "/" "{mailbox}"\r\n'.encode())
             writer.write(ok)
         elif name == "EXAMINE":
-            self.box = self.boxes[rest.split(" ", 1)[1].strip('"')]
-            writer.write(f"* OK [UIDVALIDITY {self.box.validity}] ok\r\n".encode())
+            box = self._selected[writer] = self.boxes[rest.split(" ", 1)[1].strip('"')]
+            writer.write(f"* OK [UIDVALIDITY {box.validity}] ok\r\n".encode())
             writer.write(f"{tag} OK [READ-ONLY] done\r\n".encode())
         elif name == "UID SEARCH":
-            uids = sorted(self.box.mail) if self.box else []
+            uids = sorted(self._selected[writer].mail)
             if "RETURN" in rest:
                 listed = f" ALL {','.join(map(str, uids))}" if uids else ""
                 writer.write(f'* ESEARCH (TAG "{tag}") UID{listed}\r\n'.encode() + ok)
@@ -160,8 +165,7 @@ class FakeImap:
         self._enter(tag, secret == self.password, writer)
 
     def _fetch(self, uids: str, rest: str, writer: asyncio.StreamWriter) -> None:
-        box = self.box
-        assert box is not None
+        box = self._selected[writer]
         wanted = UidSet.parse(uids)
         for number, (uid, body) in enumerate(sorted(box.mail.items()), 1):
             if uid not in wanted:
