@@ -195,7 +195,7 @@ def test_who_kills_among_many_is_found(spool: Spool, tmp_path: Path) -> None:
 
 def test_groups_are_bounded_and_keep_the_order() -> None:
     large, small = GROUP_OCTETS + 1, 1_000
-    jobs = [Job("x", n, large if n in (5, 6) else small) for n in range(40)]
+    jobs = [Job("x", n, large if n in (5, 6) else small) for n in range(2 * GROUP + 8)]
     made = list(groups(jobs))
     assert [job for group in made for job in group] == jobs
     assert [len(group) for group in made] == [5, 1, 1, GROUP, GROUP, 1]
