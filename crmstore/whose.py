@@ -28,6 +28,7 @@ Rules (contract.md [capture], features.md A7, A20, A30, B2):
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from crmstore import addresses
@@ -69,6 +70,8 @@ _FORWARDED = {
 
 
 OBSERVED = "observe"  # it would have been captured
+_key = lru_cache(maxsize=4096)(addresses.key)  # envelopes name the same people again and again
+
 FORCE = "force+"  # before a recipient: "although it is on the suppression list"
 
 
@@ -149,7 +152,7 @@ def _judge(
         return _judge_place(place, facts, people, rules)._replace(place=place)
     sent = header.get("role") == "submission"
     direction, source = ("sent", "submission") if sent else ("received", "inbound")
-    sender = addresses.key(str(header.get("sender", "")))
+    sender = _key(str(header.get("sender", "")))
     recipients = _recipients(header, verdict)
     participants = _participants(sent, sender, [r for r, _ in recipients], facts)
     if sent:
@@ -255,7 +258,7 @@ def _recipients(header: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[t
     for recipient in header.get("recipients", ()):
         written = str(recipient.get("address", ""))
         outcome = outcomes.get(written, whole)
-        address = addresses.key(written)
+        address = _key(written)
         if address and outcome != "refused":
             found.setdefault(address, outcome)
     return list(found.items())

@@ -123,6 +123,7 @@ def _read(path: Path, decoder: Decoder, damage: list[Damage]) -> Iterator[Frame 
             at += len(data)
             eof = len(data) < size
             size = min(2 * size, CHUNK)
+            before = decoder.offset
             for item in decoder.feed(data, eof):
                 size = FIRST
                 if isinstance(item, Damage):
@@ -133,6 +134,12 @@ def _read(path: Path, decoder: Decoder, damage: list[Damage]) -> Iterator[Frame 
                         break
                     damage.append(item)
                 yield item
+            else:
+                if before < decoder.offset and not eof:
+                    # The beginning of a frame is read once more with the rest of it, which costs
+                    # less than to copy what came since.
+                    at = decoder.offset
+                    decoder.again()
     finally:
         os.close(fd)
 
