@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from crmstore.facts import Facts
 from crmstore.mailboxes import Mailbox
+from crmstore.searchindex import Turned
 from crmstore.whose import Judgement, People
 
 __all__ = ["Batch", "Behind", "Decided", "LedgerRow", "Pending", "Place", "Taken"]
@@ -87,6 +88,7 @@ class Batch:
     starts: dict[str, Place | None] = field(default_factory=dict)  # where the batch began
     ends: dict[str, Place] = field(default_factory=dict)
     people: People | None = None  # by whom it was judged; None: those that were read last
+    turned: Turned | None = None  # tokens of those that are thought to be new messages
     # more that is to be written of the decided ones, in the same transaction
     after: Callable[[Connection, Sequence[Decided]], None] | None = None
 

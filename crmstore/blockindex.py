@@ -28,7 +28,10 @@ from zlib import crc32
 
 from backports import zstd
 
-__all__ = ["BUCKETS", "Damaged", "Probe", "bucket", "cuts", "has", "having", "joined", "parts"]
+__all__ = [
+    "BUCKETS", "Body", "Damaged", "Probe", "bucket", "cuts", "has", "having", "joined", "parts",
+    "placed", "turned",
+]  # fmt: skip
 
 BUCKETS = 256
 PART = 256  # messages
@@ -80,13 +83,26 @@ def cuts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         yield messages[start:]
 
 
+class Body(NamedTuple):
+    """A part without its head, so wherever its messages come to lie."""
+
+    names: int  # octets of them
+    tokens: int
+    octets: bytes
+
+
 def parts(messages: Sequence[Message]) -> list[bytes]:
     """The part of each bucket; empty where no token lies in it. `messages` as of cuts()."""
     base = messages[0][0]
+    return placed(base, turned([(id_ - base, tokens) for id_, tokens in messages]))
+
+
+def turned(messages: Sequence[Message]) -> list[Body | None]:
+    """The tokens of messages with ids below PART, turned round: by bucket."""
     found: defaultdict[bytes, bytearray] = defaultdict(bytearray)
     of = found.__getitem__
     for id_, tokens in messages:  # 700 tokens each: no loop of ours over them
-        deque(map(bytearray.append, map(of, tokens.split()), repeat(id_ - base)), 0)
+        deque(map(bytearray.append, map(of, tokens.split()), repeat(id_)), 0)
     names: list[list[bytes]] = [[] for _ in range(BUCKETS)]
     postings: list[list[bytes | bytearray]] = [[] for _ in range(BUCKETS)]
     for token, posting in found.items():  # bucket(), written out: a call costs as much again
@@ -97,20 +113,29 @@ def parts(messages: Sequence[Message]) -> list[bytes]:
             place = crc32(token) % BUCKETS
         names[place].append(token)
         postings[place].append(posting)
-    return [_part(base, *both) if both[0] else b"" for both in zip(names, postings, strict=True)]
+    return [_body(*both) if both[0] else None for both in zip(names, postings, strict=True)]
 
 
-def _part(base: int, names: list[bytes], postings: list[bytes | bytearray]) -> bytes:
+def _body(names: list[bytes], postings: list[bytes | bytearray]) -> Body:
     counts = list(map(len, postings))
     if max(counts) > PART:  # a token may stand in a message's tokens several times
         postings = [bytes(sorted(set(one))) if len(one) > PART else one for one in postings]
         counts = list(map(len, postings))
     text = b"\n%b\n" % _LF.join(names)
-    body = text + bytes([count - 1 for count in counts]) + b"".join(postings)
-    size = len(body) - len(text) - len(names)
-    head = _HEAD.pack(_MAGIC, 0, base, len(text), len(names), size)
-    check = crc32(body, crc32(head[_CHECKED:]))
-    return _HEAD.pack(_MAGIC, check, base, len(text), len(names), size) + body
+    octets = text + bytes([count - 1 for count in counts]) + b"".join(postings)
+    return Body(len(text), len(names), octets)
+
+
+def placed(base: int, bodies: Iterable[Body | None]) -> list[bytes]:
+    """The parts of messages whose ids begin at `base`."""
+    return [b"" if body is None else _part(base, *body) for body in bodies]
+
+
+def _part(base: int, names: int, tokens: int, octets: bytes) -> bytes:
+    size = len(octets) - names - tokens
+    head = _HEAD.pack(_MAGIC, 0, base, names, tokens, size)
+    check = crc32(octets, crc32(head[_CHECKED:]))
+    return _HEAD.pack(_MAGIC, check, base, names, tokens, size) + octets
 
 
 def joined(blocks: Iterable[bytes]) -> bytes:

@@ -237,7 +237,8 @@ class _Writing:
             self.participants += intakemessages.people(
                 id_, known.when_us, item, envelope_only=False
             )
-        intakemessages.add(self.connection, found.new, captured, self.ours.internal)
+        ours, turned = self.ours.internal, self.batch.turned
+        intakemessages.add(self.connection, found.new, captured, ours, turned)
         self.new.update(ids)
         self.taken.new_messages = len(ids)
 

@@ -33,8 +33,10 @@ def add(
     new: Sequence[copies.Known],
     captured: Sequence[Decided],
     internal: Callable[[str], bool],
+    turned: searchindex.Turned | None = None,
 ) -> None:
-    """Insert messages that have their ids; `known.first` is the capture that told of each first."""
+    """Insert messages that have their ids; `known.first` is the capture that told of each first.
+    `turned`: see searchindex.add."""
     first = [(known, captured[known.first]) for known in new]
     placed = threads.place(connection, [_in_thread(known, item) for known, item in first], internal)
     rows: list[Row] = []
@@ -51,7 +53,7 @@ def add(
             texts.append(searchindex.Entry(known.id, known.when_us, *_searched(item, facts)))
     insert_rows(connection, schema.messages, _MESSAGES, rows)
     insert_rows(connection, schema.attachments, _ATTACHMENTS, attachments)
-    searchindex.add(connection, texts)
+    searchindex.add(connection, texts, turned)
 
 
 def people(id_: int, when_us: int, item: Decided, *, envelope_only: bool) -> Iterable[Row]:

@@ -25,7 +25,7 @@ from crmstore import blockindex, schema
 from crmstore.blockindex import BUCKETS
 from crmstore.bulk import insert_rows
 
-__all__ = ["SPAN", "Entry", "add"]
+__all__ = ["SPAN", "Entry", "Turned", "add", "turn"]
 
 SPAN = 1 << 10
 SEAL = 256  # messages
@@ -48,8 +48,37 @@ class Entry(NamedTuple):
     tokens: bytes
 
 
-def add(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Index messages that are new to the store, their ids ascending and above all others."""
+class Turned(NamedTuple):
+    """Tokens of messages that will come one after the other, turned round before anybody knows
+    their ids: of each part the number of its first message, and its bodies."""
+
+    tokens: list[bytes]
+    parts: list[tuple[int, list[blockindex.Body | None]]]
+
+    def of(self, entries: Sequence[Entry]) -> bool:
+        """Whether it is these messages', and they came as was thought."""
+        return (
+            len(entries) == len(self.tokens)
+            and entries[-1].id - entries[0].id == len(entries) - 1
+            and all(e.tokens is tokens for e, tokens in zip(entries, self.tokens, strict=True))
+        )
+
+
+def turn(tokens: Sequence[bytes]) -> Turned | None:
+    """The most of add()'s work, without the store, for who has time before. None where it would be
+    in vain: there are too few messages, or one of them says nothing."""
+    if len(tokens) < SEAL or not all(tokens):
+        return None
+    parts = []
+    for some in blockindex.cuts(list(enumerate(tokens))):
+        first = some[0][0]
+        parts.append((first, blockindex.turned([(number - first, one) for number, one in some])))
+    return Turned(list(tokens), parts)
+
+
+def add(connection: Connection, entries: Sequence[Entry], turned: Turned | None = None) -> None:
+    """Index messages that are new to the store, their ids ascending and above all others.
+    `turned`: what turn() made of what these may be."""
     if not entries:
         return
     texts = [(entry.id, entry.document) for entry in entries]
@@ -67,17 +96,21 @@ def add(connection: Connection, entries: Sequence[Entry]) -> None:
         waiting.append((row.message_id, bytes(row.tokens)))
     if waiting:
         connection.execute(delete(pending))
-    _seal(connection, waiting + new)
+    usable = turned is not None and not waiting and turned.of(entries)
+    _seal(connection, waiting + new, turned if usable else None)
     _join(connection)
 
 
-def _seal(connection: Connection, messages: Sequence[blockindex.Message]) -> None:
+def _seal(
+    connection: Connection, messages: Sequence[blockindex.Message], turned: Turned | None
+) -> None:
     """A new segment of these messages."""
-    blocks: list[list[bytes]] = [[] for _ in range(BUCKETS)]
-    for some in blockindex.cuts(messages):
-        for block, part in zip(blocks, blockindex.parts(some), strict=True):
-            block.append(part)
-    _write(connection, messages[0][0], messages[-1][0], [b"".join(block) for block in blocks])
+    first, last = messages[0][0], messages[-1][0]
+    if turned is not None:
+        parts = [blockindex.placed(first + number, bodies) for number, bodies in turned.parts]
+    else:
+        parts = [blockindex.parts(some) for some in blockindex.cuts(messages)]
+    _write(connection, first, last, [b"".join(block) for block in zip(*parts, strict=True)])
 
 
 def _join(connection: Connection) -> None:

@@ -47,6 +47,8 @@ BATCH_BYTES = 16 << 20
 AHEAD_OF_COMMIT = 8  # pieces of a batch that the child may read while the one before is written
 KEEP_AGAIN = 30.0  # seconds after an archive that could not keep headers
 
+Items = list[tuple[Tail, Item]]
+
 
 class Ingest:
     """Owns the positions between steps; one thread."""
@@ -202,20 +204,16 @@ class Ingest:
             alone = batch.whole and not self._store.elsewhere
             self._begun[-1].begin(AHEAD_OF_COMMIT if alone else AHEAD)
 
-    def _batch(
-        self, items: list[tuple[Tail, Item]], works: list[Work], step: Step, people: People
-    ) -> ReadBatch:
+    def _batch(self, items: Items, works: list[Work], step: Step, people: People) -> ReadBatch:
         return ReadBatch(
             items, works, step, people, rules=self._rules, reader=self._reader,
             archive=self._archive,
         )  # fmt: skip
 
-    def _gather(
-        self, tails: Mapping[str, Tail], step: Step, ends: Mapping[str, Place]
-    ) -> list[tuple[Tail, Item]]:
+    def _gather(self, tails: Mapping[str, Tail], step: Step, ends: Mapping[str, Place]) -> Items:
         """Frames of all doors, each door's in order, until the batch is full. `ends`: from where
         on, for doors whose place in the store is not the one to go on from."""
-        items: list[tuple[Tail, Item]] = []
+        items: Items = []
         awake = [tail for tail in sorted(tails.values(), key=self._order) if not tail.quiet()]
         room = self._limit
         for left, tail in zip(range(len(awake), 0, -1), awake, strict=True):
@@ -292,6 +290,7 @@ class Ingest:
             ends=batch.ends,
             after=self._bounces,
             people=batch.people,
+            turned=batch.turned,
         )
         if not self._begun:
             batch.step.taken = self._intake.commit(rows)
@@ -319,6 +318,7 @@ class Ingest:
         syncing = self._put(begun, tails)
         try:
             self._begin_after([batch, begun], tails)
+            begun.turn()
             for behind in self._begun[1:]:
                 while not (under_way.done() and syncing.done()) and behind.read_on():
                     pass

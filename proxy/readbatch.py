@@ -19,6 +19,7 @@ from bounce.process import Figures, is_report
 from crmstore.archive import Archive
 from crmstore.batch import Decided, Pending, Place, Taken
 from crmstore.facts import Facts
+from crmstore.searchindex import Turned, turn
 from crmstore.whose import People, Rules, judge
 from proxy.afterwards import is_queued, job
 from proxy.journalfmt import Damage
@@ -117,6 +118,7 @@ class ReadBatch:
         self.people = people
         self.whole = True  # False: it ended before the last item
         self.stored = False  # its blobs are in the archive, durably
+        self.turned: Turned | None = None  # what turn() has made
         self._rules = rules
         self._reader = reader
         self._archive = archive
@@ -178,6 +180,12 @@ class ReadBatch:
         if self._seen > BATCH_PEOPLE and self._read < len(self.works):
             self._cut()
         return True
+
+    def turn(self) -> None:
+        """Do a part of the commit's work beforehand: the search index of what seems to be new."""
+        taken = [w.item for w in self.works if w.item.judgement and not w.item.judgement.excluded]
+        taken.sort(key=lambda item: item.message.at_us)
+        self.turned = turn([i.facts.tokens for i in taken if i.facts and i.facts.document])
 
     def drop(self) -> None:
         """It will not be written: take what the child still answers out of the way."""

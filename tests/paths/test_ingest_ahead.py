@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from crmstore import searchindex
+from crmstore.search import search
 from crmstore.store import StoreUnavailable
 from crmstore.whose import judge
 from proxy import ingest as ingest_module
@@ -143,6 +145,35 @@ def test_what_is_begun_behind_the_next_batch_is_read_while_one_is_written(
     steps = office.take()
     assert all(step.ahead is None for step in steps)
     captured(office, 9)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_an_index_that_was_made_before_the_commit(
+    office: Office, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    """It counts if the messages are those that it was made for."""
+    monkeypatch.setattr(searchindex, "SEAL", 1)
+    finish, fits = ReadBatch.finish, searchindex.Turned.of
+    used: list[bool] = []
+
+    def and_turn(self: ReadBatch) -> None:
+        finish(self)
+        self.turn()
+
+    def noted(self: searchindex.Turned, entries: Any) -> bool:
+        used.append(fits(self, entries))
+        return used[-1]
+
+    monkeypatch.setattr(ReadBatch, "finish", and_turn)
+    monkeypatch.setattr(searchindex.Turned, "of", noted)
+    door = office.door()
+    for n in (0, 1, 1 if copied else 2, 3):
+        door.mail(b"Message-ID: <%d@x.example>\r\nSubject: %d\r\n\r\nboth word%d\r\n" % (n, n, n))
+    office.take()
+    assert used == [True, not copied]
+    for n in (0, 1, 3):
+        assert [row["subject"] for row in search(office.store, f"word{n}").rows] == [str(n)]
+    assert len(search(office.store, "both").rows) == (3 if copied else 4)
 
 
 def test_a_copy_in_the_batch_behind(office: Office, begun: list[ReadBatch]) -> None:
