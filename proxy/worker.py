@@ -44,7 +44,7 @@ HISTORY = 12  # of these rounds
 UPKEEP = 60.0
 TRIM = 10.0
 LOOK = 1.0
-SWITCH = 0.0005  # seconds
+SWITCH = 0.001  # seconds
 KEEP = 600.0  # between two notes of headers for segments that are not done yet
 
 
