@@ -22,7 +22,15 @@ from typing import IO, Final
 
 from backports import zstd
 
-from crmstore.archive import CHUNK, LEVEL, BlobDamaged, BlobMissing, note_place, place
+from crmstore.archive import (
+    CHUNK,
+    LEVEL,
+    BlobDamaged,
+    BlobMissing,
+    Packing,
+    note_place,
+    place,
+)
 from crmstore.objects import PART, PARTS_AT_ONCE, BucketError, Objects
 
 __all__ = ["BucketArchive"]
@@ -33,14 +41,14 @@ RANGE: Final = 4 << 20
 IN_PARTS: Final = PARTS_AT_ONCE * PART
 
 
-class BucketArchive:
+class BucketArchive(Packing):
     """Blobs in a bucket. Reading from any thread; one thread puts and syncs."""
 
     def __init__(self, objects: Objects, *, spool: Path | None = None) -> None:
         """Bodies from files are packed in the folder `spool`, by default the system's own."""
+        super().__init__()
         self._objects = objects
         self._spool = spool
-        self._compress = zstd.ZstdCompressor(level=LEVEL)
         self._uploads = _Uploads()
         self._look_first = False  # the server cannot create only
 
@@ -48,13 +56,6 @@ class BucketArchive:
         return f"BucketArchive({self._objects!r})"
 
     # Writing
-
-    def put(self, sha256: str, data: bytes | memoryview) -> int:
-        return self.put_packed(sha256, self.pack(data))
-
-    def pack(self, data: bytes | memoryview) -> bytes:
-        """One zstd frame."""
-        return self._compress.compress(data, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
     def put_packed(self, sha256: str, packed: bytes) -> int:
         """Begins; the octets it will take, also if it is there already."""
@@ -163,20 +164,9 @@ class BucketArchive:
             yield piece
             start += len(piece)
 
-    def read(self, sha256: str) -> bytes:
-        return b"".join(self.stream(sha256))
-
     def exists(self, sha256: str) -> bool:
         # Not HEAD: its answer has no body, so "no such bucket" would look like "no such blob".
         return self._objects.read(place(sha256), 0, 1) is not None
-
-    def verify(self, sha256: str) -> bool:
-        try:
-            for _ in self.stream(sha256):
-                pass
-        except (BlobMissing, BlobDamaged):
-            return False
-        return True
 
 
 class _Uploads:

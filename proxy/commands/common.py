@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from crmstore.store import Store
 
 
+TakesPart = Annotated[str | None, typer.Option(metavar="A", help="Somebody who takes part.")]
+LinkedTo = Annotated[int | None, typer.Option(metavar="ID", help="Linked to this record.")]
+SeenFor = Annotated[str | None, typer.Option(metavar="U", help="Seen for this user of ours.")]
 Viewer = Annotated[
     str | None, typer.Option("--as", metavar="VIEWER", help="As this user may see it.")
 ]

@@ -8,7 +8,10 @@ import typer
 
 from proxy.commands.common import (
     Desk,
+    LinkedTo,
     Refusal,
+    SeenFor,
+    TakesPart,
     Viewer,
     desk,
     no,
@@ -43,13 +46,9 @@ def add_to(app: typer.Typer) -> None:
 
 def emails(
     ctx: typer.Context,
-    address: Annotated[
-        str | None, typer.Option(metavar="A", help="Somebody who takes part.")
-    ] = None,
-    record: Annotated[int | None, typer.Option(metavar="ID", help="Linked to this record.")] = None,
-    user: Annotated[
-        str | None, typer.Option(metavar="U", help="Seen for this user of ours.")
-    ] = None,
+    address: TakesPart = None,
+    record: LinkedTo = None,
+    user: SeenFor = None,
     source: Annotated[Source | None, typer.Option(help="How it came to us.")] = None,
     thread: Annotated[
         int | None, typer.Option(metavar="ID", min=1, help="Of this thread, as rows name it.")

@@ -9,7 +9,10 @@ import typer
 
 from proxy.commands.common import (
     Desk,
+    LinkedTo,
     Refusal,
+    SeenFor,
+    TakesPart,
     Viewer,
     call,
     desk,
@@ -35,13 +38,9 @@ def search(
             metavar="TEXT", help='Words that must all be there; "a phrase"; -word must not.'
         ),
     ],
-    address: Annotated[
-        str | None, typer.Option(metavar="A", help="Somebody who takes part.")
-    ] = None,
-    record: Annotated[int | None, typer.Option(metavar="ID", help="Linked to this record.")] = None,
-    user: Annotated[
-        str | None, typer.Option(metavar="U", help="Seen for this user of ours.")
-    ] = None,
+    address: TakesPart = None,
+    record: LinkedTo = None,
+    user: SeenFor = None,
     thread: Annotated[int | None, typer.Option(metavar="ID", help="In this thread.")] = None,
     direction: Annotated[
         Literal["sent", "received"] | None, typer.Option(help="By us, or to us.")
