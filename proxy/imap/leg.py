@@ -92,6 +92,12 @@ class Leg:
     def tls_version(self) -> str | None:
         return self.tls.version() if self.tls is not None else None
 
+    def acknowledge(self) -> None:
+        """Nothing will be said to what was read: tell the peer's kernel now that it has arrived. It
+        may hold back the next small piece until then (RFC 1122 section 4.2.3.4), and ours waits
+        40 ms for an answer to go with it."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def resume(self) -> None:
         """Call `on_read` from now on."""
         if not self._reading and self._fd >= 0 and not self._handshaking:

@@ -36,6 +36,8 @@ from proxy.smtp.limits import TOLERATED, client_key
 LINGER: Final = 15.0
 #: Seconds after which a session is worth asking whether its server is still there.
 BRIEF: Final = 60.0
+#: Octets of a read behind which the client may hold back a last small one.
+PIECE: Final = 65_536
 #: Commands by the short way until the loop watches both sockets itself.
 SETTLES: Final = 16
 
@@ -240,8 +242,11 @@ class Session:
             self._start_tls(dialogue)
         elif server.backlog or (dialogue.client.hold and self._from_client_rest):
             self.client.pause()
-        elif state.captures.behind and dialogue.client.tee is not None:
-            self._wait_for_disk(self.client)
+        else:
+            if end < PIECE and (self._from_client_rest or not dialogue.client.between):
+                self.client.acknowledge()  # half a command: no answer takes it along
+            if state.captures.behind and dialogue.client.tee is not None:
+                self._wait_for_disk(self.client)
 
     def _server_readable(self) -> None:
         state, dialogue, server = self.state, self._dialogue, self.server

@@ -13,6 +13,7 @@ import contextlib
 import random
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -186,3 +187,37 @@ async def play(folder: Path, tls: str, seed: int) -> None:
 @pytest.mark.parametrize("tls", ["none", "implicit"])
 def test_what_is_said_has_arrived_when_all_fall_silent(tmp_path: Path, tls: str) -> None:
     asyncio.run(play(tmp_path, tls, 1))
+
+
+#: Seconds for which Linux keeps an acknowledgement back at least (TCP_ATO_MIN).
+DELAYED: Final = 0.04
+
+
+async def filed_in_pieces(folder: Path) -> list[float]:
+    """A client that leaves Nagle's algorithm on, as neomutt and offlineimap do, sends a message and
+    then the line's end. Seconds until the server has both, time and again."""
+    took = []
+    async with pairs(folder, "none", random.Random(1)) as sessions:
+        client, server = sessions[0].client, sessions[0].server
+        client[1].get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+
+        async def pass_on(out: End, into: End, *pieces: bytes) -> None:
+            for piece in pieces:
+                out[1].write(piece)
+            assert await into[0].readexactly(len(b"".join(pieces))) == b"".join(pieces)
+
+        for _ in range(20):  # in the beginning the kernel acknowledges at once in any case
+            await pass_on(client, server, b"n NOOP\r\n")
+            await pass_on(server, client, b"n OK done\r\n")
+        for _ in range(15):
+            await pass_on(client, server, b"a APPEND Sent {5}\r\n")
+            await pass_on(server, client, b"+ OK\r\n")
+            begin = time.perf_counter()
+            await pass_on(client, server, b"hello", b"\r\n")
+            took.append(time.perf_counter() - begin)
+            await pass_on(server, client, b"a OK done\r\n")
+    return took
+
+
+def test_half_a_command_is_acknowledged_at_once(tmp_path: Path) -> None:
+    assert min(asyncio.run(filed_in_pieces(tmp_path))) < DELAYED
