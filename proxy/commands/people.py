@@ -216,8 +216,12 @@ def _answer(
 
 
 def _state(work: Desk, user: "User") -> str:
-    kept = "observed" if work.settings.capture.mode == "observe" else "captured"
-    return work.say(f"user.state.{kept}" if user.enabled else "user.state.disabled")
+    capture = work.settings.capture
+    if not user.enabled:
+        return work.say("user.state.disabled")
+    if user.addresses and all(map(capture.matches_never, user.addresses)):
+        return work.say("user.state.never")
+    return work.say("user.state.observed" if capture.mode == "observe" else "user.state.captured")
 
 
 def _document(work: Desk, user: "User") -> dict[str, Any]:

@@ -23,6 +23,7 @@ TEXTS: dict[str, Text] = {
     "user.known": Text("known of mailboxes", "メールボックスの取得"),
     "user.state.captured": Text("captured", "取り込む"),
     "user.state.observed": Text("observed only (capture.mode)", "確認のみ（capture.mode）"),
+    "user.state.never": Text("not captured (capture.never)", "取り込まない（capture.never）"),
     "user.state.disabled": Text("not captured (disabled)", "取り込まない（無効）"),
     "user.first_login": Text("{time} (first login)", "{time}（最初のログイン）"),
     "user.of": Text("{known} of {present}", "{present} 通中 {known} 通"),

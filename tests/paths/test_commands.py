@@ -181,6 +181,14 @@ def test_as_somebody_shows_what_they_may_see(call: Call, ask: Ask) -> None:
     assert code == 0 and "nobody@example.com" in err
 
 
+def test_a_user_whom_the_configuration_never_captures_is_shown_so(config: str, call: Call) -> None:
+    assert call("user", "add", "hr@example.com")[1].count("captured") == 1
+    other = Path(config).with_name("never.toml")
+    other.write_text(CONFIG + '[capture]\nnever = ["hr@example.com"]\n')
+    said = call("--config", str(other), "user", "show", "hr@example.com")[1]
+    assert "not captured (capture.never)" in said
+
+
 def test_raw_is_the_message_to_the_byte(
     config: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
