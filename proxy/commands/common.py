@@ -5,6 +5,8 @@ reaches a terminal); `--json` prints one document, or one line for each row of a
 """
 
 import json
+import os
+import pwd
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -77,6 +79,28 @@ def settings(ctx: typer.Context) -> "Settings":
         return load(config_path(ctx))
     except ConfigError as error:
         raise Refusal(str(error)) from None
+
+
+def as_owner(found: "Settings") -> None:
+    """Root goes on as the owner of the data folder: files that it made there, the service could
+    not write."""
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = found.data_dir.stat()
+    except OSError:
+        return  # nothing is there yet
+    if owner.st_uid == 0:
+        return
+    try:
+        user = pwd.getpwuid(owner.st_uid)
+        os.initgroups(user.pw_name, user.pw_gid)
+        group = user.pw_gid
+    except KeyError:  # a number without a name, as in containers
+        os.setgroups([])
+        group = owner.st_gid
+    os.setgid(group)
+    os.setuid(owner.st_uid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import typer
 
-from proxy.commands.common import desk, put, put_json
+from proxy.commands.common import as_owner, desk, put, put_json, settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,6 +23,7 @@ def replay(ctx: typer.Context) -> None:
     from crmstore.archive import open_archive
     from proxy.replay import Replay
 
+    as_owner(settings(ctx))
     with desk(ctx) as work:
         run = Replay(work.settings, work.store, open_archive(work.settings))
         with _progress() as advance:

@@ -8,6 +8,7 @@ import typer
 
 from proxy.commands.common import (
     Refusal,
+    as_owner,
     call,
     config_path,
     put,
@@ -186,6 +187,7 @@ def migrate(ctx: typer.Context) -> None:
     from proxy.ground import CannotStart, make_folders
 
     found = settings(ctx)
+    as_owner(found)
     opened = open_store(found)
     try:
         make_folders(found)

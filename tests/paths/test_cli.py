@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,26 @@ def test_the_process_exits_as_the_call_says(config: str) -> None:
         )
         assert done.returncode == code, done
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_root_migrates_and_replays_is_the_services() -> None:
+    """Else the service could not open its own database after an upgrade or a restore by root."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's folders let nobody else through
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "mailweir.toml").write_text(CONFIG.format(port=20025, hop=20026, http=20080))
+        (folder / "data").mkdir(mode=0o700)
+        os.chown(folder / "data", 65534, 65534)
+        for command in ("migrate", "replay"):
+            done = subprocess.run(
+                [sys.executable, "-m", "proxy", command, "--config", folder / "mailweir.toml"],
+                cwd=ROOT, capture_output=True, text=True,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, "")
+        made = [path.stat() for path in (folder / "data").rglob("*")]
+        assert len(made) > 3 and {(one.st_uid, one.st_gid) for one in made} == {(65534, 65534)}
 
 
 @pytest.mark.slow
