@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 __all__ = [
-    "ACTIONS",
     "CATEGORIES",
     "HARD",
     "KINDS",
@@ -38,7 +37,6 @@ Kind = Literal[
 Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-ACTIONS: tuple[Action, ...] = get_args(Action)
 HARD = frozenset(
     ["invalid_address", "inactive_mailbox", "unsubscribed", "policy_block", "content_block"]
 )
