@@ -1,4 +1,4 @@
-"""Evidence in the language of the reader. The store has it in English, as JSON tells it.
+"""Evidence and notes in the language of the reader. The store says them in English, as JSON does.
 
 `told` puts the phrases of proxy/wording/evidence.py into Japanese and leaves as it is what it does
 not know: it never raises, and no evidence is lost by being translated. A core.
@@ -7,16 +7,23 @@ not know: it never raises, and no evidence is lost by being translated. A core.
 import re
 from functools import cache, partial
 
-from proxy.texts import Language
+from crmstore.kinds import KINDS
+from proxy.texts import Language, t
 from proxy.wording.evidence import TEXTS
 
 __all__ = ["told"]
 
-_VALUES = {"header": r"[a-z]+(?:-[a-z]+)*", "id": r"[0-9]+", "address": r"[^\s;]+"}
+_VALUES = {
+    "header": r"[a-z]+(?:-[a-z]+)*",
+    "id": r"[0-9]+",
+    "address": r"[^\s;]+",
+    "kind": "|".join(KINDS),
+    "name": r".*",
+}
 
 
 def told(evidence: str, lang: Language) -> str:
-    """The evidence for people."""
+    """The evidence, or the note, for people."""
     if lang == "ja":
         for pattern, japanese in _phrases():
             evidence = pattern.sub(partial(_put, japanese), evidence)
@@ -42,4 +49,6 @@ def _put(japanese: str, found: re.Match[str]) -> str:
     values = found.groupdict()
     if "header" in values:
         values["header"] = values["header"].title()
+    if "kind" in values:
+        values["kind"] = t(f"record.kind.{values['kind']}", "ja")
     return japanese.format_map(values)

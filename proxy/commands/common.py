@@ -162,12 +162,14 @@ def desk(ctx: typer.Context) -> Iterator[Desk]:
         opened.close()
 
 
-def typed_addresses(option: str, texts: Sequence[str]) -> list[str]:
+def typed_addresses(ctx: typer.Context, option: str, texts: Sequence[str]) -> list[str]:
     """Addresses as a person types them, checked with a word that helps."""
     if not texts:
         return []
     from crmstore.typed import AddressRefused, check
+    from proxy.evidence import told
 
+    lang = language(call(ctx).lang)
     found = []
     for text in texts:
         try:
@@ -175,9 +177,9 @@ def typed_addresses(option: str, texts: Sequence[str]) -> list[str]:
         except AddressRefused as error:
             raise Refusal(f"{option}: {error}") from None
         if typed.note:
-            warn(typed.note)
+            warn(told(typed.note, lang))
         if typed.meant:
-            warn(f"{typed.address}: did you mean {typed.meant}?")
+            warn(t("people.meant", lang, address=typed.address, meant=typed.meant))
         found.append(typed.address)
     return found
 

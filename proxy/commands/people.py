@@ -20,6 +20,7 @@ from proxy.commands.common import (
     typed_addresses,
     warn,
 )
+from proxy.evidence import told
 
 if TYPE_CHECKING:
     from crmstore.mailboxes import Coverage, Mailbox
@@ -55,7 +56,7 @@ def add(
     """Add a user."""
     from crmstore import users
 
-    emails = typed_addresses("--address", address or [])
+    emails = typed_addresses(ctx, "--address", address or [])
     with desk(ctx) as work, _arguments("LOGIN"):
         work.agree()
         _answer(work, users.add(work.store, login, name=name or "", emails=emails), "added")
@@ -140,7 +141,7 @@ def set_(
         raise Refusal(
             "user set: allowed are --name, --add-address and --remove-address, one needed"
         )
-    more = typed_addresses("--add-address", add_address or [])
+    more = typed_addresses(ctx, "--add-address", add_address or [])
     with desk(ctx) as work, _arguments("--remove-address"):
         work.agree()
         changed = users.change(
@@ -197,7 +198,7 @@ def _answer(
     work: Desk, user: "User", done: str, octets: str = "", more: dict[str, int] | None = None
 ) -> None:
     for warning in user.warnings:
-        warn(warning)
+        warn(told(warning, work.lang))
     if work.json:
         put_json(_document(work, user) | (more or {}))
         return

@@ -23,6 +23,7 @@ from proxy.commands.common import (
     typed_addresses,
     warn,
 )
+from proxy.evidence import told
 from proxy.texts import known
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def add(
         raise Refusal("--contact: needed with a deal")
     if meant not in WITH_CONTACT and contact is not None:
         raise Refusal(f"--contact: allowed with {' and '.join(WITH_CONTACT)} only")
-    emails = typed_addresses("--address", address or [])
+    emails = typed_addresses(ctx, "--address", address or [])
     with desk(ctx) as work, _arguments("record add"):
         work.agree()
         record = records.add(
@@ -193,7 +194,7 @@ def set_(
         raise Refusal("--address-from: allowed with --add-address only")
     if address_until is not None and not added and not removed:
         raise Refusal("--address-until: allowed with --remove-address or --add-address only")
-    emails = typed_addresses("--add-address", added)
+    emails = typed_addresses(ctx, "--add-address", added)
     with desk(ctx) as work, _arguments("record set"):
         work.agree()
         changed = records.change(
@@ -258,16 +259,16 @@ def _arguments(name: str) -> Iterator[None]:
 
 def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) -> None:
     for warning in record.warnings:
-        warn(warning)
+        warn(told(warning, work.lang))
     if work.json:
         more = {} if octets is None else {"mail_bytes": octets}
         put_json(_document(work, record) | more)
         return
     if done:
-        told = work.say(f"record.{done}", kind=work.say(f"record.kind.{record.kind}"), id=record.id)
+        line = work.say(f"record.{done}", kind=work.say(f"record.kind.{record.kind}"), id=record.id)
         if record.linked:
-            told = work.say("record.linked", done=told, count=record.linked)
-        put(told)
+            line = work.say("record.linked", done=line, count=record.linked)
+        put(line)
     mails: object = record.emails
     if octets:
         mails = work.say("record.mails.size", count=record.emails, size=size(octets))

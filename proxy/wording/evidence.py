@@ -1,4 +1,4 @@
-"""The evidence that the store keeps in English, and its translation (proxy/evidence.py)."""
+"""What the store says in English: evidence and notes, with the translation (proxy/evidence.py)."""
 
 from proxy.wording import Text
 
@@ -53,5 +53,23 @@ TEXTS: dict[str, Text] = {
     "evidence.answers": Text("answers the subject of message {id}", "メール {id} の件名への返信"),
     "evidence.part": Text("{address} has part in it", "{address} はその参加者"),
     "evidence.ours": Text("{address} is one of ours", "{address} は自社のアドレス"),
+    # odd, and done all the same
+    "evidence.twin": Text(
+        "{address} is also on {kind} {id} ({name}): both get its mail",
+        "{address} は{kind} {id}（{name}）にもあります。メールは両方に載ります",
+    ),
+    "evidence.was_key": Text(
+        "{address} is also on record {id}: it is ours now, and keys no record any more",
+        "{address} はレコード {id} にもあります。自社のアドレスになったので、今後はレコードの"
+        "手掛かりになりません",
+    ),
+    "evidence.never": Text(
+        "{address} matches capture.never: its mail is not linked",
+        "{address} は capture.never に当たるため、メールを関連付けません",
+    ),
+    "evidence.dots": Text(
+        "{address}: not an address by RFC 5322 (its dots), taken as it stands",
+        "{address}: RFC 5322 に合いませんが（ドットの位置）、このまま受け付けます",
+    ),
     "evidence.and": Text("; ", "。"),
 }

@@ -3,6 +3,9 @@
 from proxy.wording import Text
 
 TEXTS: dict[str, Text] = {
+    "people.meant": Text(
+        "{address}: did you mean {meant}?", "{address}: {meant} の間違いではありませんか"
+    ),
     # user
     "user.added": Text("added: user {id}", "追加しました: 利用者 {id}"),
     "user.changed": Text("changed: user {id}", "変更しました: 利用者 {id}"),
