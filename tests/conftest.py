@@ -36,7 +36,7 @@ hypothesis.settings.load_profile("default")
 
 
 # Where one file may take a minute, where some seconds, where some tenths.
-DEAR_FIRST = ("crash", "peers", "paths", "keepers")
+DEAR_FIRST = ("crash", "test_launcher.py", "peers", "paths", "keepers")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -44,7 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     first: those left for the end are short, and all workers end together."""
     if hasattr(config, "workerinput"):
         rank = {folder: number for number, folder in enumerate(DEAR_FIRST)}
-        items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+        items.sort(
+            key=lambda item: min(
+                rank.get(name, len(rank)) for name in (item.path.name, item.path.parent.name)
+            )
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
