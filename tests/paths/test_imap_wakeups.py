@@ -194,7 +194,7 @@ DELAYED: Final = 0.04
 
 
 async def filed_in_pieces(folder: Path) -> list[float]:
-    """A client that leaves Nagle's algorithm on, as neomutt and offlineimap do, sends a message and
+    """A client that leaves Nagle's algorithm on, as neomutt does, sends a message and
     then the line's end. Seconds until the server has both, time and again."""
     took = []
     async with pairs(folder, "none", random.Random(1)) as sessions:
