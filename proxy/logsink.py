@@ -89,7 +89,10 @@ class LineSink:
                 view = view[os.write(self._fd, view) :]
             except BlockingIOError:
                 # Somebody made the shared descriptor non-blocking: wait here, in our own thread.
-                select.select([], [self._fd], [], 1.0)
+                # (poll: of a number beyond 1023, or one that is closed, select makes an exception)
+                writable = select.poll()
+                writable.register(self._fd, select.POLLOUT)
+                writable.poll(1000)
             except OSError:
                 return False
         return True

@@ -1,7 +1,9 @@
 """The mail log: one escaped line an event, no secret in it, never slow, never blocking."""
 
+import fcntl
 import json
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -147,6 +149,28 @@ def test_a_reader_that_stopped_reading_costs_lines_and_no_time() -> None:
         taken += os.read(reader, 65536)
     assert taken.startswith(b"0 xxx")
     os.close(reader)
+
+
+@pytest.mark.parametrize("at_least", [0, 1500])
+def test_a_descriptor_that_does_not_block_is_waited_for(at_least: int) -> None:
+    """Whatever its number, for select(2) knows those below 1024 only."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), max(hard, 2048)))
+    reader, own = os.pipe()
+    writer = fcntl.fcntl(own, fcntl.F_DUPFD_CLOEXEC, at_least)
+    os.set_blocking(writer, False)
+    sink = logsink.LineSink(writer, pause=0.01)
+    lines = [f"{number} " + "x" * 100 for number in range(2000)]  # more than a pipe holds
+    for line in lines:
+        sink.put(line)
+    assert not sink.flush(0.1)
+    taken = b""
+    while taken.count(b"\n") < len(lines):
+        taken += os.read(reader, 65536)
+    assert taken.decode().splitlines() == lines and sink.flush(5) and not sink.lost
+    for fd in (reader, own, writer):
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_closed_descriptor_is_survived() -> None:
