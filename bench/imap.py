@@ -34,6 +34,7 @@ from bench.imap_peers import (
     PROXIES,
     DovecotServer,
     Haproxy,
+    Least,
     Mailweir,
     Nginx,
     Proxy,
@@ -137,6 +138,7 @@ class Bench:
         for name, octets in (("cert.pem", cert), ("key.pem", key), ("both.pem", cert + key)):
             (self.certificate / name).write_bytes(octets)
         self.server = DovecotServer(folder / "server", USERS)
+        self.captures_least = Least.made(folder)
 
     def fill(self) -> None:
         """The mailboxes, for all parts but "idle"."""
@@ -167,6 +169,14 @@ class Bench:
                 shutil.rmtree(folder)
             if "idle" in parts:
                 self.idle(kind, number)
+        if self.captures_least and {"fetch", "append"} & set(parts):
+            folder = self.folder / f"least-{number}"
+            with Least(folder, self.server.port, None) as least:
+                if "fetch" in parts:
+                    self.fetch(least, "FETCH first, plain", 1)
+                if "append" in parts:
+                    self.append(least)
+            shutil.rmtree(folder)
 
     def serving(self, proxy: Proxy, parts: Sequence[str]) -> None:
         """All that needs the mail server."""
@@ -297,6 +307,7 @@ class Bench:
 
     def table(self) -> str:
         names = ["direct", *(kind.name for kind in PROXIES)]
+        names += [Least.name] if any(Least.name in row for row in self.figures.values()) else []
         rows = []
         for figure in self.figures:
             found = [self.rounds(figure, name) for name in names]
@@ -324,6 +335,10 @@ class Bench:
             met = ratio.median >= factor if least else ratio.median <= factor
             wanted = f"{'>=' if least else '<='} {factor} × {peer.name}"
             rows.append([figure, f"{ratio.show(2)} ×", wanted, "met" if met else "**missed**"])
+        for figure in ("FETCH first, plain, CPU s/GB", "APPEND, CPU s/GB"):
+            ours, least = self.rounds(figure, Mailweir.name), self.rounds(figure, Least.name)
+            if ours is not None and least is not None:
+                rows.append([figure, f"{ours.per(least).show(2)} ×", f"(beside {Least.name})", ""])
         for figure in self.figures:
             ours = self.rounds(figure, Mailweir.name)
             if figure.startswith("idle") and ours is not None:

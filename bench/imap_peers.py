@@ -2,8 +2,9 @@
 
 Each runs as Debian delivers it, but for what a proxy on a spare port needs: `haproxy` passes TCP,
 `nginx` its mail module (with a small auth_http server of ours, whose CPU is not counted), `dovecot`
-its own proxy, `mailweir` the door with capture switched on. Two workers or threads each. Behind
-them stands a Dovecot, or for idle connections a server that says nothing.
+its own proxy, `mailweir` the door with capture switched on; `Least` is what capturing costs without
+all the rest. Two workers or threads each. Behind them stands a Dovecot, or for idle connections a
+server that says nothing.
 """
 
 from __future__ import annotations
@@ -242,6 +243,29 @@ class Mailweir(Proxy):
                 time.sleep(0.2)
             fetch()
         raise RuntimeError(f"the worker has not caught up: {files}")
+
+
+class Least(Proxy):
+    """What a door does with a body, and nothing else, in C (bench/capture_least.c)."""
+
+    name = "least, in C"
+    program = Path(__file__).with_name("capture_least.c")
+    binary: Path
+
+    @classmethod
+    def made(cls, folder: Path) -> bool:
+        """Compile it; False where there is no compiler, or not what it needs."""
+        compiler = shutil.which("cc")
+        if compiler is None:
+            return False
+        cls.binary = folder / "capture_least"
+        words = [compiler, "-O2", "-o", cls.binary, cls.program, "-lcrypto", "-lz"]
+        return subprocess.run(words, stderr=subprocess.DEVNULL).returncode == 0
+
+    def begin(self) -> None:
+        captured = self.folder / "captured"
+        captured.mkdir()
+        self.run(self.binary, str(self.port), str(self.upstream), captured)
 
 
 PROXIES: tuple[type[Proxy], ...] = (Haproxy, Nginx, DovecotProxy, Mailweir)

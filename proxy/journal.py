@@ -125,7 +125,9 @@ class JournalWriter:
 
     # -- the loop's side
 
-    def append(self, header: dict[str, Any], body: Sequence[bytes], done: Done) -> None:
+    def append(
+        self, header: dict[str, Any], body: Sequence[bytes | memoryview], done: Done
+    ) -> None:
         """Journal a message. The header (without v, type, seq) must not be changed afterwards;
         `time` is filled in where it is missing. A big body is named by "file" instead."""
         self._put(Item("message", header, body, done))

@@ -75,9 +75,11 @@ class BigBody:
         self.error: JournalError | None = None
         """Set as soon as writing failed; the file is gone, what comes later is thrown away."""
         self.on_resume: Callable[[], None] | None = None
+        self.on_written: Callable[[list[bytes | memoryview]], None] | None = None
+        """Is told of the chunks that are in the file: they may change from then on."""
         self._owner = owner
         self._path = owner.folder / name
-        self._waiting: list[bytes] = []
+        self._waiting: list[bytes | memoryview] = []
         self._waiting_size = 0
         self._busy = False
         self._paused = False
@@ -87,13 +89,14 @@ class BigBody:
         self._at = 0
         self._synced = 0
 
-    def write(self, chunk: bytes) -> bool:
-        """Take a chunk. True: please pause until `on_resume` is called."""
+    def write(self, *chunks: bytes | memoryview) -> bool:
+        """Take chunks. True: please pause until `on_resume` is called."""
         if self.error is not None or self._discarded:
             return False
-        self.size += len(chunk)
-        self._waiting.append(chunk)
-        self._waiting_size += len(chunk)
+        size = sum(map(len, chunks))
+        self.size += size
+        self._waiting += chunks
+        self._waiting_size += size
         if self._waiting_size >= PIECE and not self._busy:
             self._hand_over()
         self._paused = self._waiting_size >= PAUSE_AT
@@ -126,7 +129,7 @@ class BigBody:
         last = self._done is not None
         self._owner.threads.submit(self._work, pieces, last, self._discarded)
 
-    def _work(self, pieces: list[bytes], last: bool, discard: bool) -> None:
+    def _work(self, pieces: list[bytes | memoryview], last: bool, discard: bool) -> None:
         error: JournalError | None = None
         try:
             if discard:
@@ -139,12 +142,20 @@ class BigBody:
             error = JournalFull("disk full") if is_full(reason) else JournalError(str(reason))
             self._remove()
         try:
-            self._owner.loop.call_soon_threadsafe(self._worked, last, discard, error)
+            self._owner.loop.call_soon_threadsafe(self._worked, pieces, last, discard, error)
         except RuntimeError:
             pass  # the loop is closed, nobody waits for an answer; recovery removes the file
 
-    def _worked(self, last: bool, discard: bool, error: JournalError | None) -> None:
+    def _worked(
+        self,
+        pieces: list[bytes | memoryview],
+        last: bool,
+        discard: bool,
+        error: JournalError | None,
+    ) -> None:
         self._busy = False
+        if self.on_written is not None:
+            self.on_written(pieces)
         if error is not None:
             self.error = error
             self._waiting.clear()
@@ -165,7 +176,7 @@ class BigBody:
             if self.on_resume is not None:
                 self.on_resume()
 
-    def _write(self, pieces: list[bytes]) -> None:
+    def _write(self, pieces: list[bytes | memoryview]) -> None:
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         disk = self._owner.disk

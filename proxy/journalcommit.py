@@ -38,7 +38,7 @@ class Item(NamedTuple):
 
     kind: Kind
     header: dict[str, Any]
-    body: Sequence[bytes]
+    body: Sequence[bytes | memoryview]
     done: Done | None
 
 
@@ -125,11 +125,11 @@ class Committer:
 
     def _frame(
         self, items: list[Item], segment: Segment, answers: Answers
-    ) -> tuple[list[_Made], list[bytes]]:
+    ) -> tuple[list[_Made], list[bytes | memoryview]]:
         """Frames for all that finds room. The others are answered, or held."""
         framer = self._framer
         made: list[_Made] = []
-        buffers: list[bytes] = []
+        buffers: list[bytes | memoryview] = []
         now = timestamp()
         end = segment.end
         for item in items:

@@ -125,7 +125,9 @@ class Framer:
         self.size = 0
         """Of the last frame made, body included."""
 
-    def frame(self, kind: Kind, header: dict[str, Any], body: Sequence[bytes] = ()) -> bytes:
+    def frame(
+        self, kind: Kind, header: dict[str, Any], body: Sequence[bytes | memoryview] = ()
+    ) -> bytes:
         """All of the next frame but its body, which follows as it is.
 
         ValueError (or TypeError for what JSON does not know) leaves the chain where it was.

@@ -90,7 +90,7 @@ def recover(lock: FolderLock, disk: Disk | None = None) -> Recovery:
 
 
 def timestamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class _Scan(NamedTuple):

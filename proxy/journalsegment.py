@@ -129,7 +129,7 @@ class Segment:
         self.size = upto
         return True
 
-    def write(self, buffers: Sequence[bytes]) -> None:
+    def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Put these behind the last frame. On OSError `reached` tells how far it surely got."""
         self.reached = self.end
         for wrote in write_at(self._disk, self._fd, buffers, self.end):
@@ -166,7 +166,9 @@ class Segment:
         os.close(self._fd)
 
 
-def write_at(disk: Disk, fd: int, buffers: Sequence[bytes], offset: int) -> Iterator[int]:
+def write_at(
+    disk: Disk, fd: int, buffers: Sequence[bytes | memoryview], offset: int
+) -> Iterator[int]:
     """Write all buffers, joining none; yields how many octets each call to the kernel took."""
     left: Sequence[bytes | memoryview] = buffers
     while left:

@@ -29,13 +29,13 @@ from proxy.imap.grammar import (
     tokens,
 )
 from proxy.imap.mailboxes import NEVER
-from proxy.imap.message import Meta, Sink, Tee, World
+from proxy.imap.message import Meta, Octets, Sink, Tee, World
 
 MANY: Final = 1_000
 NAME: Final = 1_024
 
 
-def the_name(chunk: bytes) -> None:
+def the_name(chunk: Octets) -> None:
     """Instead of a place for octets: the literal is the mailbox's name, for the caller to keep."""
 
 

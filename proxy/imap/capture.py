@@ -14,10 +14,11 @@ only when its frame is durable. Of two that read the same message at the same ti
 one and the companion) the first to have it whole is captured, the other dropped at its `finish`; an
 APPEND is never dropped, since it says who has filed it (decision 0102).
 
-A body stays a list of chunks up to the journal's `spool_above`, above it a file of its own. The
-bodies in memory of one process are bounded by HELD in all, and what waits for the disk by BEHIND.
-The frame is written at `finish`: what is unfinished at a crash leaves nothing behind, or a big file
-without a frame, which recovery deletes. A keeper; lives in the loop of its door. JOURNAL.md.
+A body stays a list of chunks, copied into memory that is used again (blocks.py), up to the
+journal's `spool_above`, above it a file of its own. The octets of bodies in memory of one process
+are bounded by HELD in all, and what waits for the disk by BEHIND. The frame is written at `finish`:
+what is unfinished at a crash leaves nothing behind, or a big file without a frame, which recovery
+deletes. A keeper; lives in the loop of its door. JOURNAL.md.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from typing import Any, Final
 
 from proxy import maillog
 from proxy.captureid import CaptureIds
+from proxy.imap.blocks import Blocks
 from proxy.imap.known import Known
-from proxy.imap.message import Meta, Outcome
+from proxy.imap.message import Meta, Octets, Outcome
 from proxy.journal import BigBody, JournalBroken, JournalFull, JournalWriter
 from proxy.journalrecover import timestamp
 
@@ -85,6 +87,7 @@ class Captures:
         self.known = known
         self.door = door
         self.listener = listener
+        self.blocks = Blocks()
         self.stats = CaptureStats()
         self.held = 0
         self.big_files = 0
@@ -171,7 +174,7 @@ class Capture:
     def __init__(self, owner: Captures, meta: Meta) -> None:
         self._owner = owner
         self._sha = hashlib.sha256()
-        self._chunks: list[bytes] = []
+        self._chunks: list[Octets] = []
         self._big: BigBody | None = None
         self._over = 0
         self._finished = False
@@ -183,19 +186,20 @@ class Capture:
         self.lost = False
         """Given up; what follows is thrown away."""
 
-    def write(self, chunk: bytes) -> None:
-        """More octets of the body."""
+    def write(self, chunk: Octets) -> None:
+        """More octets of the body; copied."""
         if self.lost or self._finished or not chunk:
             return
         owner = self._owner
         self.size += len(chunk)
         self._sha.update(chunk)
+        kept = owner.blocks.keep(chunk)
         if self._big is None:
-            self._chunks.append(chunk)
+            self._chunks += kept
             owner.held += len(chunk)
             if self.size > owner.journal.spool_above or owner.held > HELD:
                 self._spool()
-        elif not self._big.write(chunk):
+        elif not self._big.write(*kept):
             if self._big.error is not None:
                 self._give_up(self._big.error)
         else:
@@ -216,9 +220,8 @@ class Capture:
         owner.big_files += 1
         self._big = owner.journal.spool(self.id)
         self._big.on_resume = self._resumed
-        chunks = self._drop_chunks()
-        for chunk in chunks:
-            self._big.write(chunk)
+        self._big.on_written = owner.blocks.give
+        self._big.write(*self._drop_chunks())
 
     def _resumed(self) -> None:
         if self.paused:
@@ -226,10 +229,13 @@ class Capture:
             self._owner.due(0, 0, -1)
         self._over = 0
 
-    def _drop_chunks(self) -> list[bytes]:
+    def _drop_chunks(self) -> list[Octets]:
         chunks, self._chunks = self._chunks, []
         self._owner.held -= sum(map(len, chunks))
         return chunks
+
+    def _free_chunks(self) -> None:
+        self._owner.blocks.give(self._drop_chunks())
 
     def _give_up(self, error: Exception) -> None:
         self._owner.trouble(error)
@@ -240,7 +246,7 @@ class Capture:
         if self._finished:
             return
         self.lost = True
-        self._drop_chunks()
+        self._free_chunks()
         self._resumed()
         if self._big is not None:
             big, self._big = self._big, None
@@ -311,7 +317,7 @@ class Capture:
     ) -> None:
         owner = self._owner
         owner.known.came(*place, error is None)
-        self._drop_chunks()
+        self._free_chunks()
         big, self._big = self._big, None
         owner.due(-1, -self.size if big is None else 0)
         if big is not None:

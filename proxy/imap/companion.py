@@ -42,7 +42,7 @@ from proxy.imap.grammar import FetchItems
 from proxy.imap.known import Known
 from proxy.imap.login import Credentials
 from proxy.imap.mailclient import MailboxClient, MailboxError, Server, connect
-from proxy.imap.message import Meta, Outcome
+from proxy.imap.message import Meta, Octets, Outcome
 from proxy.imap.roster import Entry
 
 __all__ = ["Companion", "Figures", "Plan", "Sink"]
@@ -66,7 +66,7 @@ class Sink(Protocol):
     paused: bool
     lost: bool
 
-    def write(self, chunk: bytes) -> None: ...
+    def write(self, chunk: Octets) -> None: ...
 
     def discard(self) -> None: ...
 
@@ -298,7 +298,7 @@ class Companion:
         if sink is None:
             raise MailboxError("journal", "no room")
 
-        def write(chunk: bytes) -> bool:
+        def write(chunk: Octets) -> bool:
             sink.write(chunk)
             return not sink.paused
 

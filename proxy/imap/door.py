@@ -221,6 +221,7 @@ async def _tick(state: ImapState, companions: Companions, heartbeat: Heartbeat) 
         for session in list(state.sessions):
             session.tick()
         captures = state.captures
+        captures.blocks.trim()
         stats = captures.journal.stats
         heartbeat.figures = {
             "connections": len(state.sessions),

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.imap.grammar import PLAIN_ANSWER
+from proxy.imap.message import Tee
 
 HEAD: Final = 4096
 TAIL: Final = 32
@@ -76,7 +77,7 @@ class Fragments:
         """The next line goes on with the command or response that a literal interrupted."""
         self.hold = False
         """Nothing more is taken until somebody says so."""
-        self.tee: Callable[[bytes], None] | None = None
+        self.tee: Tee | None = None
         self.drop = False
         """Literals of a command that is refused here are not passed on."""
         self.head: bytes | None = None
@@ -100,7 +101,7 @@ class Fragments:
             if left:
                 upto = min(pos + left, end)
                 if self.tee is not None:
-                    self.tee(bytes(memoryview(buffer)[pos:upto]))
+                    self.tee(memoryview(buffer)[pos:upto])
                 if self.drop:
                     self.dropped(pos, upto)
                 self.literal = left - (upto - pos)

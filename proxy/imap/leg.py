@@ -70,7 +70,7 @@ class Leg:
         self.on_read = on_read
         self.on_drained = on_drained
         self.tls: ssl.SSLSocket | None = None  # then `sock` is the same
-        self.backlog: deque[bytes] | None = None
+        self.backlog: deque[memoryview] | None = None
         """What could not be sent yet; None or empty mostly."""
         self._reading = False
         self._writing = False
@@ -156,7 +156,7 @@ class Leg:
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send now what goes; keep the rest."""
         if self.backlog:
-            self.backlog.append(bytes(data))
+            self.backlog.append(memoryview(bytes(data)))
             return
         if self.tls is not None:
             sent = self._send(memoryview(data))
@@ -170,7 +170,7 @@ class Leg:
         if sent < len(data):
             if self.backlog is None:
                 self.backlog = deque()
-            self.backlog.append(bytes(data[sent:]))
+            self.backlog.append(memoryview(bytes(data[sent:])))
             if not self._writing:
                 self._writing = True
                 self._poller.write(self._fd, self._flush)
@@ -194,7 +194,7 @@ class Leg:
         out = self.backlog
         try:
             while out:
-                sent = self._send(memoryview(out[0]))
+                sent = self._send(out[0])
                 if sent < len(out[0]):
                     out[0] = out[0][sent:]
                     return

@@ -14,6 +14,7 @@ from typing import Final
 
 from proxy.imap.grammar import Command
 from proxy.imap.login import Exchange, Found, from_login
+from proxy.imap.message import Octets
 
 #: Octets of a literal before the login.
 LITERAL: Final = 8_192
@@ -51,9 +52,9 @@ class LoginWatch:
         self._literals.append(b"")
         return True
 
-    def literal(self, part: bytes) -> None:
+    def literal(self, part: Octets) -> None:
         """Octets of that literal."""
-        self._literals[-1] += part
+        self._literals[-1] += bytes(part)
 
     def found(self) -> Found:
         """What was said so far."""

@@ -19,6 +19,7 @@ from proxy.imap.choice import Folder
 from proxy.imap.grammar import FetchItems, NotUnderstood, fetch_items, response_code, tokens
 from proxy.imap.login import Credentials
 from proxy.imap.mailwire import PATIENCE, MailboxError, Server, Wire, open_transport
+from proxy.imap.message import Octets, Tee
 
 __all__ = ["MailboxClient", "MailboxError", "Server", "connect"]
 
@@ -30,7 +31,7 @@ class MailboxClient(Wire):
 
     _body: _Body | None = None
 
-    def takes(self, text: bytes) -> Callable[[bytes], None] | None:
+    def takes(self, text: bytes) -> Tee | None:
         """A message's octets go to whoever asked for it."""
         return self._body.takes(text) if self._body is not None else None
 
@@ -138,7 +139,7 @@ class MailboxClient(Wire):
                 found[items.uid] = items
         return found
 
-    async def body(self, uid: int, write: Callable[[bytes], bool]) -> bool:
+    async def body(self, uid: int, write: Callable[[Octets], bool]) -> bool:
         """Hand over the octets of a message; False if the server has no such message (any more).
 
         `write` says whether it can take more at once; if not, reading stops for a moment. What was
@@ -164,14 +165,14 @@ class MailboxClient(Wire):
 class _Body:
     """The one body that is being fetched."""
 
-    def __init__(self, client: MailboxClient, uid: int, write: Callable[[bytes], bool]) -> None:
+    def __init__(self, client: MailboxClient, uid: int, write: Callable[[Octets], bool]) -> None:
         self._client = client
         self._uid = uid
         self._write = write
         self._begun = False
         self.whole = False
 
-    def takes(self, text: bytes) -> Callable[[bytes], None] | None:
+    def takes(self, text: bytes) -> Tee | None:
         items = _fetched(text)
         if items is None or not items.bodies or items.bodies[-1][0] != b"BODY[]" or self._begun:
             return None
@@ -180,7 +181,7 @@ class _Body:
         self._begun = True
         return self._part
 
-    def _part(self, chunk: bytes) -> None:
+    def _part(self, chunk: Octets) -> None:
         if not self._write(chunk):
             self._client.pause()
 

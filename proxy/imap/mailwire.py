@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from aioimaplib.aioimaplib import (
@@ -33,6 +32,7 @@ from aioimaplib.aioimaplib import (
 
 from proxy.imap.fragments import ServerStream
 from proxy.imap.grammar import NotUnderstood
+from proxy.imap.message import Tee, into
 from proxy.smtp.hoptls import switch, tls_leg
 
 __all__ = ["MailboxError", "Response", "Server", "Wire", "words"]
@@ -105,7 +105,7 @@ class _Reader(ServerStream):
             self.tee = taking
         elif size <= SMALL:
             self._small = []
-            self.tee = self._small.append
+            self.tee = into(self._small)
         else:
             self._literals.append(None)
             self.tee = None
@@ -169,7 +169,7 @@ class Wire(IMAP4ClientProtocol):  # type: ignore[misc]
         if self.transport is not None:
             self.transport.abort()
 
-    def takes(self, text: bytes) -> Callable[[bytes], None] | None:
+    def takes(self, text: bytes) -> Tee | None:
         """Where the octets of the literal go that this text announces; None: nowhere special."""
         return None
 

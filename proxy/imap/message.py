@@ -9,8 +9,15 @@ from typing import Literal, Protocol
 Source = Literal["imap_fetch", "imap_append", "companion"]
 Outcome = Literal["accepted", "unknown"]
 
-Tee = Callable[[bytes], None]
-"""Takes the octets of a literal as they pass."""
+Octets = bytes | memoryview
+Tee = Callable[[Octets], None]
+"""Takes the octets of a literal as they pass. They are good during the call: who keeps them copies
+them."""
+
+
+def into(parts: list[bytes]) -> Tee:
+    """A tee that keeps a short literal."""
+    return lambda octets: parts.append(bytes(octets))
 
 
 @dataclass(slots=True)
@@ -38,8 +45,8 @@ class Sink(Protocol):
 
     meta: Meta
 
-    def write(self, chunk: bytes) -> None:
-        """More octets."""
+    def write(self, chunk: Octets) -> None:
+        """More octets, as a Tee gets them."""
 
     def finish(
         self, outcome: Outcome, reply: str = "", *, learned: dict[str, int] | None = None

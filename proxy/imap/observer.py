@@ -32,7 +32,7 @@ from proxy.imap.grammar import (
     response_code,
 )
 from proxy.imap.mailboxes import NEVER, special_by_attributes, special_by_name
-from proxy.imap.message import Meta, Sink, Tee, World
+from proxy.imap.message import Meta, Sink, Tee, World, into
 from proxy.imap.turns import Turns
 
 TEXT: Final = 65_536
@@ -144,7 +144,7 @@ class Observer:
     def _collect(self, literals: list[bytes | None]) -> Tee:
         gather: list[bytes] = []
         self._arg = (self._arg[0], literals, gather)
-        return gather.append
+        return into(gather)
 
     def _filing(self) -> Appends:
         if self._appends is None:
@@ -290,7 +290,7 @@ class Observer:
                 self._text, self._literals = text, []
                 if 0 <= size <= NAME:
                     self._gather = []
-                    return self._gather.append
+                    return into(self._gather)
                 self._list(text)
         elif head == b"ENABLED":
             words = text.upper().split()

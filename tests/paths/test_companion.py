@@ -49,7 +49,7 @@ class Sink:
     paused: bool = False
     lost: bool = False
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         self.body += chunk
 
     def discard(self) -> None:
@@ -539,7 +539,7 @@ async def test_a_large_message_goes_by_in_pieces(desk: Desk) -> None:
         await client.login(password())
         await client.examine(b"INBOX")
 
-        def write(chunk: bytes) -> bool:
+        def write(chunk: bytes | memoryview) -> bool:
             pieces.append(len(chunk))
             return len(pieces) != 2  # the disk is behind, once
 
@@ -567,7 +567,7 @@ async def test_a_large_message_goes_by_in_pieces(desk: Desk) -> None:
 async def test_a_body_in_all_its_forms(desk: Desk, answer: bytes, whole: bytes | None) -> None:
     got = bytearray()
 
-    def write(chunk: bytes) -> bool:
+    def write(chunk: bytes | memoryview) -> bool:
         got.extend(chunk)
         return True
 

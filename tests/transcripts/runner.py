@@ -77,9 +77,9 @@ class Taken:
         self.kept = False
         play.sinks.append(self)
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         if self.open:
-            self.chunks.append(chunk)
+            self.chunks.append(bytes(chunk))
 
     def finish(
         self, outcome: Outcome, reply: str = "", *, learned: dict[str, int] | None = None
