@@ -179,8 +179,11 @@ def _roles(settings: Settings, now: datetime, wrong: list[Said]) -> list[RoleSta
     down = [state.role for state in states if not state.up]
     if len(down) == len(states):
         wrong.append(Said("starting" if runs(settings) else "nothing"))
-    else:
-        wrong.extend(Said("down", {"role": name}) for name in down)
+    elif down:
+        started = runs(settings)  # it cleared the beats of before
+        for name in down:
+            coming = started and name not in beats
+            wrong.append(Said("coming" if coming else "down", {"role": name}))
     return states
 
 

@@ -70,6 +70,7 @@ TEXTS: dict[str, Text] = {
         "続くときはログを見てください",
     ),
     "state.wrong.down": Text("{role} is down", "{role} が停止しています"),
+    "state.wrong.coming": Text("{role} is not up yet", "{role} はまだ起動していません"),
     "state.wrong.room": Text(
         "journal: {free:,.1f} MiB free, below journal.min_free = {least:,.0f} MiB: mail is put off"
         " with 452",

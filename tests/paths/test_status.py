@@ -82,6 +82,9 @@ def test_nothing_runs(settings: Settings) -> None:
 def test_what_has_begun_and_is_not_up_yet_is_not_told_to_be_begun(settings: Settings) -> None:
     with Lock(settings.run_dir / SUPERVISOR, "mailweir run"):
         (told,) = status(settings).wrong
+        beat(settings, "mx-0")
+        assert status(settings).wrong == ("worker is not up yet",)
+    (settings.run_dir / "mx-0.json").unlink()
     assert "has begun" in told and "start it" not in told
     assert "nothing runs" in status(settings).wrong[0]
 
