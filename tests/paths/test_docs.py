@@ -73,3 +73,43 @@ def test_every_log_event_is_explained() -> None:
     text = (ROOT / "docs/operating.md").read_text()
     missing = [event for event in events if f"`{event}`" not in text]
     assert missing == []
+
+
+def outline(document: str) -> list[dict[str, object]]:
+    """Of each section what both languages share: its level, code, links, list items and rows."""
+    text = (ROOT / document).read_text()
+    code = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+    found: list[dict[str, object]] = []
+    for section in re.split(r"^(?=##? )", re.sub(code, block, text), flags=re.M)[1:]:
+        section = section.replace(".ja.md", ".md")
+        spans = {" ".join(span.split()) for span in re.findall(r"`([^`]+)`", section)}
+        found.append(
+            {
+                "level": len(section) - len(section.lstrip("#")),
+                "code": re.findall(r"^\x00(.*?)\x00", section, re.M | re.S),
+                # what `check` answers is told in the language of the page
+                "named": {s for s in spans if s.isascii() and not s.startswith(("... ", "the "))},
+                "links": re.findall(r"\]\(([^)]+)\)", section),
+                "items": len(re.findall(r"^(?:-|\d\.) ", section, re.M)),
+                "rows": len(re.findall(r"^\|", section, re.M)),
+            }
+        )
+    return found
+
+
+def block(found: re.Match[str]) -> str:
+    """A block of code without its comments; a drawing is only counted."""
+    language, lines = found.groups()
+    lines = "\n" * lines.count("\n") if language == "text" else re.sub(r"\s+# .*", "", lines)
+    return f"\x00{language}\n{lines}\x00"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_have_the_same_page(page: str) -> None:
+    """Sections, commands, settings, names and links: what one tells, so does the other."""
+    english, japanese = outline(page), outline(page.replace(".md", ".ja.md"))
+    assert [one["level"] for one in japanese] == [one["level"] for one in english]
+    for ours, theirs in zip(english, japanese, strict=True):
+        assert theirs == ours
+    text = (ROOT / page.replace(".md", ".ja.md")).read_text()
+    assert len(re.findall(r"[ぁ-んァ-ヶ一-龥]", text)) > 1000
