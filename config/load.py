@@ -66,7 +66,7 @@ def find(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) 
         if place.exists():
             return place
     places = " or ".join(str(place) for place in PLACES)
-    allowed = f"a file: give --config FILE, set ${ENVIRONMENT}, or write {places}"
+    allowed = f"there is no configuration: give it, set ${ENVIRONMENT}, or write {places}"
     raise ConfigError("mailweir", (Problem("--config", None, allowed),))
 
 

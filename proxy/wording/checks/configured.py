@@ -10,8 +10,8 @@ TEXTS: dict[str, Text] = {
     ),
     "config.loaded": Text("in order, {count} listener(s)", "問題ありません（待ち受け {count} 個）"),
     "config.no_listener": Text(
-        "there is no [[smtp]] table: no mail can come in",
-        "[[smtp]] の表がないため、メールを受け取れません",
+        "there is no [[smtp]] and no [[imap]] table: no mail can come in",
+        "[[smtp]] の表も [[imap]] の表もないため、メールを受け取れません",
     ),
     "config.no_listener.todo": Text(
         "Add a listener, or let `mailweir quickstart DOMAIN` write a configuration.",
