@@ -44,8 +44,77 @@ def until(
         time.sleep(0.02)
 
 
-class DoorProcess:
+class RunningDoor:
+    """A process of one door, its data folder and its log; `name` is listener and slot."""
+
+    name: str
+    folder: Path
+    data: Path
+    log: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def _start(self, words: list[str], environment: dict[str, str]) -> None:
+        (self.data / f"run/{self.name}.json").unlink(missing_ok=True)  # of one that was killed
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                words, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        until(self._ready, lambda: f"the door is up; its log: {self.log.read_text()[-2000:]}", 60)
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        return self.heartbeat().get("ready") is True
+
+    def heartbeat(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.data / f"run/{self.name}.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def stop(self, seconds: float = 60) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    @property
+    def pid(self) -> int:
+        """The door's own (a program in front of it has another)."""
+        found: int = self.heartbeat()["pid"]
+        return found
+
+    def rss(self) -> int:
+        """Octets of memory that are its own."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no RssAnon")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Everything in the journal, decoded."""
+        found = []
+        for segment in sorted((self.data / "journal" / self.name).glob("*.seg")):
+            found += [dict(frame.header) for frame in read_frames(segment, 0)]
+        return found
+
+    def octets_everywhere(self) -> Iterator[tuple[Path, bytes]]:
+        """Every file that it has written."""
+        for path in [self.log, *self.data.rglob("*")]:
+            if path.is_file():
+                yield path, path.read_bytes()
+
+
+class DoorProcess(RunningDoor):
     """One listener named "mx", slot 0."""
+
+    name = "mx-0"
 
     def __init__(
         self,
@@ -99,57 +168,18 @@ listen = "127.0.0.1:{free_port()}"
         metrics.mkdir(parents=True, exist_ok=True)
         words = [*self._command, "run", "--config", str(self.config)]
         words += ["--role", "smtp", "--listener", "mx", "--slot", "0"]
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        until(self._ready, lambda: f"the door is up; its log: {self.log.read_text()[-2000:]}", 60)
+        self._start(words, {"PROMETHEUS_MULTIPROC_DIR": str(metrics)})
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def _ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
-        return self.heartbeat().get("ready") is True
-
-    def heartbeat(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads((self.data / "run" / "mx-0.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def stop(self, seconds: float = 60) -> int:
-        """SIGTERM, and the exit code."""
-        self.process.terminate()
-        return self.process.wait(seconds)
 
     def figure(self, name: str) -> object:
         """What it says of itself, two seconds old at most."""
         return self.heartbeat().get("figures", {}).get(name)
-
-    @property
-    def pid(self) -> int:
-        """The door's own (a program in front of it has another)."""
-        found: int = self.heartbeat()["pid"]
-        return found
 
     def connections(self) -> int:
         """Sockets that it holds open towards clients, as the kernel counts them (proc(5))."""
         ours = f":{self.port:04X}"
         table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return sum(row[1].endswith(ours) and row[3] in ("01", "08") for row in table)
-
-    def rss(self) -> int:
-        """Octets of memory that are its own."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no RssAnon")
 
     def client(self, **more: Any) -> Client:
         return Client(self.port, **more)
@@ -159,13 +189,6 @@ listen = "127.0.0.1:{free_port()}"
         assert client.reply().startswith("220 ")
         client.ask("EHLO me.example")
         return client
-
-    def records(self) -> list[dict[str, Any]]:
-        """Everything in the journal, decoded."""
-        found = []
-        for segment in sorted((self.data / "journal" / "mx-0").glob("*.seg")):
-            found += [dict(frame.header) for frame in read_frames(segment, 0)]
-        return found
 
     def messages(self) -> list[dict[str, Any]]:
         return [record for record in self.records() if record["type"] == "message"]
@@ -180,12 +203,6 @@ listen = "127.0.0.1:{free_port()}"
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.lines() if line["event"] == event]
-
-    def octets_everywhere(self) -> Iterator[tuple[Path, bytes]]:
-        """Every file that it has written."""
-        for path in [self.log, *self.data.rglob("*")]:
-            if path.is_file():
-                yield path, path.read_bytes()
 
 
 class Client:

@@ -8,21 +8,16 @@ with FakeImap() as server, ImapDoor(tmp_path, server.url) as door, door.client()
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from proxy.journalread import read_frames
 from tests.certs import certificate_for
-from tests.paths.doors import ROOT, Client, until
+from tests.paths.doors import Client, RunningDoor
 from tests.ports import free_port
 
 
@@ -108,8 +103,10 @@ class FakeImap:
         return certificate_for().server_context().wrap_socket(client, server_side=True)
 
 
-class ImapDoor:
+class ImapDoor(RunningDoor):
     """One listener named "imap", slot 0."""
+
+    name = "imap-0"
 
     def __init__(
         self, folder: Path, upstream: str, *, tls: str = "none", listener: str = "", more: str = ""
@@ -142,52 +139,11 @@ listen = "127.0.0.1:{free_port()}"
     def __enter__(self) -> Self:
         words = [sys.executable, "-m", "proxy", "run", "--config", str(self.config)]
         words += ["--role", "imap", "--listener", "imap", "--slot", "0"]
-        environment = {**os.environ, "MAILWEIR_LOG": "json"}
-        (self.data / "run" / "imap-0.json").unlink(missing_ok=True)  # of one that was killed
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        until(self._ready, "the door is up", 60)
+        self._start(words, {"MAILWEIR_LOG": "json"})
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def _ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
-        return self._beat().get("ready") is True
-
-    def _beat(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads((self.data / "run" / "imap-0.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def stop(self) -> int:
-        """SIGTERM, and the exit code."""
-        self.process.terminate()
-        return self.process.wait(60)
-
-    def rss(self) -> int:
-        """Octets of memory that are its own."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no RssAnon")
 
     def client(self, **more: Any) -> ImapClient:
         return ImapClient(self.port, **more)
-
-    def records(self) -> list[dict[str, Any]]:
-        """Everything in the journal, decoded."""
-        found: list[dict[str, Any]] = []
-        for segment in sorted((self.data / "journal" / "imap-0").glob("*.seg")):
-            found += [dict(frame.header) for frame in read_frames(segment, 0)]
-        return found
 
     def captured(self) -> list[dict[str, Any]]:
         """What is durable, so that the door knows it: that can be read before, and the verdict is
@@ -195,11 +151,6 @@ listen = "127.0.0.1:{free_port()}"
         records = self.records()
         durable = {record["id"] for record in records if record["type"] == "verdict"}
         return [r for r in records if r["type"] == "message" and r["id"] in durable]
-
-    def octets_everywhere(self) -> list[tuple[Path, bytes]]:
-        """Every file that it has written."""
-        paths = [self.log, *self.data.rglob("*")]
-        return [(path, path.read_bytes()) for path in paths if path.is_file()]
 
 
 class ImapClient(Client):
