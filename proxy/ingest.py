@@ -18,9 +18,8 @@ Cites: architecture.md "Ingest"; threats.md "MIME bomb".
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -127,6 +126,8 @@ class Ingest:
             syncing = self._put(batch, tails)
             try:
                 self._begin_after([batch], tails)
+                while self._begun and not syncing.done() and self._begun[0].read_on():
+                    pass  # what a disk takes is not lost
             finally:
                 syncing.result()
             last = not self._begun
@@ -295,8 +296,13 @@ class Ingest:
         if not self._begun:
             batch.step.taken = self._intake.commit(rows)
         elif not self._store.elsewhere:
-            with self._reading_on():
+            stop = threading.Event()
+            draining = self._beside.submit(self._reader.drain, stop)  # the child reads on
+            try:
                 batch.step.taken = self._intake.commit(rows)
+            finally:
+                stop.set()
+                draining.result()
         else:
             under_way = self._beside.submit(self._intake.commit, rows)
             try:
@@ -324,17 +330,6 @@ class Ingest:
                     pass
         finally:
             syncing.result()
-
-    @contextmanager
-    def _reading_on(self) -> Iterator[None]:
-        """The child reads on meanwhile, although nobody looks at its answers."""
-        stop = threading.Event()
-        draining = self._beside.submit(self._reader.drain, stop)
-        try:
-            yield
-        finally:
-            stop.set()
-            draining.result()
 
     def _committed(self, batch: ReadBatch, pending: Sequence[Pending]) -> None:
         step, items = batch.step, batch.items
