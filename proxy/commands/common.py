@@ -184,6 +184,13 @@ def typed_addresses(ctx: typer.Context, option: str, texts: Sequence[str]) -> li
     return found
 
 
+def bare(address: str | None) -> str | None:
+    """The address of `Name <address>`, as people paste it from a mail; anything else as it is."""
+    if address is None or not address.rstrip().endswith(">"):
+        return address
+    return address.rstrip()[:-1].rpartition("<")[2]
+
+
 def note_viewer(work: Desk, viewer: str | None) -> None:
     """Nobody sees nothing: say so, since it may be a slip of the pen."""
     from crmstore.sharing import is_somebody

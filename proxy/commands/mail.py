@@ -13,6 +13,7 @@ from proxy.commands.common import (
     SeenFor,
     TakesPart,
     Viewer,
+    bare,
     desk,
     no,
     note_viewer,
@@ -69,7 +70,7 @@ def emails(
         try:
             page = timeline.page(
                 work.store,
-                address=address,
+                address=bare(address),
                 record=record,
                 user=user,
                 source=source,

@@ -14,6 +14,7 @@ from proxy.commands.common import (
     SeenFor,
     TakesPart,
     Viewer,
+    bare,
     call,
     desk,
     note_viewer,
@@ -70,7 +71,7 @@ def search(
         if record is not None:
             records.show(work.store, record)  # one that is not there is not an empty answer
         wanted = store_search.Wanted(
-            address=address,
+            address=bare(address),
             record=record,
             user=user,
             thread=thread,

@@ -151,6 +151,15 @@ def test_search_finds_and_shows_the_place(call: Call, ask: Ask) -> None:
         assert code == 2 and "allowed" in err and err.count("\n") == 1
 
 
+def test_an_address_may_be_pasted_with_its_name(ask: Ask) -> None:
+    (row,) = ask("emails", "--address", "hanako@customer.example")
+    for pasted in ("Hanako <hanako@customer.example>", "<HANAKO@customer.example> "):
+        assert ask("emails", "--address", pasted) == [row]
+        assert [found["id"] for found in ask("search", "example", "--address", pasted)] == [
+            row["id"]
+        ]
+
+
 def test_one_message_with_everything_known_of_it(call: Call, ask: Ask) -> None:
     first = ask("emails")[1]["id"]
     (found,) = ask("email", "show", str(first))
