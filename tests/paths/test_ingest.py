@@ -46,8 +46,10 @@ def test_a_sent_message_is_on_the_timeline_of_its_contact(office: Office) -> Non
     (step,) = office.take()
     assert (step.messages, step.taken.links) == (1, 1)
     (row,) = office.rows(record=bob.id)
+    assert row["place"].endswith(":1") and office.rows(before=row["place"]) == []
     assert row == {
         "id": 1,
+        "place": row["place"],
         "message_id": None,
         "subject": "hello",
         "from": "alice@ours.example",
