@@ -75,7 +75,6 @@ def test_a_sent_message_is_on_the_timeline_of_its_contact(office: Office) -> Non
         "attachments": [],
         "owners": ["alice@ours.example"],
         "seen": row["seen"],
-        "place": row["place"],
         "from_name": "",
         "preview": "Hello Bob",
         "flags": [],
