@@ -3,8 +3,9 @@
 Promises: read() gives an answer for every job, in order. A message that costs more than
 `CPU_SECONDS`, or `WALL_SECONDS` however little it computes, or more memory than the child may
 have, is answered with Unread, its child is killed, and the others are read by the next one.
-The child is asked for a group of messages, which it reads side by side. If it dies, the next one
-is asked for each of that group alone: only a message that kills a reader by itself is Unread.
+The child is asked for a group of messages, which it reads side by side. If it dies, or has no
+memory left, the next one is asked for each of that group alone: only a message that does this to a
+reader by itself is Unread.
 The time is the child's processor time: the worker is niced, and a busy machine must not make
 ordinary mail unreadable.
 Limits: one child; what was started first is finished first; one thread at a time. ReaderFailed only
@@ -80,6 +81,9 @@ class Unread(NamedTuple):
     """The message could not be read: it is to be stored raw, flagged, counted."""
 
     why: str
+
+
+_NO_MEMORY = Unread("memory")  # as reader_child.py says it
 
 
 class ReaderFailed(Exception):
@@ -196,6 +200,8 @@ class Reader:
             group = self._asked[0]
             try:
                 found = self._read_answer()
+                if len(group) > 1 and found == _NO_MEMORY:  # another of them may have had it all
+                    raise _Gone(found.why)
             except _Gone as gone:
                 self.close()
                 if len(group) > 1:  # which of them it was will be seen

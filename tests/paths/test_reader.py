@@ -17,7 +17,7 @@ from crmstore.facts import Facts
 from proxy import reader as reader_module
 from proxy import reader_child
 from proxy.reader import GROUP, GROUP_OCTETS, Job, Reader, ReaderFailed, Unread, groups
-from proxy.readerframe import LENGTHS
+from proxy.readerframe import LENGTHS, frame
 from tests.cores.test_facts import HURTS
 from tests.cores.test_mimetree import BOMBS
 from tests.corpus import mails
@@ -178,6 +178,16 @@ def test_a_reader_that_dies_is_replaced(
         reader._child.wait()
         found = subjects(reader.read(asked))
         assert len(found) == len(asked) and found.count("good") == len(asked) - unread
+
+
+def test_who_takes_all_the_memory_costs_no_other_its_facts(reader: Reader, spool: Spool) -> None:
+    jobs = [spool.put(GOOD)] * 3
+    reader.read(jobs[:1])
+    reader._received += frame('{"error":"memory"}')  # to the first of a group
+    assert subjects(reader.read(jobs)) == ["good"] * 3
+    assert reader.kills == 0
+    reader._received += frame('{"error":"memory"}')  # to one that is alone
+    assert subjects(reader.read(jobs[:1])) == ["unread: memory"]
 
 
 def test_who_kills_among_many_is_found(spool: Spool, tmp_path: Path) -> None:
