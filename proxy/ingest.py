@@ -130,11 +130,10 @@ class Ingest:
                     pass  # what a disk takes is not lost
             finally:
                 syncing.result()
-            last = not self._begun
             if batch.items:
                 failpoint("11.blobs.synced")
                 self._write(batch, tails)
-            if last and batch.whole:
+            if not step.more:  # else there may be frames that were read, and begun by nobody
                 for tail in tails.values():
                     tail.caught_up()
             done = True

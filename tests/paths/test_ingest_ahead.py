@@ -12,7 +12,7 @@ from crmstore.search import search
 from crmstore.store import StoreUnavailable
 from crmstore.whose import judge
 from proxy import ingest as ingest_module
-from proxy import readbatch
+from proxy import readbatch, tail
 from proxy.ingest import Ingest
 from proxy.readbatch import ReadBatch
 from proxy.reader import ReaderFailed
@@ -195,6 +195,17 @@ def test_who_is_new_in_the_batch_behind_owns_their_mail(office: Office) -> None:
     steps = office.take()
     assert [login for step in steps for login in step.enrolled] == [ALICE]
     captured(office, 6)
+
+
+def test_who_is_new_in_the_last_batch_does_not_wait_for_more_mail(office: Office) -> None:
+    """What was read and not begun is no reason to think that all of the journal is taken."""
+    door = office.door()
+    mails(door, 2)
+    door.mail(BODY + b"new", auth=ALICE)
+    time.sleep(2 * tail._QUIET)  # nobody has written since
+    steps = office.take()
+    assert [login for step in steps for login in step.enrolled] == [ALICE]
+    captured(office, 3)
 
 
 def test_people_who_change_while_a_batch_is_begun(
