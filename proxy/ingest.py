@@ -41,8 +41,8 @@ from proxy.tail import Item, Tail, doors
 
 __all__ = ["Ingest", "Step"]
 
-BATCH = 500
-BATCH_BYTES = 16 << 20
+BATCH = 1_000  # messages
+BATCH_BYTES = 32 << 20  # of their bodies; packed, they are in memory
 AHEAD_OF_COMMIT = 8  # pieces of a batch that the child may read while the one before is written
 KEEP_AGAIN = 30.0  # seconds after an archive that could not keep headers
 
