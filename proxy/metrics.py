@@ -14,9 +14,7 @@ plain dicts and writes once a second.
 import asyncio
 import math
 import os
-from bisect import bisect_left
-from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
@@ -335,15 +333,9 @@ def unread(count: int = 1) -> None:
     _unread.inc(count)
 
 
-def capture_to_link(seconds: Sequence[float]) -> None:
-    """Messages of a batch are linked so many seconds after their captures (negative when a clock
-    was set back: 0). Not one by one: in a file that processes share each costs as much as a row."""
-    if not seconds:
-        return
-    bounds = _capture_to_link._upper_bounds
-    for place, count in Counts(bisect_left(bounds, one) for one in seconds).items():
-        _capture_to_link._buckets[place].inc(count)
-    _capture_to_link._sum.inc(sum(one for one in seconds if one > 0))
+def capture_to_link(seconds: float) -> None:
+    """A message is linked `seconds` after its capture (negative when a clock was set back: 0)."""
+    _capture_to_link.observe(max(0.0, seconds))
 
 
 def ingest_lag(seconds: float) -> None:

@@ -232,7 +232,8 @@ class IngestThread:
         for (role, disposition), count in step.taken.captures.items():
             metrics.captured(role, disposition, count)
         now = time.time()
-        metrics.capture_to_link([now - at / 1e6 for at in step.at_us])
+        for at in step.at_us:
+            metrics.capture_to_link(now - at / 1e6)
         for login in step.enrolled:
             maillog.enrolled(login)
         for capture_id, why in step.unread:
