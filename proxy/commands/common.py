@@ -101,6 +101,13 @@ def as_owner(found: "Settings") -> None:
         group = owner.st_gid
     os.setgid(group)
     os.setuid(owner.st_uid)
+    # What is imported from here on, and the reading process of `replay`, must be his to read.
+    for part in (os.__file__, sys.executable, __file__):
+        if not os.access(part, os.R_OK):
+            raise Refusal(
+                f"{found.data_dir} belongs to user {owner.st_uid}, who may not read {part}: "
+                "this program must lie where the service's user can read it"
+            )
 
 
 @dataclass(frozen=True, slots=True)

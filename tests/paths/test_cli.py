@@ -153,6 +153,11 @@ def test_the_process_exits_as_the_call_says(config: str) -> None:
         assert "Traceback" not in done.stderr
 
 
+def _nobody_may_read(path: Path) -> bool:
+    asked = ["/usr/bin/test", "-r", path]
+    return subprocess.run(asked, user=65534, group=65534, extra_groups=[]).returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_what_root_migrates_and_replays_is_the_services() -> None:
@@ -168,7 +173,13 @@ def test_what_root_migrates_and_replays_is_the_services() -> None:
                 [sys.executable, "-m", "proxy", command, "--config", folder / "mailweir.toml"],
                 cwd=ROOT, capture_output=True, text=True,
             )  # fmt: skip
+            if not _nobody_may_read(Path(os.__file__)):  # a Python of root's own, as in CI
+                assert done.returncode == 2 and "may not read" in done.stderr
+                assert not list((folder / "data").iterdir())
+                continue
             assert (done.returncode, done.stderr) == (0, "")
+        if done.returncode:
+            return
         made = [path.stat() for path in (folder / "data").rglob("*")]
         assert len(made) > 3 and {(one.st_uid, one.st_gid) for one in made} == {(65534, 65534)}
 
