@@ -154,7 +154,7 @@ def test_the_process_exits_as_the_call_says(config: str) -> None:
 
 
 def _nobody_may_read(path: Path) -> bool:
-    asked = ["/usr/bin/test", "-r", path]
+    asked = ["/usr/bin/test", "-r", str(path)]
     return subprocess.run(asked, user=65534, group=65534, extra_groups=[]).returncode == 0
 
 
