@@ -18,7 +18,7 @@ Only charsets of the list below are asked of Python's codecs: some codecs are no
 import codecs
 import re
 
-__all__ = ["clean", "decode", "decode_raw", "storable"]
+__all__ = ["clean", "decode", "decode_header", "decode_raw", "storable"]
 
 _ALLOWED = frozenset(
     ["ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
@@ -67,6 +67,8 @@ _MEANT = {
 }
 _MULTIBYTE_CJK = frozenset(["cp932", "euc_jp", "gb18030", "big5", "big5hkscs", "cp950", "cp949"])
 _NOT_ASCII_BASED = ("utf-16", "utf-32", "utf-7", "hz", "iso2022")
+# Charsets that say something of a header that nobody labelled.
+_EIGHT_BIT = {c for c in _ALLOWED if not c.startswith(_NOT_ASCII_BASED)} - {"ascii", "utf-8"}
 _known: dict[str, str | None] = {}
 
 
@@ -97,7 +99,8 @@ def decode(data: bytes, declared: str = "", *, guess: bool = False) -> str:
     plain_meant = codec is None or not codec.startswith(_NOT_ASCII_BASED)
     if plain and plain_meant and b"\x1b" not in data:
         return data.decode("ascii")
-    if codec is None or codec == "ascii":
+    # Seven bits with escapes are ISO-2022-JP, whatever is written on them
+    if codec is None or codec == "ascii" or (plain and plain_meant):
         return decode_raw(data, guess=guess)
     if codec == "iso2022_jp":
         return _iso2022jp(data)
@@ -130,15 +133,29 @@ def decode_raw(data: bytes, *, guess: bool = False) -> str:
         return _iso2022jp(data)
     if data.isascii():
         return data.decode("ascii")
-    for codec in ("utf-8", "cp932", "euc_jp"):
+    for codec in ("utf-8", "cp932", "euc_jp", "euc_jis_2004"):  # the last has the vendor rows
         text = _strict(data, codec)
         if text is not None:
-            if codec == "cp932" and _half_width(text) and (euc := _strict(data, "euc_jp")):
-                return euc
+            if codec == "cp932" and _half_width(text):
+                if euc := _strict(data, "euc_jp") or _strict(data, "euc_jis_2004"):
+                    return euc
+                if not _KANA_WORD.search(text):
+                    return data.decode("cp1252", "replace")
             return text
     if _looks_cut(data):
         return data.decode("utf-8", "replace")
     return _detect(data) if guess else data.decode("cp1252", "replace")
+
+
+def decode_header(data: bytes, charset: str) -> str:
+    """Text of a raw header in a message whose body says that it is in `charset`: a program that
+    does not encode its headers writes both in one. Where they cannot be that, decode_raw()."""
+    codec = _codec(charset) if charset else None
+    if codec in _EIGHT_BIT and b"\x1b" not in data and _utf8(data) is None:
+        text = _strict(data, codec)
+        if text is not None:
+            return text
+    return decode_raw(data)
 
 
 def _strict(data: bytes, codec: str) -> str | None:
@@ -160,9 +177,15 @@ def _looks_cut(data: bytes) -> bool:
     )
 
 
+# What half-width kana are written for.
+_KANA_WORD = re.compile("[\uff61-\uff9f]{2}")
+
+
 def _half_width(text: str) -> bool:
-    """EUC-JP read as cp932 gives half-width kana (two for each kanji); people write few of them."""
-    kana = sum("\uff61" <= c <= "\uff9f" for c in text)
+    """EUC-JP read as cp932 gives half-width kana (two for each kanji), Latin-1 single ones and
+    characters of nobody's own (U+E000 to where the emoji of carriers begin); people write few of
+    them."""
+    kana = sum("\uff61" <= c <= "\uff9f" or "\ue000" <= c < "\ue63e" for c in text)
     return kana * 2 > sum(c > "\x7f" for c in text)
 
 
@@ -258,9 +281,13 @@ def _pairs(run: bytes) -> str:
             out.append(high)
             i += 1
             continue
-        out += _shifted(high, run[i + 1] & 0x7F)
+        pair = _shifted(high, run[i + 1] & 0x7F)
+        out += pair if _strict(pair, "cp932") is not None else _NO_CHARACTER
         i += 2
     return out.decode("cp932", "replace")
+
+
+_NO_CHARACTER = "\u3013".encode("cp932")  # the geta mark, as printers put it where type is missing
 
 
 def _shifted(high: int, low: int) -> bytes:

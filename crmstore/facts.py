@@ -105,7 +105,8 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
     yield
     fields = tree.header.fields
     facts = Facts(flags=list(tree.flags))
-    facts.subject = _text(fields, b"subject", MAX_SUBJECT, facts)
+    charset = next((leaf.parameters.get("charset", "") for leaf in tree.leaves), "")
+    facts.subject = _text(fields, b"subject", MAX_SUBJECT, facts, charset)
     yield
     facts.message_id = _message_id(fields, facts)
     yield
@@ -113,7 +114,7 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
     yield
     facts.date = date_of(facts.date_header)
     yield
-    facts.people = _people(fields, facts)
+    facts.people = _people(fields, facts, charset)
     yield
     facts.key = content_key(data, tree, facts.subject, facts.people)
     yield
@@ -152,13 +153,15 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
 # Headers
 
 
-def _text(fields: dict[bytes, list[bytes]], name: bytes, limit: int, facts: Facts) -> str:
+def _text(
+    fields: dict[bytes, list[bytes]], name: bytes, limit: int, facts: Facts, charset: str = ""
+) -> str:
     values = fields.get(name)
     if not values:
         return ""
     if len(values) > 1:
         facts.flags.append(f"duplicate_{name.decode().replace('-', '_')}")
-    return decode_words(unfold(values[0], MAX_ENCODED_WORDS)).strip()[:limit]
+    return decode_words(unfold(values[0], MAX_ENCODED_WORDS, charset)).strip()[:limit]
 
 
 def _message_id(fields: dict[bytes, list[bytes]], facts: Facts) -> str:
@@ -215,7 +218,7 @@ _ROLES = tuple(
 _WRITER = frozenset(("from", "sender", "reply-to"))
 
 
-def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
+def _people(fields: dict[bytes, list[bytes]], facts: Facts, charset: str) -> list[Person]:
     """The header's people, each address once a role, in their order."""
     people: list[Person] = []
     for name, role in _ROLES:
@@ -229,7 +232,7 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts) -> list[Person]:
         seen = {address for _, address, _ in people} if role in _WRITER else set()
         left = addresses.MAX_ADDRESSES
         for value in values:
-            found = addresses.read(unfold(value), left)
+            found = addresses.read(unfold(value, charset=charset), left)
             left -= len(found)
             for shown, address in found:
                 if address not in seen:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from crmstore.charsets import clean, decode, decode_raw
+from crmstore.charsets import clean, decode, decode_header
 from crmstore.words import decode_words
 
 __all__ = ["MAX_BLOCK", "MAX_HEADERS", "Block", "parameters", "split", "unfold"]
@@ -113,14 +113,15 @@ def _blank(data: bytes, start: int, stop: int) -> tuple[int, int] | None:
     return (at - 1 if at > start and data[at - 1] == 13 else at), end
 
 
-def unfold(raw: bytes, limit: int = MAX_VALUE) -> str:
-    """A field's value as one line of text; raw 8-bit bytes are read as what they seem to be."""
+def unfold(raw: bytes, limit: int = MAX_VALUE, charset: str = "") -> str:
+    """A field's value as one line of text. Raw 8-bit bytes are read as what they seem to be:
+    `charset`, what the body of the message says of itself, if they fit."""
     raw = raw[:limit]
     if raw.isascii() and b"\x1b" not in raw:
         text = raw.decode("ascii")
     else:
         # Folded before decoded: a line end would reset ISO-2022-JP
-        text = decode_raw(re.sub(rb"\r?\n[ \t]*", b" ", raw))
+        text = decode_header(re.sub(rb"\r?\n[ \t]*", b" ", raw), charset)
     if "\n" in text or "\r" in text:
         text = _FOLD.sub(" ", text)
     return text.strip()

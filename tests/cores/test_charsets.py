@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmstore import charsets
-from crmstore.charsets import clean, decode, decode_raw, storable
+from crmstore.charsets import clean, decode, decode_header, decode_raw, storable
 
 VENDOR = "①㈱髙橋です。"
 KANA = "ｶﾅ"
@@ -35,6 +35,15 @@ def test_vendor_characters_in_iso_2022_jp(label: str) -> None:
 def test_half_width_kana_in_iso_2022_jp() -> None:
     assert decode(b"\x1b(I6E\x1b(B!", "iso-2022-jp") == KANA + "!"
     assert decode(b"\x0e6E\x0f!", "iso-2022-jp") == KANA + "!"
+
+
+@pytest.mark.parametrize("label", ["utf-8", "shift_jis", "iso-8859-1", "euc-jp"])
+def test_iso_2022_jp_under_another_label(label: str) -> None:
+    assert decode(jis(VENDOR), label) == VENDOR
+
+
+def test_a_carriers_emoji_that_no_table_has_costs_that_character_only() -> None:
+    assert decode(b'\x1b$B$"uA$$\x1b(B', "iso-2022-jp") == "あ〓い"
 
 
 def test_a_line_ends_the_japanese_mode_that_nobody_ended() -> None:
@@ -96,6 +105,42 @@ def test_raw_headers_without_a_label(codec: str) -> None:
     assert decode_raw(text.encode(codec)) == text
 
 
+def test_raw_euc_jp_with_vendor_rows() -> None:
+    assert decode_raw("見積書".encode("euc_jp") + b"\xad\xa1") == "見積書①"
+
+
+@pytest.mark.parametrize("text", ["Straße 5", "Équipe", "Übersicht Öl", "España ¡Hola!"])
+def test_single_half_width_kana_are_latin_letters(text: str) -> None:
+    assert decode_raw(text.encode("latin-1")) == text
+    assert decode_raw("ﾃｽﾄ No.5".encode("cp932")) == "ﾃｽﾄ No.5"
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("koi8-r", "Счёт на оплату"),
+        ("windows-1251", "Счёт на оплату"),
+        ("gb2312", "关于报价"),
+        ("big5", "關於會議"),
+        ("euc-kr", "한국어 견적"),
+        ("iso-8859-1", "Größe"),
+        ("shift_jis", "㈱ﾃｽﾄ①"),
+        ("euc-jp", "お見積り"),
+    ],
+)
+def test_a_raw_header_is_in_the_charset_of_its_body(charset: str, text: str) -> None:
+    codec = "cp932" if charset == "shift_jis" else charset
+    assert decode_header(text.encode(codec), charset) == text
+    assert decode_header(text.encode(), charset) == text  # but UTF-8 is UTF-8
+
+
+@pytest.mark.parametrize("charset", ["", "utf-8", "iso-2022-jp", "us-ascii", "big5", "nonsense"])
+def test_a_raw_header_in_another_charset_than_its_body(charset: str) -> None:
+    text = "お見積りの件、よろしくお願いします"
+    assert decode_header(text.encode("cp932"), charset) == text
+    assert decode_header(jis(VENDOR), charset) == VENDOR
+
+
 def test_a_character_cut_in_two_costs_that_character_only() -> None:
     assert decode("見積り".encode()[:-1], "utf-8") == "見積\ufffd"
 
@@ -114,6 +159,7 @@ LABELS = st.sampled_from("utf-8 cp932 iso-2022-jp euc-jp us-ascii utf-7 utf-16 h
 def test_nothing_raises(data: bytes, label: str) -> None:
     assert isinstance(decode(data, label, guess=True), str)
     assert isinstance(decode_raw(data, guess=True), str)
+    assert isinstance(decode_header(data, label), str)
 
 
 @pytest.mark.parametrize("label", ["", "iso-2022-jp", "utf-8"])

@@ -50,6 +50,20 @@ def test_an_ordinary_message() -> None:
     )
 
 
+def test_raw_headers_are_in_the_charset_of_the_first_text() -> None:
+    body = b"--b\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\nx\r\n--b--\r\n"
+    subject, name = "Счёт на оплату".encode("koi8-r"), "Иван".encode("koi8-r")
+    facts = read(
+        mail(
+            b"From: " + name + b" <ivan@x.example>",
+            b"Subject: " + subject,
+            'Content-Type: multipart/mixed; boundary="b"',
+            body=body,
+        )
+    )
+    assert (facts.subject, facts.people[0][2]) == ("Счёт на оплату", "Иван")
+
+
 def test_a_japanese_phone_of_the_old_days() -> None:
     facts = read(
         mail(
