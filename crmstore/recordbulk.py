@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, exists, func, insert, select, upda
 
 from crmstore import linker, relink, schema
 from crmstore.bulk import among, insert_rows
+from crmstore.imports.marks import mark_of
 from crmstore.kinds import WITH_CONTACT
 from crmstore.store import Store, next_ids
 
@@ -54,6 +55,12 @@ class Brief(NamedTuple):
     contact: int | None  # the main contact of a deal
     type: str = ""
     company: str = ""
+    created_us: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What it is called in files of ours."""
+        return mark_of(self.id, self.created_us)
 
 
 class Fresh(NamedTuple):
@@ -118,9 +125,8 @@ def load(connection: Connection, ids: Iterable[int]) -> dict[int, Brief]:
             select(schema.records).where(among(connection, records.id, chunk))
         ):
             addresses, contact = tuple(mine.get(row.id, ())), main.get(row.id)
-            found[row.id] = Brief(
-                row.id, row.kind, row.name, row.state, addresses, contact, row.type, row.company
-            )
+            words = (row.type, row.company, row.created_us)
+            found[row.id] = Brief(row.id, row.kind, row.name, row.state, addresses, contact, *words)
     return found
 
 
@@ -142,10 +148,12 @@ def names(connection: Connection, kind: str, after: int) -> Iterator[tuple[int, 
 # Writing
 
 
-def add_many(connection: Connection, fresh: Sequence[Fresh], now: int, never: Never | None) -> int:
-    """New records; returns how many links to earlier mail were made."""
+def add_many(
+    connection: Connection, fresh: Sequence[Fresh], now: int, never: Never | None
+) -> tuple[Sequence[int], int]:
+    """New records; returns their ids, and how many links to earlier mail were made."""
     if not fresh:
-        return 0
+        return (), 0
     ids = next_ids(connection, "records", len(fresh))
     insert_rows(
         connection,
@@ -180,7 +188,7 @@ def add_many(connection: Connection, fresh: Sequence[Fresh], now: int, never: Ne
     for id_, contact in open_deals.items():
         keying = _keying(contacts[contact].addresses, mailed, never)
         linked += relink.late(connection, id_, keying, contact, at_once=AT_ONCE)
-    return linked
+    return ids, linked
 
 
 def _late_for_new(connection: Connection, ids: range, never: Never | None) -> int:
@@ -344,8 +352,8 @@ def most_addresses(store: Store, kind: str | None) -> int:
     return int(found or 0)
 
 
-def stream(store: Store, kind: str | None, type: str = "") -> Iterator[tuple[Brief, str]]:
-    """Every record, by id, people first; with the address of a main contact ("" if none).
+def stream(store: Store, kind: str | None, type: str = "") -> Iterator[tuple[Brief, Brief | None]]:
+    """Every record, by id, people first; with its main contact.
 
     A transaction for each page: writing never waits for an export.
     """
@@ -366,8 +374,7 @@ def stream(store: Store, kind: str | None, type: str = "") -> Iterator[tuple[Bri
                 contacts = load(connection, {one.contact for one in page.values() if one.contact})
             for id_ in ids:
                 one = page[id_]
-                contact = contacts.get(one.contact or 0)
-                yield one, contact.addresses[0] if contact and contact.addresses else ""
+                yield one, contacts.get(one.contact or 0)
             if len(ids) < PAGE:
                 break
             after = ids[-1]

@@ -8,7 +8,7 @@ at the end. Cites: features.md G9, G10, A10, A11.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -19,10 +19,12 @@ from crmstore import recordbulk, relink
 from crmstore.addresses import domain_of
 from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
+from crmstore.imports.marks import record_of
 from crmstore.imports.plan import Choice, Conflict, Decision, Existing, Known, decide
 from crmstore.imports.rows import Place, Remark, Row
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.terms import folded_name
+from crmstore.kinds import WITH_CONTACT
 from crmstore.store import Store, counter, micros
 
 __all__ = ["BATCH", "Importer", "Told", "Totals"]
@@ -133,12 +135,12 @@ class Importer:
         self._learn_names({wanted.kind for wanted in batch if wanted.by_name})
         answers: dict[Conflict, bool] = {}
         first = not last
+        if last:
+            batch = self._without_strange_marks(batch)
         while True:
             with self._transaction() as connection:
                 known = self._known(connection, batch)
-                decisions = [decide(one, known, self._choice, answers) for one in batch]
-                if first:
-                    decisions = self._without_duplicates(decisions)
+                decisions = self._decisions(batch, known, answers, first=first)
                 asked = [conflict for one in decisions for conflict in one.conflicts]
                 if not asked or self._ask is None:
                     linked = 0 if self._dry_run else self._write(connection, decisions)
@@ -149,6 +151,7 @@ class Importer:
         if not self._dry_run:
             linked += relink.run(self._store)
         self.totals.linked += linked
+        self._note_marks(decisions)
         for decision in decisions:
             self._account(decision, last=last)
 
@@ -181,8 +184,10 @@ class Importer:
         """What the store has of a batch: a few queries, however many rows."""
         addresses = {address for wanted in batch for address in wanted.addresses}
         addresses |= {wanted.contact for wanted in batch if wanted.contact}
+        marks = {wanted.contact_mark for wanted in batch if wanted.contact_mark}
+        marked = {mark: record_of(mark) for mark in marks} | self._scratch.records_of(marks)
         by_address = recordbulk.ids_by_address(connection, addresses)
-        ids = {id_ for found in by_address.values() for id_ in found}
+        ids = {id_ for found in by_address.values() for id_ in found}.union(marked.values())
         names = {(one.kind, folded_name(one.name)) for one in batch if one.by_name}
         for kind in {kind for kind, _ in names}:
             self._learn(connection, kind)
@@ -201,7 +206,18 @@ class Importer:
         ours = addresses & self._users(connection)
         ours |= {address for address in addresses if domain_of(address) in self._domains}
         existing = {id_: Existing(*one) for id_, one in records.items()}
-        return Known(existing, by_address, still, frozenset(ours))
+        if not any(one.mark or one.contact_mark for one in batch):
+            return Known(existing, by_address, still, frozenset(ours))
+        came = self._scratch.records_of(marks)
+        people = {
+            mark: id_
+            for mark, id_ in marked.items()
+            if (one := existing.get(id_)) is not None
+            and one.kind not in WITH_CONTACT
+            and (mark in came or one.mark == mark)
+        }
+        taken = self._scratch.marks_of(records)
+        return Known(existing, by_address, still, frozenset(ours), taken, people)
 
     def _users(self, connection: Connection) -> frozenset[str]:
         """Addresses of users, read again when somebody changed them."""
@@ -211,25 +227,62 @@ class Importer:
             self._users_version = version
         return self._user_addresses
 
-    def _without_duplicates(self, decisions: Sequence[Decision]) -> list[Decision]:
-        """Without rows whose key the files had before: the first one counts."""
-        first: list[Decision] = []
-        for one in decisions:
-            if one.verdict == "refused":
-                first.append(one)
-                continue
-            before = self._scratch.first_with(one.wanted, one.record)
-            if before is None:
-                first.append(one)
-                continue
-            self.totals.duplicates += 1
-            values = {"line": before.line, "file": before.file}
-            remark = Remark(one.wanted.place.line, "duplicate", False, values)
-            self._tell(Told(one.wanted.place, "duplicate", remark, one.wanted.shown))
-        return first
+    def _decisions(
+        self,
+        batch: Sequence[Wanted],
+        known: Known,
+        answers: Mapping[Conflict, bool],
+        *,
+        first: bool,
+    ) -> list[Decision]:
+        """What to do with each row. The `first` time without those whose key the files had
+        before: the first one counts."""
+        taken = dict(known.taken)
+        known = known._replace(taken=taken)
+        found: list[Decision] = []
+        for wanted in batch:
+            one = decide(wanted, known, self._choice, answers)
+            if first and one.verdict != "refused":
+                before = self._scratch.first_with(one.wanted, one.record)
+                if before is not None:
+                    self._told_duplicate(one.wanted, before)
+                    continue
+            if wanted.mark and one.record and _is_it(one):
+                # others with its key are other records
+                taken[one.record] = wanted.mark
+            found.append(one)
+        return found
+
+    def _told_duplicate(self, wanted: Wanted, before: Place) -> None:
+        self.totals.duplicates += 1
+        values = {"line": before.line, "file": before.file}
+        remark = Remark(wanted.place.line, "duplicate", False, values)
+        self._tell(Told(wanted.place, "duplicate", remark, wanted.shown))
+
+    def _note_marks(self, decisions: Sequence[Decision]) -> None:
+        """Which records the rows with these marks are about, once they are written."""
+        self._scratch.note_marks(
+            (one.wanted.mark, one.record, one.record > 0 and _is_it(one))
+            for one in decisions
+            if one.wanted.mark and (one.verdict == "new" or one.record)
+        )
+
+    def _without_strange_marks(self, batch: Sequence[Wanted]) -> list[Wanted]:
+        """Main contacts whose marks neither the files nor the store had are known by their
+        address, as in any file."""
+        marks = {one.contact_mark for one in batch if one.contact_mark}
+        came = self._scratch.records_of(marks)
+        ids = {mark: record_of(mark) for mark in marks - came.keys()}
+        with self._store.reading() as connection:
+            there = recordbulk.load(connection, ids.values())
+        for mark, id_ in ids.items():
+            if id_ in there and there[id_].mark == mark and there[id_].kind not in WITH_CONTACT:
+                came[mark] = id_
+        return [one if one.contact_mark in came else one._replace(contact_mark="") for one in batch]
 
     def _write(self, connection: Connection, decisions: Sequence[Decision]) -> int:
         now = micros()
+        made = [one for one in decisions if one.verdict == "new"]
         fresh = [
             recordbulk.Fresh(
                 one.wanted.kind,
@@ -240,10 +293,11 @@ class Importer:
                 one.wanted.type,
                 one.company,
             )
-            for one in decisions
-            if one.verdict == "new"
+            for one in made
         ]
-        linked = recordbulk.add_many(connection, fresh, now, self._never)
+        ids, linked = recordbulk.add_many(connection, fresh, now, self._never)
+        for one, id_ in zip(made, ids, strict=True):
+            one.record = id_
         changed = [one for one in decisions if one.verdict == "change"]
         more = {one.record: one.addresses for one in changed if one.addresses}
         linked += recordbulk.gain(connection, more, now, self._never)
@@ -288,10 +342,16 @@ class Importer:
                 self._tell(Told(wanted.place, "conflict", remark, wanted.shown))
 
     def _without_contact(self, wanted: Wanted) -> None:
-        if self._dry_run and self._scratch.has_person(wanted.contact):
+        came = wanted.contact_mark or self._scratch.has_person(wanted.contact)
+        if self._dry_run and came:
             self.totals.new += 1  # the contact would be there by now
         else:
             self.totals.refused += 1
             values = {"contact": wanted.contact}
             remark = Remark(wanted.place.line, "contact_unknown", True, values)
             self._told(wanted.place, remark, wanted.shown)
+
+
+def _is_it(one: Decision) -> bool:
+    """Is the record what the row says, once it is written? Not where the store won."""
+    return one.verdict in ("new", "same", "change") and not one.kept

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from crmstore.addresses import MAX_ADDRESS, MAX_OWNED
+from crmstore.imports.marks import is_mark
 from crmstore.imports.rows import Checked, Place, Remark, Row
 from crmstore.imports.terms import folded_name, state_of
 from crmstore.kinds import GENERAL, KINDS, TYPES, WITH_CONTACT, kind_of, type_of
@@ -31,6 +32,8 @@ class Wanted(NamedTuple):
     contact: str = ""
     type: str = ""
     company: str = ""
+    mark: str = ""  # which record it was in the export that it comes from
+    contact_mark: str = ""
 
     @property
     def by_name(self) -> bool:
@@ -87,9 +90,12 @@ def prepare(
     if len(name) > MAX_NAME:
         remarks.append(Remark(line, "name_cut", False, {"allowed": MAX_NAME}))
         name = name[:MAX_NAME].strip()
-    company = row.company[:MAX_COMPANY].strip() if row.company != name else ""
-    place = Place(file, line)
-    return Wanted(place, kind, name, tuple(addresses), state, contact, type_, company), remarks
+    company = row.company[:MAX_COMPANY].strip() if row.name else ""
+    place, known_by = Place(file, line), tuple(addresses)
+    marks = (row.mark if is_mark(row.mark) else "", "")
+    if has_contact and is_mark(row.contact_mark):
+        marks = (marks[0], row.contact_mark)
+    return Wanted(place, kind, name, known_by, state, contact, type_, company, *marks), remarks
 
 
 def _addresses(

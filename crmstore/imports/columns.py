@@ -60,6 +60,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
         *("主な連絡先のメールアドレス", "連絡先メール", "連絡先メールアドレス"),
         *("担当者メール", "担当者メールアドレス"),
     ),
+    "mark": ("mailweirid",),
+    "contact_mark": ("maincontactmailweirid", "主な連絡先のmailweirid"),
 }
 # Columns for the names of one kind: a list that has them for its names is a list of that kind.
 _NAMES_OF = {
@@ -84,6 +86,8 @@ class Columns(NamedTuple):
     emails: tuple[int, ...]
     unknown: tuple[int, ...]
     hint: str = ""  # the kind of record that the header of the names is for
+    mark: int | None = None
+    contact_mark: int | None = None
 
     @property
     def usable(self) -> bool:
@@ -143,4 +147,6 @@ def map_header(headers: Sequence[str]) -> Columns:
         ordered,
         tuple(sorted(unknown)),
         hint,
+        found.get("mark"),
+        found.get("contact_mark"),
     )

@@ -192,6 +192,8 @@ class CsvFile:
             text(columns.type),
             remarks,
             columns.hint,
+            text(columns.mark),
+            text(columns.contact_mark),
         )
 
 

@@ -16,6 +16,10 @@ _HEADERS = {
     "en": ("Kind", "Name", "State", "Main contact", "Company", "Type", "E-mail"),
     "ja": ("種別", "氏名", "状態", "主な連絡先", "会社", "種類", "メールアドレス"),
 }
+_MARKS = {
+    "en": ("Mailweir ID", "Main contact Mailweir ID"),
+    "ja": ("Mailweir ID", "主な連絡先の Mailweir ID"),
+}
 # Two names for one character: Unicode's own mapping and Microsoft's (see crmstore.charsets).
 _CP932 = {0x301C: 0xFF5E, 0x2212: 0xFF0D, 0x2016: 0x2225, 0x2014: 0x2015}
 
@@ -25,7 +29,7 @@ def csv_header(address_columns: int, lang: Literal["en", "ja"]) -> str:
     *single, email = _HEADERS[lang]
     space = " " if lang == "en" else ""
     more = [f"{email}{space}{n}" for n in range(2, address_columns + 1)]
-    return csv_line([*single, email, *more])
+    return csv_line([*single, email, *more, *_MARKS[lang]])
 
 
 class Exported(Protocol):
@@ -43,17 +47,20 @@ class Exported(Protocol):
     def state(self) -> str: ...
     @property
     def addresses(self) -> Sequence[str]: ...
+    @property
+    def mark(self) -> str: ...
 
 
-def csv_row(record: Exported, contact: str, address_columns: int) -> str:
-    """The line of one record; `contact` is the address of its main contact, or ""."""
+def csv_row(record: Exported, contact: Exported | None, address_columns: int) -> str:
+    """The line of one record; `contact` is its main contact."""
     addresses = record.addresses
     cells = list(addresses[:address_columns])
     if len(addresses) > address_columns:
         cells[-1] = "; ".join(addresses[address_columns - 1 :])
     cells += [""] * (address_columns - len(cells))
-    words = (record.kind, record.name, record.state, contact, record.company, record.type)
-    return csv_line([*words, *cells])
+    person = contact.addresses[0] if contact is not None and contact.addresses else ""
+    words = (record.kind, record.name, record.state, person, record.company, record.type)
+    return csv_line([*words, *cells, record.mark, contact.mark if contact is not None else ""])
 
 
 def csv_line(cells: Sequence[str]) -> str:

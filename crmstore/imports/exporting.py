@@ -42,7 +42,7 @@ def export_csv(
     header = csv_header(columns, lang)
     yield mark + header.encode(encoding)
     for record, contact in recordbulk.stream(store, kind, type):
-        _contact(record, contact, tell)
+        _contact(record, contact, kind, tell)
         line = csv_row(record, contact, columns)
         try:
             yield line.encode(encoding)
@@ -63,12 +63,17 @@ def export_vcards(
 ) -> Iterator[bytes]:
     """A card for each record of `kind` (None = all)."""
     for record, contact in recordbulk.stream(store, kind, type):
-        _contact(record, contact, tell)
+        _contact(record, contact, kind, tell)
         card = vcard(record, contact, version)
         yield card.encode()
 
 
-def _contact(record: recordbulk.Brief, contact: str, tell: Callable[[Lost], None]) -> None:
-    """A contact without address cannot be named in a file."""
-    if record.contact and not contact:
+def _contact(
+    record: recordbulk.Brief,
+    contact: recordbulk.Brief | None,
+    kind: str | None,
+    tell: Callable[[Lost], None],
+) -> None:
+    """A contact without address is known by its mark, if it is in the same file."""
+    if contact is not None and not contact.addresses and kind is not None:
         tell(Lost(record.id, record.name, "contact"))

@@ -11,6 +11,9 @@ case, width and spaces (the rule of the documents, features.md G10). Then:
 - a deal without address of its own is known by its name and its main contact: two customers may
   both have a "Renewal 2027".
 - a general record (a quote, an invoice) is known by its type and its name: one customer has many.
+- rows of our own export say by their marks (marks.py) which record each of them was. Two of them
+  are two records even with one key; of several records that have the key it is the one with that
+  mark, or one that is just as the row says, and none that another such row has become.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from crmstore.imports.check import Wanted
+from crmstore.imports.marks import mark_of
 from crmstore.imports.rows import Place, Remark
 from crmstore.imports.terms import folded_name
 
@@ -41,6 +45,16 @@ class Existing(NamedTuple):
     contact: int | None  # the main contact of a deal
     type: str = ""
     company: str = ""
+    created_us: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What an export of this store calls it."""
+        return mark_of(self.id, self.created_us)
+
+
+NONE_TAKEN: Mapping[int, str] = {}
+NONE_MARKED: Mapping[str, int] = {}
 
 
 class Known(NamedTuple):
@@ -50,6 +64,8 @@ class Known(NamedTuple):
     by_address: Mapping[str, Sequence[int]]  # current addresses only
     by_name: Mapping[tuple[str, str], Sequence[int]]  # (kind, folded name)
     ours: frozenset[str]  # addresses that belong to us, and key nothing
+    taken: Mapping[int, str] = NONE_TAKEN  # whose mark a row had that a record has become
+    marked: Mapping[str, int] = NONE_MARKED  # the people whose marks rows name as main contact
 
 
 class Conflict(NamedTuple):
@@ -97,12 +113,16 @@ def _decided(
 ) -> tuple[Decision, list[Remark]]:
     remarks: list[Remark] = []
     line = wanted.place.line
+    if wanted.contact_mark and wanted.contact_mark not in known.marked:
+        return Decision("wait", wanted), remarks
     good = _not_ours(wanted, known, remarks)
     if good is None:
         return Decision("refused", wanted), remarks
     wanted = good
     contact = 0
-    if wanted.contact:
+    if wanted.contact_mark:
+        contact = known.marked[wanted.contact_mark]
+    elif wanted.contact:
         contacts = _contacts(wanted.contact, known)
         if len(contacts) > 1:
             values = {"name": wanted.contact, "records": ", ".join(map(str, contacts[:10]))}
@@ -123,14 +143,15 @@ def _decided(
 
 def _not_ours(wanted: Wanted, known: Known, remarks: list[Remark]) -> Wanted | None:
     """Without our own addresses; None if they were all it had, or its contact is one of us."""
-    if known.ours.isdisjoint(wanted.addresses) and wanted.contact not in known.ours:
+    contact_ours = wanted.contact in known.ours and not wanted.contact_mark
+    if known.ours.isdisjoint(wanted.addresses) and not contact_ours:
         return wanted
     good = tuple(address for address in wanted.addresses if address not in known.ours)
     line = wanted.place.line
     for address in wanted.addresses:
         if address in known.ours:
             remarks.append(Remark(line, "address_ours", not good, {"address": address}))
-    if wanted.contact in known.ours:
+    if contact_ours:
         remarks.append(Remark(line, "address_ours", True, {"address": wanted.contact}))
         return None
     return wanted._replace(addresses=good) if good else None
@@ -146,6 +167,11 @@ def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
     found = [one for one in found if (one.kind, one.type) == (wanted.kind, wanted.type)]
     if contact and wanted.by_name:
         found = [one for one in found if one.contact in (contact, None)]
+    if wanted.mark:
+        found = [one for one in found if known.taken.get(one.id, wanted.mark) == wanted.mark]
+        alike = [one for one in found if one.mark == wanted.mark]
+        alike = alike or [one for one in found if _just_as(wanted, contact, one)]
+        found = alike[:1] or found
     if len(found) > 1 and wanted.by_name:
         bare = [one for one in found if not one.addresses]
         return bare if len(bare) == 1 else found
@@ -153,6 +179,15 @@ def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
         named = [one for one in found if folded and folded_name(one.name) == folded]
         return named if len(named) == 1 else found
     return found
+
+
+def _just_as(wanted: Wanted, contact: int, one: Existing) -> bool:
+    """Is there nothing in the row that the record does not have, and nothing more in the record?"""
+    return (
+        (one.name, one.addresses) == (wanted.shown, wanted.addresses)
+        and one.state == (wanted.state or "open")
+        and (one.company, one.contact or 0) == (wanted.company, contact)
+    )
 
 
 def _contacts(address: str, known: Known) -> list[int]:
@@ -208,8 +243,9 @@ def _existing(
         if record.contact is None:
             decision.contact = contact
         else:
+            named = wanted.contact or _address_of(contact, known)
             shown = _address_of(record.contact, known)
-            conflicts.append(Conflict(wanted, record.id, "contact", wanted.contact, shown))
+            conflicts.append(Conflict(wanted, record.id, "contact", named, shown))
     undecided: list[Conflict] = []
     for conflict in conflicts:
         wins = answers.get(conflict, {"file": True, "store": False}.get(choice))

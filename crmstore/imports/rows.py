@@ -53,6 +53,8 @@ class Row(NamedTuple):
     type: str = ""
     remarks: tuple[Remark, ...] = ()
     hint: str = ""  # the kind that the file's header tells, for rows that say none
+    mark: str = ""  # which record it was, where our own export says so (marks.py)
+    contact_mark: str = ""  # the same of its main contact
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 A keeper of a temporary SQLite file (connect("") makes one that no name leads to, kept in memory
 while it is small, then in the folder for temporary files): which keys the files had so far and
-where, the names of the store's records for rows without an address, and deals that wait for a
-contact further down. A full disk there is StoreUnavailable, as it is for the store.
+where, which records the marks of an export became, the names of the store's records for rows
+without an address, and deals that wait for a contact further down. A full disk there is
+StoreUnavailable, as it is for the store.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
@@ -29,15 +31,22 @@ class Scratch:
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute(
-            "CREATE TABLE seen (key TEXT PRIMARY KEY, file INTEGER, line INTEGER) WITHOUT ROWID"
+            "CREATE TABLE seen (key TEXT, mark TEXT, file INTEGER, line INTEGER,"
+            " PRIMARY KEY (key, mark)) WITHOUT ROWID"
         )
+        self._db.execute(
+            "CREATE TABLE marks (mark TEXT PRIMARY KEY, record INTEGER, became INTEGER)"
+            " WITHOUT ROWID"
+        )
+        self._db.execute("CREATE INDEX marks_by_record ON marks (record)")
         self._db.execute(
             "CREATE TABLE names (kind TEXT, folded TEXT, id INTEGER,"
             " PRIMARY KEY (kind, folded, id)) WITHOUT ROWID"
         )
         self._db.execute(
             "CREATE TABLE waiting (file INTEGER, line INTEGER, kind TEXT, name TEXT,"
-            " addresses TEXT, state TEXT, contact TEXT)"
+            " addresses TEXT, state TEXT, contact TEXT, type TEXT, company TEXT, mark TEXT,"
+            " contact_mark TEXT)"
         )
         # one transaction to the end: otherwise each row costs one of its own
         self._db.execute("BEGIN")
@@ -62,9 +71,9 @@ class Scratch:
             raise StoreUnavailable(f"temporary file of the import: {error}") from error
 
     def _do_all(self, query: str, rows: Iterable[tuple[str | int, ...]]) -> None:
-        """INSERT of rows of three."""
+        """A statement for each of the rows."""
         try:
-            self._db.executemany(f"{query} VALUES (?, ?, ?)", rows)
+            self._db.executemany(query, rows)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"temporary file of the import: {error}") from error
 
@@ -73,24 +82,31 @@ class Scratch:
     def first_with(self, wanted: Wanted, record: int) -> Place | None:
         """Where this record's key stood before; if nowhere, it stands here from now on.
 
-        `record`: the one of the store that it is, or 0; two rows must not both be about it.
+        `record`: the one of the store that it is, or 0; two rows must not both be about it. Rows
+        with different marks were two records, whatever their keys.
         """
-        own = [f"{wanted.kind} @ {address}" for address in wanted.addresses]
+        kind = f"{wanted.kind}:{wanted.type}" if wanted.type else wanted.kind
+        addresses = [f"{kind} @ {address}" for address in wanted.addresses]
         # by its name too: a later row without address, or without contact, may mean this one
         folded = folded_name(wanted.name)
-        names = [
-            f"{wanted.kind} = {folded} = {contact}"
-            for contact in dict.fromkeys((wanted.contact, ""))
-        ]
-        own = own or names[:1]
+        names = [f"{kind} = {folded} = {one}" for one in dict.fromkeys((wanted.contact, ""))]
+        own = names[:1] if wanted.by_name else addresses
         if record:
             own.append(f"# {record}")
+        mark = wanted.mark
         for key in own:
-            row = self._do("SELECT file, line FROM seen WHERE key = ?", (key,)).fetchone()
+            query = "SELECT file, line FROM seen WHERE key = ?"
+            if mark:
+                row = self._do(f"{query} AND mark IN (?, '')", (key, mark)).fetchone()
+            else:
+                row = self._do(query, (key,)).fetchone()
             if row is not None:
                 return Place(*row)
         keys = (*own, *(names if folded else ()))
-        self._do_all("INSERT OR IGNORE INTO seen", [(key, *wanted.place) for key in keys])
+        self._do_all(
+            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
+            [(key, mark, *wanted.place) for key in keys],
+        )
         return None
 
     def has_person(self, address: str) -> bool:
@@ -99,14 +115,32 @@ class Scratch:
         query = "SELECT 1 FROM seen WHERE key IN (?, ?)"
         return self._do(query, keys).fetchone() is not None
 
+    # What became of the marks of an export
+
+    def note_marks(self, rows: Iterable[tuple[str, int, bool]]) -> None:
+        """(mark, record that its row is about, is the record as the row says?). Record 0 = one
+        that a dry run did not make."""
+        query = "INSERT INTO marks VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+        self._do_all(f"{query} record = excluded.record WHERE marks.record = 0", rows)
+
+    def records_of(self, marks: Iterable[str]) -> dict[str, int]:
+        """The records of those of these marks that the files have had."""
+        query = "SELECT mark, record FROM marks WHERE mark IN (SELECT value FROM json_each(?))"
+        return dict(self._do(query, (json.dumps(list(marks)),)).fetchall())
+
+    def marks_of(self, records: Iterable[int]) -> dict[int, str]:
+        """The marks of the rows that these records of the store have become."""
+        query = "SELECT record, mark FROM marks WHERE record IN (SELECT value FROM json_each(?))"
+        return dict(self._do(f"{query} AND became", (json.dumps(list(records)),)).fetchall())
+
     # Names of the store
 
     def learn_names(self, kind: str, names: Iterable[tuple[int, str]]) -> None:
         """(id, name) of records of a kind."""
         rows = ((kind, folded_name(name), id_) for id_, name in names)
-        self._do_all("INSERT OR IGNORE INTO names", rows)
+        self._do_all("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", rows)
 
-    def ids_of_name(self, kind: str, folded: str, limit: int = 20) -> Sequence[int]:
+    def ids_of_name(self, kind: str, folded: str, limit: int = 2_000) -> Sequence[int]:
         """Ids of records that had this name when it was learned."""
         query = "SELECT id FROM names WHERE kind = ? AND folded = ? ORDER BY id LIMIT ?"
         return [row[0] for row in self._do(query, (kind, folded, limit))]
@@ -116,12 +150,11 @@ class Scratch:
     def wait(self, wanted: Wanted) -> None:
         """To be tried again at the end."""
         addresses = " ".join(wanted.addresses)
-        row = (*wanted.place, wanted.kind, wanted.name, addresses, wanted.state, wanted.contact)
-        self._do("INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        row = (*wanted.place, *wanted[1:3], addresses, *wanted[4:])
+        self._do("INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def waiting(self) -> Iterator[Wanted]:
         """Those that wait, in their order."""
         query = "SELECT * FROM waiting ORDER BY rowid"
-        for file, line, kind, name, addresses, state, contact in self._do(query):
-            place = Place(file, line)
-            yield Wanted(place, kind, name, tuple(addresses.split()), state, contact)
+        for file, line, kind, name, addresses, *words in self._do(query):
+            yield Wanted(Place(file, line), kind, name, tuple(addresses.split()), *words)

@@ -16,7 +16,7 @@ from crmstore.imports.rows import Remark, Row
 from crmstore.imports.terms import compose_name
 from crmstore.imports.vcardlines import Property, properties, split_text, unescaped
 
-__all__ = ["CONTACT", "KIND", "STATE", "TYPE", "VcardFile"]
+__all__ = ["CONTACT", "CONTACT_MARK", "KIND", "STATE", "TYPE", "VcardFile"]
 
 MAX_CARDS = 5_000_000
 MAX_PROPERTIES = 2_000
@@ -27,11 +27,13 @@ KIND = "X-MAILWEIR-KIND"
 TYPE = "X-MAILWEIR-TYPE"
 STATE = "X-MAILWEIR-STATE"
 CONTACT = "X-MAILWEIR-MAIN-CONTACT"
+CONTACT_MARK = "X-MAILWEIR-MAIN-CONTACT-ID"  # a mark (marks.py); the card's own is its UID
 
 _PHONETIC = ("X-PHONETIC-LAST-NAME", "X-PHONETIC-FIRST-NAME")
-_TAKEN = frozenset(["FN", "N", "ORG", "EMAIL", "KIND", KIND, TYPE, STATE, CONTACT, *_PHONETIC])
+_OURS = (KIND, TYPE, STATE, CONTACT, CONTACT_MARK)
+_TAKEN = frozenset(["FN", "N", "ORG", "EMAIL", "KIND", "UID", *_OURS, *_PHONETIC])
 # About the card itself, or the same as what we read.
-_IGNORED = frozenset(["VERSION", "PRODID", "REV", "UID", "SOURCE", "CLASS", "SORT-STRING"])
+_IGNORED = frozenset(["VERSION", "PRODID", "REV", "SOURCE", "CLASS", "SORT-STRING"])
 
 
 class VcardFile:
@@ -80,7 +82,7 @@ class VcardFile:
         by_name: dict[str, list[Property]] = {}
         for found in card:
             if found.name in _TAKEN:
-                if found.long:
+                if found.long and found.name != "UID":  # of a program that we do not know
                     return Remark(found.line, "property_too_long", True, {"property": found.name})
                 by_name.setdefault(found.name, []).append(found)
             elif found.name not in _IGNORED:
@@ -111,6 +113,9 @@ class VcardFile:
             text(CONTACT),
             text(TYPE),
             remarks,
+            "",
+            text("UID"),
+            text(CONTACT_MARK),
         )
 
     def _count(self, name: str) -> None:

@@ -7,7 +7,7 @@ extended ones (X-MAILWEIR-...), which other programs pass over.
 from typing import Literal
 
 from crmstore.imports.csvout import Exported
-from crmstore.imports.vcard import CONTACT, KIND, STATE, TYPE
+from crmstore.imports.vcard import CONTACT, CONTACT_MARK, KIND, STATE, TYPE
 
 __all__ = ["FOLD_AT", "vcard"]
 
@@ -16,8 +16,10 @@ FOLD_AT = 75
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r": None})
 
 
-def vcard(record: Exported, contact: str, version: Literal["4.0", "3.0"] = "4.0") -> str:
-    """One card. `contact` is the address of the record's main contact, or ""."""
+def vcard(
+    record: Exported, contact: Exported | None, version: Literal["4.0", "3.0"] = "4.0"
+) -> str:
+    """One card. `contact` is the record's main contact."""
     shown = record.name.translate(_ESCAPES)
     lines = ["BEGIN:VCARD", f"VERSION:{version}", f"FN:{shown}", f"N:{shown};;;;"]
     if record.company:
@@ -33,8 +35,12 @@ def vcard(record: Exported, contact: str, version: Literal["4.0", "3.0"] = "4.0"
         lines.append(f"{TYPE}:{record.type.translate(_ESCAPES)}")
     if record.state != "open":
         lines.append(f"{STATE}:{record.state.translate(_ESCAPES)}")
-    if contact:
-        lines.append(f"{CONTACT}:{contact.translate(_ESCAPES)}")
+    if contact is not None:
+        if contact.addresses:
+            lines.append(f"{CONTACT}:{contact.addresses[0].translate(_ESCAPES)}")
+        lines.append(f"{CONTACT_MARK}:{contact.mark}")
+    # RFC 6350 section 6.7.6: a URI, unless it says that it is text
+    lines.append(f"UID{';VALUE=text' if version == '4.0' else ''}:{record.mark}")
     lines.append("END:VCARD")
     return "".join(map(_folded, lines))
 
