@@ -14,6 +14,7 @@ from proxy.commands.common import (
     Desk,
     Refusal,
     desk,
+    no,
     put,
     put_json,
     put_lines,
@@ -43,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list")(list_)
     group.command("show")(show)
     group.command("set")(set_)
+    group.command("remove")(remove)
     recordio.add_to(group)
     app.add_typer(group, name="record", help="Leads, contacts, deals, quotes...")
 
@@ -213,6 +215,22 @@ def set_(
             never=work.settings.capture.matches_never,
         )
         _answer(work, changed, "changed")
+
+
+def remove(ctx: typer.Context, id: Id) -> None:
+    """Remove a record for good. Its mail stays, and is on it no more."""
+    from crmstore import recordremove
+
+    with desk(ctx) as work:
+        try:
+            gone = recordremove.remove(work.store, id)
+        except recordremove.Needed as error:
+            no(work.say("record.needed", id=id, ids=", ".join(map(str, error.of))))
+        if work.json:
+            put_json(_document(work, gone.record) | {"unlinked": gone.unlinked})
+            return
+        words = {"kind": work.say(f"record.kind.{gone.record.kind}"), "id": id}
+        put(work.say("record.removed", **words, name=gone.record.name, count=gone.record.emails))
 
 
 def kind_named(argument: str, word: str) -> tuple[str, str]:

@@ -169,6 +169,9 @@ _JA: dict[str, str] = {
     "List records.": "レコードの一覧。",
     "Of this kind (or type) only.": "この種別（または種類）だけ。",
     "Show a record.": "レコードを表示する。",
+    "Remove a record for good. Its mail stays, and is on it no more.": (
+        "レコードを完全に削除する。メールは残り、関連付けだけがなくなる。"
+    ),
     "Change a record: its name, its addresses and since when, the main contact of a deal.": (
         "レコードの名前、アドレスとその期間、商談の主担当を変更する。"
     ),

@@ -39,6 +39,16 @@ TEXTS: dict[str, Text] = {
     # record
     "record.added": Text("added: {kind} {id}", "追加しました: {kind} {id}"),
     "record.changed": Text("changed: {kind} {id}", "変更しました: {kind} {id}"),
+    "record.removed": Text(
+        "removed: {kind} {id} ({name}); its {count} mails stay, linked to it no more",
+        "削除しました: {kind} {id}（{name}）。メール {count} 通は残り、関連付けだけを外しました",
+    ),
+    "record.needed": Text(
+        "record {id} is the main contact of {ids}: give them another first (record set ID"
+        " --main-contact), or remove them",
+        "レコード {id} は {ids} の主な連絡先です。先に別の連絡先を指定するか（record set ID"
+        " --main-contact）、それらを削除してください",
+    ),
     "record.linked": Text(
         "{done}, {count} earlier mails linked", "{done}（以前のメール {count} 通を関連付け）"
     ),

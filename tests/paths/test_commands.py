@@ -301,6 +301,25 @@ def test_what_is_wrong_is_said_in_one_line(call: Call, line: str, code: int, exp
     assert expected in err and err.count("\n") == 1
 
 
+def test_a_record_is_removed(call: Call, ask: Ask) -> None:
+    (bob,) = ask("record", "add", "contact", "Gone", "--address", "x@other.example")
+    (lost,) = ask("record", "add", "deal", "Lost", "--contact", str(bob["id"]))
+    contact, deal = str(bob["id"]), str(lost["id"])
+    code, out, err = call("record", "remove", contact)
+    assert (code, out) == (1, "")
+    assert f"record {contact} is the main contact of {deal}: give them another" in err
+    assert f"{deal} の主な連絡先です" in call("--lang", "ja", "record", "remove", contact)[2]
+    (gone,) = ask("record", "remove", deal)
+    assert (gone["id"], gone["name"], gone["unlinked"]) == (int(deal), "Lost", 1)
+    code, out, _ = call("record", "remove", contact)
+    assert (code, out) == (
+        0,
+        f"removed: contact {contact} (Gone); its 1 mails stay, linked to it no more\n",
+    )
+    assert call("record", "remove", contact)[0] == 1
+    assert "x@other.example" in call("emails")[1]
+
+
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龥]")
 
 
