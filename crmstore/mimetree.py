@@ -105,12 +105,15 @@ def parse(data: bytes) -> Tree:
     header = split(data, lenient=True)
     kind, params = _type(header.fields, "")
     boundary = _boundary(kind, params)
-    if not boundary:
+    if not boundary and not kind.startswith("multipart/"):
         only = Leaf(kind, params, header.fields, header.body, len(data), "")
         return Tree(header, [only], header.flags)
-    stack = _Stack()
-    stack.push(boundary, kind)
-    leaves, flags = _parts(data, header.body, stack)
+    leaves: list[Leaf] = []
+    flags: list[str] = []
+    if boundary:
+        stack = _Stack()
+        stack.push(boundary, kind)
+        leaves, flags = _parts(data, header.body, stack)
     if not leaves:  # says it is a multipart and has no parts: all of it is text
         flags.append("no_parts")
         leaves.append(Leaf("text/plain", {}, header.fields, header.body, len(data), ""))
@@ -160,6 +163,9 @@ def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]
             continue
         if boundary:
             flags.append("depth_limit")
+        elif kind.startswith("multipart/"):  # no boundary: as above
+            flags.append("no_parts")
+            kind, params = "text/plain", {}
         alternative = stack.alternatives[-1]
         leaf = (kind, params, block, around, alternative)
     if leaf is not None:

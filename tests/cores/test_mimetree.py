@@ -115,9 +115,21 @@ def test_odd_structures(data: bytes, types: list[str]) -> None:
     assert agrees(data)
 
 
-def test_a_multipart_without_parts_is_text() -> None:
-    tree = parse(b"Content-Type: multipart/mixed; boundary=b\n\nonly text\n")
+@pytest.mark.parametrize(
+    "kind", [b"mixed; boundary=b", b"alternative;", b"report", b"mixed; boundary=" + b"b" * 5_000]
+)
+def test_a_multipart_without_parts_is_text(kind: bytes) -> None:
+    tree = parse(b"Content-Type: multipart/" + kind + b"\n\nonly text\n")
     assert [leaf.type for leaf in tree.leaves] == ["text/plain"] and "no_parts" in tree.flags
+
+
+def test_a_part_that_says_it_has_parts_and_not_how_they_are_told_apart() -> None:
+    tree = parse(
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n"
+        b"Content-Type: multipart/alternative\n\ntext\n--b\n\nmore\n--b--\n"
+    )
+    assert [leaf.type for leaf in tree.leaves] == ["text/plain", "text/plain"]
+    assert tree.flags == ("no_parts",)
 
 
 @pytest.mark.slow
