@@ -1,4 +1,8 @@
-"""email explain: why a message is on the records it is on, in words of the caller's language."""
+"""email explain: why a message is on the records it is on, in words of the caller's language.
+
+With --as the question is whether that user sees it: if not, the answer is "no", and the exit code 1
+(contract.md, "Commands").
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -20,14 +24,15 @@ def explain(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:
     lang = language(call(ctx).lang)
     with desk(ctx) as work:
         found = explained(work.store, id, domains=work.settings.node.domains, viewer=viewer)
+        looks = found.get("viewer")
         if work.json:
             put_json(found)
-            return
-        if "viewer" in found:
-            looks = found["viewer"]
+        elif looks is not None:
             put(t(f"explain.sees.{looks['why']}", lang, viewer=looks["login"]))
-            if not looks["sees"]:
-                return
+        if looks is not None and not looks["sees"]:
+            raise typer.Exit(1)
+        if work.json:
+            return
         for line in _lines(work, found, lang):
             put(line)
         if found["delivery"]:

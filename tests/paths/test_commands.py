@@ -180,10 +180,13 @@ def test_as_somebody_shows_what_they_may_see(call: Call, ask: Ask) -> None:
         assert (code, out) == (1, "") and err == f"mailweir: no email {alices}\n"
     code, out, err = call("email", "file", bobs, "1", "--as", "alice@example.com")
     assert (code, out) == (1, "")
-    (why,) = ask("email", "explain", alices, "--as", "bob@example.com")
-    assert why["viewer"] == {"login": "bob@example.com", "sees": False, "why": "private"}
-    code, out, _ = call("email", "explain", alices, "--as", "bob@example.com")
-    assert code == 0 and "does not see it" in out and "customer" not in out
+    code, out, err = call("email", "explain", alices, "--as", "bob@example.com", "--json")
+    why = {"login": "bob@example.com", "sees": False, "why": "private"}
+    assert (code, json.loads(out), err) == (1, {"id": int(alices), "viewer": why}, "")
+    code, out, err = call("email", "explain", alices, "--as", "bob@example.com")
+    assert (code, err) == (1, "") and "does not see it" in out and "customer" not in out
+    (sees,) = ask("email", "explain", bobs, "--as", "bob@example.com")
+    assert (sees["viewer"]["sees"], sees["viewer"]["why"]) == (True, "own")
     code, out, _ = call("--lang", "ja", "email", "explain", bobs, "--as", "bob@example.com")
     assert code == 0 and "閲覧できます" in out
     code, _, err = call("emails", "--as", "nobody@example.com")
