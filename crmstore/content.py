@@ -6,19 +6,23 @@ Promises: never raises; decodes no more than is asked for; broken base64 costs i
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+
+import pybase64
 
 from crmstore.headers import parameters
 from crmstore.mimetree import Leaf, transfer_encoding
 
-__all__ = ["content", "disposition", "size"]
+__all__ = ["content", "disposition", "from_base64", "size"]
+
+_PADDING = frozenset((b"=", b"=="))
 
 
 def content(data: bytes, leaf: Leaf, limit: int) -> bytes:
     """The first `limit` octets or so of a part, decoded."""
     encoding = transfer_encoding(leaf)
     if encoding == "base64":
-        raw = data[leaf.start : min(leaf.end, leaf.start + limit * 3 // 2)]
-        return _base64(raw)[:limit]
+        return _base64(data, leaf.start, min(leaf.end, leaf.start + limit * 3 // 2))[:limit]
     raw = data[leaf.start : min(leaf.end, leaf.start + limit)]
     if encoding == "quoted-printable":
         if len(raw) == limit:  # not in the middle of "=E3"
@@ -47,10 +51,22 @@ def disposition(leaf: Leaf) -> tuple[str, Mapping[str, str]]:
     return parameters(raw[0]) if raw is not None else ("", {})
 
 
-def _base64(raw: bytes) -> bytes:
+def _base64(data: bytes, start: int, end: int) -> bytes:
     """Whatever of it is base64; broken padding costs the last octets only."""
     try:
-        return binascii.a2b_base64(raw)
+        return from_base64(data, start, end)
     except binascii.Error:
-        plain = re.sub(rb"[^A-Za-z0-9+/]+", b"", raw)
+        plain = re.sub(rb"[^A-Za-z0-9+/]+", b"", data[start:end])
         return binascii.a2b_base64(plain[: len(plain) // 4 * 4])
+
+
+def from_base64(data: bytes, start: int, end: int) -> bytes:
+    """data[start:end] as binascii.a2b_base64() reads it, in a quarter of the time if padding stands
+    at its end and nowhere else: pybase64 takes other padding for an error, or reads on behind it.
+    Raises binascii.Error."""
+    padding = data.find(b"=", start, end)
+    odd = padding >= 0 and (end - padding > 9 or data[padding:end].strip(b"\r\n") not in _PADDING)
+    if not odd:
+        with suppress(binascii.Error):
+            return pybase64.b64decode(memoryview(data)[start:end])
+    return binascii.a2b_base64(memoryview(data)[start:end])

@@ -20,9 +20,11 @@ are kept of a Message-ID decide only between copies of the same content.
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
+from crmstore.content import from_base64
 from crmstore.headers import unfold
 from crmstore.mimetree import Leaf, Tree, parse, transfer_encoding
 
@@ -218,13 +220,11 @@ def _lines(content: bytes) -> bytes:
 
 
 def _decoded(data: bytes, leaf: Leaf) -> bytes:
-    raw = data[leaf.start : leaf.end]
     encoding = transfer_encoding(leaf)
     if encoding == "base64":
-        try:
-            return binascii.a2b_base64(raw)
-        except binascii.Error:
-            return raw
+        with suppress(binascii.Error):
+            return from_base64(data, leaf.start, leaf.end)
+    raw = data[leaf.start : leaf.end]
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw)
     return raw

@@ -28,6 +28,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
 from crmstore.facts import Facts
 from proxy.readerframe import LENGTHS, MAX_FRAME
 
@@ -43,7 +45,6 @@ GROUP = 32  # messages that are read side by side
 GROUP_OCTETS = 2 << 20  # of their bodies; a larger one is alone
 RECYCLE = 20_000  # messages; a child grown large by a few odd ones does not stay so
 _NONSENSE = "reader sent nonsense"
-_decode = json.JSONDecoder().decode  # json.loads() looks first which UTF it may be
 _STEP = 0.1
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -223,7 +224,7 @@ class Reader:
         begin, self._taken = self._taken, end
         try:
             with memoryview(self._received) as all_of_it, all_of_it[begin:end] as parts:
-                found = _decode(str(parts[:told], "utf-8", "replace"))
+                found = from_json(bytes(parts[:told]), cache_strings="none")
                 if isinstance(found, dict):
                     return Unread(str(found.get("error", "")))
                 packed = bytes(parts[told : told + document])

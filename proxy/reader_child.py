@@ -20,13 +20,12 @@ from collections.abc import Generator, Iterable
 
 from bounce import detect, matcher
 from crmstore import facts
-from proxy.readerframe import frame
+from proxy.readerframe import frame, told
 
 Job = tuple[str, int, int, bool, str | None]  # as proxy/reader.py has it
 
 MAX_MEMORY = 768 << 20
 MAX_READ = 96 << 20  # of one message; what is behind is not looked at
-encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
 # Reports come from nobody, or have one of these in their header: other mail, nearly all of it, is
 # not looked at a second time.
 FIRST = 16_384
@@ -72,7 +71,7 @@ class Files:
         self._fd, self._path = -1, ""
 
 
-READY = frame('"ready"')  # the first one: from here on, a death is the fault of a message
+READY = frame(told("ready"))  # the first one: from here on, a death is the fault of a message
 
 
 def answers(files: Files, jobs: Iterable[Job]) -> bytes:
@@ -97,7 +96,7 @@ def _answer(
     try:
         data = files.read(path, offset, length)
         if len(data) < min(length, MAX_READ):
-            return frame('{"error":"body is cut short"}')
+            return _error("body is cut short")
         yield
         found = yield from facts.reading(data)
         yield
@@ -109,13 +108,17 @@ def _answer(
             if report.kind in matcher.TOLD:
                 found.report = matcher.pack(report)
         yield
-        return frame(encode(found.pack()), found.document, found.tokens)
+        return frame(told(found.pack()), found.document, found.tokens)
     except MemoryError:
-        return frame('{"error":"memory"}')
+        return _error("memory")
     except OSError as error:
-        return frame(json.dumps({"error": f"body: {error.strerror}"}))
+        return _error(f"body: {error.strerror}")
     except Exception as error:  # the message is stored raw and flagged with this
-        return frame(json.dumps({"error": f"fault: {type(error).__name__}"}))
+        return _error(f"fault: {type(error).__name__}")
+
+
+def _error(why: str) -> bytes:
+    return frame(told({"error": why}))
 
 
 def _may_report(data: bytes) -> bool:

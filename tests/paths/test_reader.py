@@ -12,12 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic_core import from_json
 
 from crmstore.facts import Facts
 from proxy import reader as reader_module
 from proxy import reader_child
 from proxy.reader import GROUP, GROUP_OCTETS, Job, Reader, ReaderFailed, Unread, groups
-from proxy.readerframe import LENGTHS, frame
+from proxy.readerframe import LENGTHS, frame, told
 from tests.cores.test_facts import HURTS
 from tests.cores.test_mimetree import BOMBS
 from tests.corpus import mails
@@ -122,22 +125,38 @@ def test_a_message_over_its_memory_or_with_a_fault_of_ours_is_unread(
 
         monkeypatch.setattr("proxy.reader_child.facts.reading", fails)
         answered = reader_child.answers(files, [job, spool.put(b"hurts"), job])
-        told = [json.loads(answer) for answer in unframed(answered)]
-        assert told[1] == {"error": why}
-        assert told[0] == told[2] == Facts(subject="good").pack()
+        said = [json.loads(answer) for answer in unframed(answered)]
+        assert said[1] == {"error": why}
+        assert said[0] == said[2] == Facts(subject="good").pack()
     files.close()
 
 
 def unframed(answers: bytes) -> Iterator[bytes]:
     """What each frame tells, but for document and tokens."""
     while answers:
-        told, document, tokens = LENGTHS.unpack_from(answers)
-        yield answers[LENGTHS.size : LENGTHS.size + told]
-        answers = answers[LENGTHS.size + told + document + tokens :]
+        said, document, tokens = LENGTHS.unpack_from(answers)
+        yield answers[LENGTHS.size : LENGTHS.size + said]
+        answers = answers[LENGTHS.size + said + document + tokens :]
+
+
+@given(st.text(st.characters()), st.integers())
+@example("\ud800\0\u2028", 1 << 70)
+def test_what_is_told_is_what_is_read(text: str, number: int) -> None:
+    value = [text, number, None, [True, {text: 1.5}]]
+    whole = text.encode("utf-8", "replace").decode()  # no lone surrogates
+    assert from_json(told(value)) == [whole, number, None, [True, {whole: 1.5}]]
 
 
 @pytest.mark.parametrize(
-    "sent", [b"\xff" * 400, LENGTHS.pack(3, 0, 0) + b"[1]", LENGTHS.pack(1, 0, 0) + b"{"]
+    "sent",
+    [
+        b"\xff" * 400,
+        frame(b"[1]"),
+        frame(b"{"),
+        frame(b"[" * 100_000),
+        frame(b'{"error": "\\ud800"}'),
+        frame(b'{"error": "\xed\xa0\x80"}'),
+    ],
 )
 def test_a_reader_that_answers_nonsense(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, sent: bytes
@@ -183,10 +202,10 @@ def test_a_reader_that_dies_is_replaced(
 def test_who_takes_all_the_memory_costs_no_other_its_facts(reader: Reader, spool: Spool) -> None:
     jobs = [spool.put(GOOD)] * 3
     reader.read(jobs[:1])
-    reader._received += frame('{"error":"memory"}')  # to the first of a group
+    reader._received += frame(told({"error": "memory"}))  # to the first of a group
     assert subjects(reader.read(jobs)) == ["good"] * 3
     assert reader.kills == 0
-    reader._received += frame('{"error":"memory"}')  # to one that is alone
+    reader._received += frame(told({"error": "memory"}))  # to one that is alone
     assert subjects(reader.read(jobs[:1])) == ["unread: memory"]
 
 
