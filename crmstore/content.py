@@ -6,7 +6,6 @@ Promises: never raises; decodes no more than is asked for; broken base64 costs i
 import binascii
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 
 import pybase64
 
@@ -64,9 +63,11 @@ def from_base64(data: bytes, start: int, end: int) -> bytes:
     """data[start:end] as binascii.a2b_base64() reads it, in a quarter of the time if padding stands
     at its end and nowhere else: pybase64 takes other padding for an error, or reads on behind it.
     Raises binascii.Error."""
+    raw = memoryview(data)[start:end]
     padding = data.find(b"=", start, end)
-    odd = padding >= 0 and (end - padding > 9 or data[padding:end].strip(b"\r\n") not in _PADDING)
-    if not odd:
-        with suppress(binascii.Error):
-            return pybase64.b64decode(memoryview(data)[start:end])
-    return binascii.a2b_base64(memoryview(data)[start:end])
+    if padding >= 0 and (end - padding > 9 or data[padding:end].strip(b"\r\n") not in _PADDING):
+        return binascii.a2b_base64(raw)
+    try:
+        return pybase64.b64decode(raw)
+    except binascii.Error:
+        return binascii.a2b_base64(raw)

@@ -20,7 +20,6 @@ are kept of a Message-ID decide only between copies of the same content.
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -222,8 +221,10 @@ def _lines(content: bytes) -> bytes:
 def _decoded(data: bytes, leaf: Leaf) -> bytes:
     encoding = transfer_encoding(leaf)
     if encoding == "base64":
-        with suppress(binascii.Error):
+        try:
             return from_base64(data, leaf.start, leaf.end)
+        except binascii.Error:
+            return data[leaf.start : leaf.end]
     raw = data[leaf.start : leaf.end]
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw)
