@@ -34,6 +34,7 @@ from proxy.commands import (
 )
 from proxy.commands.common import Call, Refusal, one_line
 from proxy.helppage import translate
+from proxy.refusals import refused
 from proxy.texts import Language, language
 
 # As contract.md lists them; typer would put groups last.
@@ -108,6 +109,7 @@ def main() -> None:
 def run(args: Sequence[str]) -> int:
     """One call from its arguments to its exit code."""
     _keep_standard_descriptors()
+    call = Call()
     try:
         call, rest = _hoist(args)
         result = _program(language(call.lang)).main(
@@ -116,9 +118,9 @@ def run(args: Sequence[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except Refusal as error:
-        return _complain(str(error), error.code)
+        return _complain(str(error), error.code, call)
     except typer.TyperException as error:
-        return _complain(_usage(error), 2)
+        return _complain(_usage(error), 2, call)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
@@ -126,7 +128,7 @@ def run(args: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _complain(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+        return _complain(f"{error.filename or 'system'}: {error.strerror or error}", 1, call)
 
 
 @cache
@@ -183,9 +185,10 @@ def _dashed(options: Sequence[str]) -> list[str]:
     return [option for option in options if option.startswith("-")]
 
 
-def _complain(line: str, code: int) -> int:
+def _complain(line: str, code: int, call: Call) -> int:
     prefix = "" if line.startswith("mailweir") else "mailweir: "
-    print(prefix + one_line(line), file=sys.stderr)  # noqa: T201  # the one line of the contract
+    line = prefix + refused(one_line(line), language(call.lang))
+    print(line, file=sys.stderr)  # noqa: T201  # the one line of the contract
     return code
 
 

@@ -5,6 +5,7 @@ a translation cannot fail where the other one works. What is put in is made harm
 of other machines come with control characters, which a terminal would obey.
 The texts stand in proxy/wording/, one file for each part; a part is added to `_CATALOGUE` here.
 Logs, replies on the wire and configuration errors are English only: other programs read them.
+Refusals are raised in English and told in the caller's language at the end (proxy/refusals.py).
 """
 
 import os
@@ -23,6 +24,7 @@ from proxy.wording import (
     people,
     quickstart,
     recordio,
+    refusals,
     rules,
     search,
     service,
@@ -45,6 +47,7 @@ _CATALOGUE: dict[str, Text] = {
     **people.TEXTS,
     **quickstart.TEXTS,
     **recordio.TEXTS,
+    **refusals.TEXTS,
     **rules.TEXTS,
     **search.TEXTS,
     **service.TEXTS,

@@ -323,6 +323,27 @@ def test_a_record_is_removed(call: Call, ask: Ask) -> None:
     assert "x@other.example" in call("emails")[1]
 
 
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ("suppression add bob@example.com", "この一覧では拒否できません"),
+        ("suppression add bob", "のようなアドレスを指定してください"),
+        ("record add contact Bob --address boss@example.com", "自社のアドレス"),
+        ("record add contact Bob --address bob", "@ がありません"),
+        ("record show 999", "レコード 999 はありません"),
+        ("email show 999", "メール 999 はありません"),
+        ("user show nobody", "登録されていません"),
+        ("emails --limit 0", "1 以上を指定してください"),
+        ("emails --before odd", "前のページが続きとして示した値"),
+        ("rules add --user alice@example.com --from *@*", "すべてのメールが除かれます"),
+    ],
+)
+def test_refusals_speak_japanese(call: Call, args: str, expected: str) -> None:
+    code, out, err = call("--lang", "ja", *args.split())
+    assert code in (1, 2) and out == "" and expected in err and err.count("\n") == 1
+    assert call(*args.split())[2].isascii()
+
+
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龥]")
 
 
