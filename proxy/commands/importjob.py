@@ -154,13 +154,17 @@ class ImportJob:
             domains=self.work.settings.node.domains,
             never=self.work.settings.capture.matches_never,
         )
-        with self._progress("import.looking" if dry_run else "import.importing") as advance:
-            for number, file in enumerate(self.files):
-                try:
-                    importer.take(number, file.rows(advance))
-                except Unreadable as error:
-                    raise unreadable(file.shown, error, self.lang) from None
-            return importer.finish()
+        try:
+            with self._progress("import.looking" if dry_run else "import.importing") as advance:
+                for number, file in enumerate(self.files):
+                    try:
+                        importer.take(number, file.rows(advance))
+                    except Unreadable as error:
+                        raise unreadable(file.shown, error, self.lang) from None
+                return importer.finish()
+        except KeyboardInterrupt:
+            rows = importer.totals.rows
+            raise Refusal(t("import.quit", self.lang, rows=rows), code=130) from None
 
     @contextmanager
     def _progress(self, name: str) -> Iterator[Callable[[int], None]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from config.load import load
+from crmstore.imports.apply import Importer
 from crmstore.store import open_store
 from proxy import cli
 from proxy.texts import known
@@ -248,6 +249,24 @@ def wait_for(terminal: int, text: bytes, seconds: float = 60) -> None:
         assert time.monotonic() < end, seen
         if select.select([terminal], [], [], 0.2)[0]:
             seen += os.read(terminal, 4096)
+
+
+def test_who_stops_an_import_is_told_what_is_in(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("name,email\n" + "".join(f"N {n},p{n}@x.example\n" for n in range(3)))
+
+    def stopped(self: Importer) -> None:
+        raise KeyboardInterrupt  # as of Ctrl-C, behind the last rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Importer, "finish", stopped)
+        code, out, err = call("record", "import", str(file), "--on-conflict", "store")
+    assert (code, out) == (130, "")
+    assert err == "mailweir: stopped; 3 rows were read, what was imported of them stays\n"
+    code, out, _ = call("record", "import", str(file), "--on-conflict", "store")
+    assert code == 0 and len(names(call)) == 3
 
 
 def test_every_text_has_its_place_in_the_sources() -> None:
