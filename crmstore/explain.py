@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from crmstore import schema
+from crmstore.agreed import ours
 from crmstore.message import NoSuchEmail, email
-from crmstore.relinkstep import FORMER, OURS, OWNER, ours
+from crmstore.personal import RULE
+from crmstore.relinkstep import FORMER, OURS, OWNER
 from crmstore.sharing import viewer_of
 from crmstore.store import Store
 from crmstore.whose import kinds
@@ -105,11 +107,12 @@ _OF_SIGHTING = (
 def _participant(
     person: dict[str, Any], linked: Sequence[Row[Any]], mine: Collection[str]
 ) -> dict[str, Any]:
-    theirs = [link for link in linked if link.address == person["address"]]
+    address = person["address"]
+    theirs = [link for link in linked if link.address == address and link.role != RULE]
     keys = sorted({link.record_id for link in theirs if not link.hidden})
     why = None
     if not keys:
-        why = "ours" if person["address"] in mine else "hidden" if theirs else "no_record"
+        why = "ours" if address in mine else "hidden" if theirs else "no_record"
     return {**person, "keys": keys, "why": why}
 
 

@@ -15,10 +15,10 @@ from config.settings import Capture
 if TYPE_CHECKING:
     from crmstore.whose import Owner, Participant, People
 
-__all__ = ["WRITES", "LeftOut", "Rules", "kinds"]
+__all__ = ["READS", "WRITES", "LeftOut", "Rules", "kinds"]
 
 WRITES = frozenset(("from", "sender"))
-_READS = frozenset(("to", "cc", "bcc"))
+READS = frozenset(("to", "cc", "bcc"))
 DISABLED, NOT_ENROLLED = "user disabled", "not enrolled"
 
 
@@ -57,7 +57,7 @@ def _own_rule(
     if mine is None:
         return None
     writers = [one.address for one in parts if one.role in WRITES]
-    readers = [one.address for one in parts if one.role in _READS]
+    readers = [one.address for one in parts if one.role in READS]
     return mine.hit(writers, readers, mailbox)
 
 

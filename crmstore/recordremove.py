@@ -1,4 +1,5 @@
-"""A record that is to be gone: its addresses, its links with their evidence, and then itself.
+"""A record that is to be gone: its addresses, the rules onto it, its links with their evidence, and
+then itself.
 
 A keeper of the same tables as records.py. Promises: mail stays as it is, and is on this record no
 more; a record that gets one of its addresses later, or has it already, has that mail by its own
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, delete, select
 
 from crmstore import relink, schema
 from crmstore.recordview import Record, one
-from crmstore.store import Store
+from crmstore.store import Store, next_ids
 
 __all__ = ["Needed", "Removed", "remove"]
 
@@ -38,10 +39,12 @@ class Needed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The record as it was, and how many links it had (an email may have several)."""
+    """The record as it was, how many links it had (an email may have several), and how many rules
+    of users went with it that put mail onto it."""
 
     record: Record
     unlinked: int
+    rules: int = 0
 
 
 def remove(store: Store, id_: int) -> Removed:
@@ -50,6 +53,7 @@ def remove(store: Store, id_: int) -> Removed:
         record = one(connection, id_)
         if record.deals:
             raise Needed(id_, record.deals)
+        rules = _forget_rules(connection, id_)
         _let_go(connection, record)
     unlinked, more = 0, True
     while more:
@@ -64,7 +68,16 @@ def remove(store: Store, id_: int) -> Removed:
             if not more:
                 connection.execute(delete(schema.records).where(records.id == id_))
     relink.run(store)
-    return Removed(record, unlinked)
+    return Removed(record, unlinked, rules)
+
+
+def _forget_rules(connection: Connection, id_: int) -> int:
+    """Ingest learns of it as of every change of rules."""
+    onto = schema.capture_rules.c.record_id == id_
+    count = connection.execute(delete(schema.capture_rules).where(onto)).rowcount
+    if count:
+        next_ids(connection, "people", 1)
+    return count
 
 
 def _let_go(connection: Connection, record: Record) -> None:

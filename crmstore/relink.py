@@ -20,14 +20,17 @@ from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, insert, literal, select, update
 
-from crmstore import relinkstep, schema
+from crmstore import filing, relinkstep, schema
+from crmstore.agreed import hides, ours, recall
 from crmstore.linker import several
-from crmstore.relinkstep import END, Job, hides, ours, recall
+from crmstore.personal import Wanted
+from crmstore.relinkstep import END, Job
 from crmstore.store import Store, StoreUnavailable
 
 __all__ = [
     "STEP",
     "agree",
+    "file",
     "hide_owner",
     "hides",
     "late",
@@ -40,10 +43,12 @@ __all__ = [
     "settle_again",
     "show_owner",
     "step",
+    "unfile",
     "unlink",
 ]
 
 STEP = 1_000
+ALONE = 20  # addresses whose mail is looked at one by one; for more it is all of the user's
 
 held = schema.record_addresses.c
 messages = schema.messages.c
@@ -127,6 +132,10 @@ def settle_address(connection: Connection, addresses: Iterable[str]) -> None:
             select(held.record_id, held.address).where(held.address.in_(chunk)).distinct()
         )
         settle(connection, [(row.record_id, row.address) for row in rows.all()])
+        for user, rules in filing.rules_of(connection, onto=True).items():
+            for address in chunk:
+                if rules.filed([address], [address], ()):
+                    _begin(connection, Job("file", address, user_id=user))
 
 
 def hide_owner(connection: Connection, user: int, addresses: Iterable[str]) -> None:
@@ -136,9 +145,28 @@ def hide_owner(connection: Connection, user: int, addresses: Iterable[str]) -> N
 
 
 def show_owner(connection: Connection, user: int, addresses: Iterable[str]) -> None:
-    """A user has these addresses (again)."""
+    """A user has these addresses (again); the mail that waited under them is theirs."""
     for address in addresses:
         _begin(connection, Job("show", address, user_id=user))
+    if filing.rules_of(connection, user, onto=True):
+        _note(connection, Job("file", "", user_id=user))
+
+
+def file(connection: Connection, user: int, rules: Iterable[Wanted]) -> None:
+    """A user has these new rules: the mail that they concern is to be attached. It is only noted
+    here, for run() or the worker."""
+    new = [rule for rule in rules if rule.record is not None]
+    exact = {rule.pattern for rule in new if rule.field != "folder" and "*" not in rule.pattern}
+    alone = len(exact) <= ALONE and all(rule.pattern in exact for rule in new)
+    for address in sorted(exact) if alone else [""]:
+        _note(connection, Job("file", address, user_id=user))
+
+
+def unfile(connection: Connection, user: int, records: Iterable[int]) -> None:
+    """A user has lost rules onto these records: what no other rule puts there is to be taken back.
+    It is only noted here."""
+    for record in records:
+        _note(connection, Job("file", "", record, user_id=user))
 
 
 def seen_again(connection: Connection, ids: Iterable[int]) -> None:
@@ -213,6 +241,9 @@ def agree(store: Store, domains: Iterable[str], address_change: str) -> None:
         which: list[ColumnElement[bool]] = [
             held.address.endswith(f"@{domain}", autoescape=True) for domain in sorted(changed)
         ]
+        if changed:
+            for user in filing.rules_of(connection, onto=True):
+                _note(connection, Job("file", "", user_id=user))
         if known.get("address_change", "keep") != address_change:
             which.append(held.until_us.is_not(None))
             former = schema.former_addresses.c
@@ -242,5 +273,9 @@ def _note_all(connection: Connection, what: str, rows: Select[tuple[str, int]], 
 def _begin(connection: Connection, job: Job, at_once: int | None = None) -> int:
     made, rest = relinkstep.step(connection, job, at_once or STEP)
     if rest is not None:
-        connection.execute(insert(relinks).values(**asdict(rest)))
+        _note(connection, rest)
     return made
+
+
+def _note(connection: Connection, job: Job) -> None:
+    connection.execute(insert(relinks).values(**asdict(job)))

@@ -3,11 +3,12 @@
 What relink.py promises is done here, `limit` messages at a time, along the index of participants
 (or sightings) by address, newest first; so a step costs the same however much mail there is.
 A link's `hidden` is the sum of FORMER, OURS and OWNER, worked out anew by each step: doing it twice
-changes nothing, and a reason that has gone meanwhile is not done.
+changes nothing, and a reason that has gone meanwhile is not done. Links that rules of users make
+are filing.py's: they are never hidden, they are there or not.
 Part of the keeper of `relinks`; every function works inside the caller's transaction.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,24 +25,25 @@ from sqlalchemy import (
     update,
 )
 
-from crmstore import schema
+from crmstore import filing, schema
+from crmstore.agreed import hides, ours
 from crmstore.bulk import insert_ignoring
 from crmstore.linker import several, via
+from crmstore.personal import RULE
 
-__all__ = ["END", "FORMER", "OURS", "OWNER", "Job", "hides", "ours", "recall", "show", "step"]
+__all__ = ["END", "FORMER", "OURS", "OWNER", "Job", "show", "step"]
 
 FORMER = 1  # the address has left the record (and [capture].address_change is "hide")
 OURS = 2  # the address is a user's, or of our domains
 OWNER = 4  # everybody who saw the message has lost the address it was seen by
 END = 2**62
 
-What = Literal["link", "unlink", "settle", "hide", "show"]
+What = Literal["link", "unlink", "settle", "hide", "show", "file"]
 
 links, messages, sightings = schema.links, schema.messages, schema.sightings
 participants = schema.participants.c
 held = schema.record_addresses.c
 deal_contacts = schema.deal_contacts.c
-remembered = schema.remembered.c
 people = schema.user_addresses.c
 
 
@@ -61,37 +63,12 @@ class Job:
     message_id: int = END
 
 
-def recall(connection: Connection) -> dict[str, str]:
-    """What agree() was told."""
-    rows = connection.execute(
-        select(remembered.name, remembered.value).where(
-            remembered.name.in_(("address_change", "domains"))
-        )
-    )
-    return {row.name: row.value for row in rows}
-
-
-def hides(connection: Connection) -> bool:
-    """Is the mail of former addresses hidden?"""
-    return recall(connection).get("address_change") == "hide"
-
-
-def ours(connection: Connection, wanted: Collection[str]) -> set[str]:
-    """Those of these addresses that are a user's or of our domains (as agree() was told)."""
-    found: set[str] = set()
-    for chunk in several(wanted):
-        found.update(
-            connection.execute(select(people.address).where(people.address.in_(chunk))).scalars()
-        )
-    domains = recall(connection).get("domains", "").split()
-    found.update(a for a in wanted if a.rpartition("@")[2] in domains)
-    return found
-
-
 def step(connection: Connection, job: Job, limit: int) -> tuple[int, Job | None]:
     """The newest `limit` messages of a job: (links made, the job that is left)."""
     if job.what in ("hide", "show"):
         return 0, _owner_step(connection, job, limit)
+    if job.what == "file":
+        return filing.step(connection, job, limit)
     conditions = [
         participants.address == job.address,
         tuple_(participants.when_us, participants.message_id) < (job.when_us, job.message_id),
@@ -151,6 +128,7 @@ def _unlink(connection: Connection, job: Job, which: ColumnElement[bool]) -> int
                 links.c.message_id.in_(select(participants.message_id).where(which)),
                 links.c.record_id.in_(chunk),
                 links.c.address == job.address,
+                links.c.role != RULE,
             )
         )
     return 0
@@ -170,6 +148,7 @@ def _settle(connection: Connection, job: Job, which: ColumnElement[bool]) -> int
                     links.c.message_id.in_(select(participants.message_id).where(which)),
                     links.c.record_id.in_(chunk),
                     links.c.address == job.address,
+                    links.c.role != RULE,
                 )
                 .values(hidden=links.c.hidden.bitwise_and(OWNER) + state)
             )
@@ -250,6 +229,7 @@ def _owner_step(connection: Connection, job: Job, limit: int) -> Job | None:
         _hide_messages(connection, concerned)
     else:
         show(connection, concerned)
+    filing.settle(connection, job.user_id or 0, concerned)
     return replace(job, when_us=low[0], message_id=low[1]) if len(page) == limit else None
 
 

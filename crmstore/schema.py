@@ -98,7 +98,7 @@ former_addresses = Table(
     PrimaryKeyConstraint("user_id", "address"),
 )
 
-# What they leave out by rules of their own (personal.py).
+# What they leave out, or put onto a record, by rules of their own (personal.py).
 capture_rules = Table(
     "capture_rules",
     metadata,
@@ -109,8 +109,20 @@ capture_rules = Table(
     Column("origin", String(16), nullable=False),
     Column("words", Text, nullable=False),
     Column("created_us", Big, nullable=False),
+    # onto which record; NULL: it leaves out
+    Column("record_id", Big, ForeignKey("records.id", ondelete="CASCADE")),
     CheckConstraint("field IN ('from', 'to', 'folder')", name="field"),
-    UniqueConstraint("user_id", "field", "pattern"),
+    UniqueConstraint("user_id", "field", "pattern", "record_id"),
+    Index(None, "record_id"),
+    Index(
+        "uq_capture_rules_left_out",
+        "user_id",
+        "field",
+        "pattern",
+        unique=True,
+        sqlite_where=text("record_id IS NULL"),
+        postgresql_where=text("record_id IS NULL"),
+    ),
 )
 
 # Whom they write with.
@@ -303,7 +315,8 @@ links = Table(
     Index(None, "record_id", "hidden", "when_us", "message_id"),
 )
 
-# What is still to be linked, hidden or shown again, in small steps, newest mail first.
+# What is still to be linked, hidden, shown again or put onto records by rules, in small steps,
+# newest mail first.
 relinks = Table(
     "relinks",
     metadata,
@@ -319,7 +332,7 @@ relinks = Table(
     # how far it is: what is older than this is still to be done
     Column("when_us", Big, nullable=False),
     Column("message_id", Big, nullable=False),
-    CheckConstraint("what IN ('link', 'unlink', 'settle', 'hide', 'show')", name="what"),
+    CheckConstraint("what IN ('link', 'unlink', 'settle', 'hide', 'show', 'file')", name="what"),
     Index(None, "record_id"),
     Index(None, "user_id"),
     sqlite_autoincrement=True,

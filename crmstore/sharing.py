@@ -5,6 +5,8 @@ one of its sightings is theirs and not hidden, and of it those sightings only. T
 a record, or from a colleague, opens it to nobody; so who makes the boss's address a contact reads
 none of the boss's mail. A disabled user sees nothing (B10, B15).
 
+A link that a rule of somebody's made is shown to that user alone (filing.py).
+
 Bcc: a participant or link that one capture alone gives the reason for is shown to the owner of
 that sending; received mail whose header does not name its recipient shows that one to nobody but
 themselves.
@@ -33,6 +35,7 @@ from sqlalchemy import (
 
 from crmstore import addresses, schema
 from crmstore.charsets import storable
+from crmstore.personal import RULE
 from crmstore.store import Store
 from crmstore.whose import RECIPIENT
 
@@ -75,7 +78,10 @@ class Viewer:
                 seen.c.address == table.c.address,
             ),
         )
-        return or_(and_(table.c.role != "bcc", table.c.capture_id.is_(None)), told)
+        everybody = and_(table.c.role.not_in(("bcc", RULE)), table.c.capture_id.is_(None))
+        if "record_id" not in table.c:
+            return or_(everybody, told)
+        return or_(everybody, told, and_(table.c.role == RULE, table.c.address == self.login))
 
     # Of rows
 
@@ -98,7 +104,12 @@ class Viewer:
                 for one in mine
             )
 
-        return [r for r in rows if (r.role != "bcc" and r.capture_id is None) or told(r)]
+        def shown(row: Row[Any]) -> bool:
+            if row.role == RULE:
+                return bool(mine) and row.address == self.login
+            return (row.role != "bcc" and row.capture_id is None) or told(row)
+
+        return [row for row in rows if shown(row)]
 
     def why(self, seen: Sequence[Row[Any]]) -> str:
         """The reason why a message with these sightings is shown ("own") or is not: "disabled",

@@ -37,6 +37,7 @@ from sqlalchemy import (
 from crmstore import addresses, delivery, schema
 from crmstore.bulk import rows_among
 from crmstore.charsets import storable
+from crmstore.personal import RULE
 from crmstore.sharing import Viewer, owner_of, viewer_of
 from crmstore.store import Store
 from crmstore.times import moment
@@ -180,7 +181,8 @@ class _About(NamedTuple):
         """The addresses that such a page is about, of those a message is linked by."""
         if self.address is not None:
             return {self.address}
-        return {link.address for link in linked if link.record_id == self.record}
+        on_it = (link for link in linked if link.record_id == self.record)
+        return {link.address for link in on_it if link.role != RULE}
 
 
 _NOBODY = _About()

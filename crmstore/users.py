@@ -178,15 +178,23 @@ def change(
 
 def set_enabled(store: Store, who: str, enabled: bool, *, drop_rules: bool = False) -> User:
     """Whether this user's mail is taken into the CRM from now on. Their own rules stay, for the day
-    on which they are enabled again, unless they are dropped with it."""
+    on which they are enabled again, unless they are dropped with it (and what these have put onto
+    records goes from there)."""
     with store.writing() as connection:
         id_ = find(connection, who)
         connection.execute(update(schema.users).where(users.id == id_).values(enabled=int(enabled)))
         if drop_rules:
             rules = schema.capture_rules
-            connection.execute(delete(rules).where(rules.c.user_id == id_))
+            mine = rules.c.user_id == id_
+            onto = select(rules.c.record_id).where(mine, rules.c.record_id.is_not(None))
+            records = connection.execute(onto.distinct()).scalars().all()
+            connection.execute(delete(rules).where(mine))
+            relink.unfile(connection, id_, records)
         _changed(connection)
-        return _load(connection, [id_])[0]
+        user = _load(connection, [id_])[0]
+    if drop_rules:
+        relink.run(store)
+    return user
 
 
 users = schema.users.c

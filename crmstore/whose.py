@@ -24,6 +24,8 @@ Rules (contract.md [capture], features.md A7, A20, A30, B2):
   only looked what would be ([capture].mode).
 - Where that holds for some only, the mail is kept for the others and without these: they are no
   owners, no participants, and `left_out` says by which rule.
+- What an owner's own rules put onto records (`filed`) is of that owner alone, and of what is kept:
+  whatever leaves mail out is the stronger word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +35,9 @@ from typing import Any, NamedTuple
 
 from crmstore import addresses
 from crmstore.facts import Facts
-from crmstore.leftout import WRITES, LeftOut, Rules, kinds
+from crmstore.leftout import READS, WRITES, LeftOut, Rules, kinds
 from crmstore.mailplace import Place, login_name, place_of
-from crmstore.personal import PersonalRules
+from crmstore.personal import RULE, Filed, PersonalRules
 
 __all__ = [
     "RECIPIENT",
@@ -52,7 +54,7 @@ __all__ = [
 ]
 
 # From the best reason to be on a record to the weakest.
-ROLES = ("from", "sender", "to", "cc", "bcc", "reply-to", "resent", "forward", "envelope")
+ROLES = ("from", "sender", "to", "cc", "bcc", "reply-to", "resent", "forward", "envelope", RULE)
 _ROLE_OF = {
     "resent-from": "resent",
     "resent-sender": "resent",
@@ -126,6 +128,7 @@ class Judgement(NamedTuple):
     excluded: str  # the reason; "" = captured
     place: Place | None = None  # of what came by IMAP
     left_out: str = ""  # captured, but not for everybody: the rules that kept somebody out
+    filed: Sequence[tuple[str, Filed]] = ()  # whose rules (the login) put it onto which records
 
 
 def judge(
@@ -233,7 +236,23 @@ def _allowed(
     if direction == "sent" and told_off and all(p.role in WRITES for p in outsiders):
         return Judgement(direction, source, (), (), (), out.reasons[-1])
     left_out = "; ".join(dict.fromkeys(out.reasons))
-    return Judgement(direction, source, mine, stay, outsiders, "", left_out=left_out)
+    filed = _filed(mine, people, outsiders, mailbox) if people.rules else ()
+    return Judgement(direction, source, mine, stay, outsiders, "", left_out=left_out, filed=filed)
+
+
+def _filed(
+    owners: Sequence[Owner], people: People, outsiders: Sequence[Participant], mailbox: str
+) -> list[tuple[str, Filed]]:
+    """What the owners' own rules say."""
+    found: list[tuple[str, Filed]] = []
+    for owner in owners:
+        rules = people.rules.get(owner.user_id) if owner.user_id is not None else None
+        if rules is not None and rules.files:
+            writers = [one.address for one in outsiders if one.role in WRITES]
+            readers = [one.address for one in outsiders if one.role in READS]
+            filed = rules.filed(writers, readers, [mailbox])
+            found += [(owner.name, one) for one in filed]
+    return found
 
 
 def mailbox_user(login: str, people: People) -> UserRef | None:

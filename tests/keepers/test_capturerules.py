@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.targets import parse_pattern
-from crmstore import capturerules, schema, users
+from crmstore import capturerules, records, relink, schema, users
 from crmstore.personal import MAX_PATTERN, PersonalRules, Wanted, wanted
+from crmstore.recordview import NoSuchRecord
 from crmstore.store import Store
 
 NEWS = Wanted("from", "*@news.example")
@@ -115,11 +116,11 @@ def test_the_form_of_a_rule(field: str, pattern: str, kept: str | None) -> None:
 def test_what_is_hit() -> None:
     rules = PersonalRules(
         [
-            (1, "from", "bob@x.example"),
-            (2, "from", "*@news.example"),
-            (3, "from", "*@*.news.example"),
-            (4, "to", "list-*@y.example"),
-            (5, "folder", "Private"),
+            (1, Wanted("from", "bob@x.example")),
+            (2, Wanted("from", "*@news.example")),
+            (3, Wanted("from", "*@*.news.example")),
+            (4, Wanted("to", "list-*@y.example")),
+            (5, Wanted("folder", "Private")),
         ]
     )
     for writers, readers, mailbox, hit in [
@@ -139,6 +140,65 @@ def test_what_is_hit() -> None:
         assert rules.hit(writers, readers, mailbox) == hit, (writers, readers, mailbox)
 
 
+def test_onto_which_records() -> None:
+    rules = PersonalRules(
+        [
+            (1, Wanted("from", "bob@x.example", 10)),
+            (2, Wanted("from", "*@x.example", 20)),
+            (3, Wanted("from", "*@*.x.example", 10)),
+            (4, Wanted("to", "*@x.example", 30)),
+            (5, Wanted("folder", "Clients/Acme", 10)),
+            (6, Wanted("from", "bob@x.example", 20)),
+            (7, Wanted("from", "out@x.example")),
+        ]
+    )
+    for writers, readers, mailbox, rule_ids in [
+        (["bob@x.example"], [], "", [1, 2, 6]),
+        (["ann@a.b.x.example"], [], "", [3]),
+        (["ann@x.example", "bob@x.example"], ["c@x.example"], "", [1, 2, 4, 6]),
+        ([], ["bob@x.example"], "INBOX.Clients/Acme", [4, 5]),
+        (["out@x.example"], [], "", [2]),
+        (["x.example", "@x.example", "bob@y.example"], [], "Clients", [2]),
+        ([], [], "", []),
+    ]:
+        found = rules.filed(writers, readers, [mailbox])
+        assert [one.rule for one in found] == rule_ids, (writers, readers, mailbox)
+    assert [one.record for one in rules.filed(["bob@x.example"], [], [])] == [10, 20, 20]
+    assert rules.filed([], [], ["Clients/Acme"])[0].evidence == "rule 5: in folder Clients/Acme"
+    assert rules.hit(["out@x.example"], [], "") == 7
+    assert rules.hit(["bob@x.example"], ["bob@x.example"], "Clients/Acme") is None
+    assert rules.files and not PersonalRules([(7, Wanted("from", "out@x.example"))]).files
+
+
+def test_a_rule_onto_a_record(store: Store, alice: str) -> None:
+    records.add(store, "contact", "Bob")
+    onto = NEWS._replace(record=1)
+    assert capturerules.would(store, alice, [NEWS, onto]) == [True, True]
+    asked = [(NEWS, ""), (onto, ""), (onto, "")]
+    assert capturerules.add(store, alice, asked) == [(1, True), (2, True), (2, True)]
+    assert capturerules.would(store, alice, [NEWS, onto, BOB]) == [False, False, True]
+    listed = capturerules.listing(store)
+    assert [(r.id, r.record, r.kind, r.name) for r in listed] == [
+        (1, None, None, None), (2, 1, "contact", "Bob"),
+    ]  # fmt: skip
+    for ask in (
+        lambda: capturerules.add(store, alice, [(BOB, ""), (BOB._replace(record=9), "")]),
+        lambda: capturerules.would(store, alice, [BOB._replace(record=9)]),
+    ):
+        with pytest.raises(NoSuchRecord, match="no record 9"):
+            ask()
+    assert capturerules.there(store, alice) == {NEWS, onto}
+
+
+def test_whom_no_rule_onto_a_record_can_be_about(store: Store, alice: str) -> None:
+    users.add(store, "dan@ours.example", emails=["dan@private.example"])
+    relink.agree(store, ["ours.example"], "keep")
+    mine = {alice, "nobody@ours.example", "*@ours.example", "a*@ours.example"}
+    mine.add("dan@private.example")
+    others = {"bob@x.example", "*@private.example", "*@*.ours.example", "d*@private.example"}
+    assert capturerules.keyless(store, mine | others) == mine
+
+
 parts = st.text("ab*.", min_size=1, max_size=5)
 
 
@@ -148,5 +208,5 @@ def test_it_is_hit_as_the_pattern_says(local: str, domain: str, name: str, host:
         rule = wanted("from", f"{local}@{domain}")
     except ValueError:
         return
-    hit = PersonalRules([(7, *rule)]).hit([f"{name}@{host}"], [], "")
+    hit = PersonalRules([(7, rule)]).hit([f"{name}@{host}"], [], "")
     assert (hit == 7) == parse_pattern(rule.pattern).matches(f"{name}@{host}")

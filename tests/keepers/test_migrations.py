@@ -8,9 +8,10 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
-from crmstore import document, migrating, schema
+from crmstore import capturerules, document, migrating, schema
 from crmstore.search import search
 from crmstore.store import Store
 from tests.conftest import blank, store_at
@@ -84,6 +85,37 @@ def test_the_index_of_search_is_built_anew_of_the_texts(
     old.migrate()
     assert [row["id"] for row in search(old, "見積書").rows] == [90_000, 400, 5, 3]
     assert [row["id"] for row in search(old, "number400 積").rows] == [400]
+    old.close()
+
+
+def test_rules_and_what_is_to_be_done_stay(
+    request: pytest.FixtureRequest, store_url: str, tmp_path: Path
+) -> None:
+    """From rules that leave out (0015) to those that put mail onto records, too."""
+    url = store_url if store_url == "sqlite" else request.getfixturevalue("postgres_url")
+    old = store_at(url, tmp_path / "old.db")
+    old.backend.prepare()
+    with old.writing() as connection:
+        command.upgrade(migrating._config(connection), "0015_rules")
+        for sql in (
+            "INSERT INTO users (id, login, name, enabled, created_us) VALUES (1, 'a', '', 1, 0)",
+            "INSERT INTO capture_rules VALUES (3, 1, 'from', 'b@x.example', 'hand', '', 0)",
+            "INSERT INTO relinks (what, address, contact_id, user_id, from_us, when_us, message_id)"
+            " VALUES ('hide', 'a@x.example', 0, 1, 0, 5, 6)",
+        ):
+            connection.exec_driver_sql(sql)
+    old.migrate()
+    (rule,) = capturerules.listing(old, "a")
+    assert (rule.id, rule.field, rule.pattern, rule.record) == (3, "from", "b@x.example", None)
+    with old.reading() as connection:
+        (job,) = connection.execute(select(schema.relinks)).all()
+    assert (job.what, job.user_id, job.when_us, job.message_id) == ("hide", 1, 5, 6)
+    twice = (
+        "INSERT INTO capture_rules (id, user_id, field, pattern, origin, words, created_us)"
+        " VALUES (4, 1, 'from', 'b@x.example', 'hand', '', 0)"
+    )
+    with pytest.raises(IntegrityError), old.writing() as connection:
+        connection.exec_driver_sql(twice)
     old.close()
 
 

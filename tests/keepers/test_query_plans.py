@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from crmstore import message, records, timeline
+from crmstore import capturerules, message, records, relink, timeline
+from crmstore.personal import wanted
 from tests.paths.office import BODY, Office, prepared
 
 
@@ -144,6 +145,26 @@ def test_late_linking(office: Office) -> None:
         office.contact("carol@x.example")
     scans = [s for s in recorded.scans() if s.startswith("SCAN") and not s.startswith(FINE)]
     assert scans == []
+
+
+def test_rules_onto_records(office: Office) -> None:
+    def rule(field: str, pattern: str) -> int:
+        asked = [(wanted(field, pattern, 1), "")]
+        return capturerules.add(office.store, "alice@ours.example", asked)[0][0]
+
+    office.take()
+    with Recorded(office) as recorded:
+        one = rule("to", "bob@x.example")
+        rule("folder", "Clients/Acme")
+        relink.run(office.store)
+        office.door("sub-1").mail(BODY + b"2", auth="alice@ours.example")
+        office.take()
+        capturerules.remove(office.store, [one])
+        relink.run(office.store)
+    # people and their rules are read whole when somebody has changed them
+    fine = (*FINE, "SCAN capture_rules", "SCAN user")
+    plans = [s for s in recorded.scans() if not s.startswith(fine)]
+    assert [s for s in plans if s.startswith("SCAN") or "LIMIT" in s] == []
 
 
 def test_the_queue(office: Office) -> None:

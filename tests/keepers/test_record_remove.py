@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select
 
-from crmstore import recordremove, records, relink, schema
+from crmstore import capturerules, recordremove, records, relink, schema, users
 from crmstore.explain import explain
+from crmstore.personal import Wanted
 from crmstore.recordremove import Needed, remove
 from tests.paths.office import Office
 
@@ -132,6 +133,23 @@ def test_it_goes_in_steps_and_what_was_interrupted_goes_on(
     assert remove(office.store, bob.id).unlinked == 5
     assert rows_left(office) == [0, 0, 0, 0, 0]
     assert len(office.rows()) == 6
+
+
+def test_rules_onto_it_go_with_it(office: Office) -> None:
+    users.add(office.store, "alice@ours.example")
+    bob, ann = office.contact("bob@x.example"), office.contact("ann@x.example", name="Ann")
+    rules = [Wanted("to", "*@x.example", ann.id), Wanted("to", "*@x.example", bob.id)]
+    rules.append(Wanted("to", "carol@x.example"))
+    capturerules.add(office.store, "alice@ours.example", [(one, "") for one in rules])
+    send(office, 1, "bob@x.example")
+    assert len(office.rows(record=ann.id)) == 1
+    gone = remove(office.store, ann.id)
+    assert (gone.unlinked, gone.rules) == (1, 1)
+    send(office, 1, "bob@x.example")  # by an ingest that knew the rule
+    assert [rule.record for rule in capturerules.listing(office.store)] == [bob.id, None]
+    assert {link["record"] for link in explain(office.store, 2)["links"]} == {bob.id}
+    assert remove(office.store, bob.id).rules == 1
+    assert rows_left(office) == [0, 0, 0, 0, 0]
 
 
 def test_late_linking_that_waits_for_it_is_forgotten(
