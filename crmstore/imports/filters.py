@@ -1,26 +1,29 @@
-"""Filters of a mail program as rules that leave mail out: which can be taken. A core.
+"""Filters of a mail program as rules: which can be taken. A core.
 
-What is taken: filters that throw mail away, and those that file it into a folder that was named,
-if their conditions are by whom mail is from or to and nothing else. Such mail is not for the CRM.
-Promises: a rule never leaves out more than its filter meant, but that From counts with Sender, To
+What is taken, if its conditions are by whom mail is from or to and nothing else: filters that throw
+mail away, and those that file it into a folder that was named. Such mail is left out of the CRM;
+or it goes onto the record that was named for its folder.
+Promises: a rule never concerns more than its filter meant, but that From counts with Sender, To
 with Cc and Bcc, and sent mail with what came in. A condition that a rule cannot say
 (the subject, a size, "not", two at once) refuses the whole filter, with the reason; so does a
 filter before it that may stop (`Filter.stops`), unless no mail can meet both; and whatever would
-leave out mail by or to the user's own addresses.
+leave out mail by or to the user's own addresses, or is about addresses that key no record. Which
+record is meant is never guessed.
 Both readers (gmailfilters.py, sieve.py) give Filters; `decide` does not know where they come from.
 Cites: features.md A19.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from config.targets import parse_pattern
 from crmstore.personal import Wanted, same_folder, wanted
 
 __all__ = [
-    "MAX_FILTERS", "MAX_OCTETS", "Decision", "Filter", "NotOne", "decide", "domain", "patterns",
+    "MAX_FILTERS", "MAX_OCTETS", "Decision", "Filter", "NotOne", "Onto", "decide", "domain",
+    "patterns",
 ]  # fmt: skip
 
 MAX_OCTETS: Final = 1 << 20
@@ -66,19 +69,44 @@ class Decision:
     value: str = ""
 
 
+class Onto(NamedTuple):
+    """What goes onto records. `records`: (folder, record id) as a person said; `unclear`: of other
+    folders, why they name no record (the end of a text's name, what it is about); `keyless`: of
+    patterns, why they key no record ("ours", "never")."""
+
+    records: Sequence[tuple[str, int]] = ()
+    unclear: Mapping[str, tuple[str, str]] = {}
+    keyless: Mapping[str, str] = {}
+
+    def of(self, folders: Iterable[str]) -> list[int]:
+        """The records of these folders, each once."""
+        found = (r for f in folders for name, r in self.records if same_folder(name, f))
+        return list(dict.fromkeys(found))
+
+
+NOWHERE: Final = Onto()
+
+
 def decide(
-    filters: Iterable[Filter], folders: Collection[str], own: Collection[str]
+    filters: Iterable[Filter], folders: Collection[str], own: Collection[str], onto: Onto = NOWHERE
 ) -> list[Decision]:
     """One for each. `folders`: whose mail is to be left out; `own`: the user's addresses."""
     made: list[Decision] = []
     before: list[Filter] = []  # those that may stop, and leave nothing out
     for one in filters:
-        why = _refusal(one, folders, own, before)
+        out = one.away or any(
+            _is_away(folder) or any(same_folder(name, folder) for name in folders)
+            for folder in one.folders
+        )
+        records = [] if out else onto.of(one.folders)
+        why = _refusal(one, out, records, own, onto, before)
         if why is None:
-            made.append(Decision(one.place, one.words, one.conditions))
-            continue
-        made.append(Decision(one.place, one.words, (), *why))
-        if one.stops:
+            where: Sequence[int | None] = [None] if out else records
+            rules = tuple(rule._replace(record=r) for r in where for rule in one.conditions)
+            made.append(Decision(one.place, one.words, rules))
+        else:
+            made.append(Decision(one.place, one.words, (), *why))
+        if one.stops and (why is not None or not out):
             before.append(one)
     return made
 
@@ -108,18 +136,27 @@ def domain(value: str) -> str:
 
 
 def _refusal(
-    one: Filter, folders: Collection[str], own: Collection[str], before: Sequence[Filter]
+    one: Filter,
+    out: bool,
+    records: Sequence[int],
+    own: Collection[str],
+    onto: Onto,
+    before: Sequence[Filter],
 ) -> tuple[str, str] | None:
     if one.refused is not None:
         return one.refused
-    named = any(same_folder(name, folder) for name in folders for folder in one.folders)
-    if not (one.away or named or any(_is_away(folder) for folder in one.folders)):
-        return ("folder", ", ".join(one.folders)) if one.folders else ("action", "")
+    if not out and not records:
+        unclear = (onto.unclear[folder] for folder in one.folders if folder in onto.unclear)
+        nowhere = ("folder", ", ".join(one.folders)) if one.folders else ("action", "")
+        return next(unclear, nowhere)
     if not one.conditions:
         return ("everything", "")
     for condition in one.conditions:
+        if not out and (why := onto.keyless.get(condition.pattern)):
+            return (why, condition.pattern)
         pattern = parse_pattern(condition.pattern)
-        if mine := next((address for address in own if pattern.matches(address)), None):
+        mine = next((address for address in own if pattern.matches(address)), None)
+        if out and mine is not None:
             return ("own", mine)
     for earlier in before:
         if not _apart(earlier.conditions, one.conditions):

@@ -227,10 +227,13 @@ def remove(ctx: typer.Context, id: Id) -> None:
         except recordremove.Needed as error:
             no(work.say("record.needed", id=id, ids=", ".join(map(str, error.of))))
         if work.json:
-            put_json(_document(work, gone.record) | {"unlinked": gone.unlinked})
+            counts = {"unlinked": gone.unlinked, "rules": gone.rules}
+            put_json(_document(work, gone.record) | counts)
             return
         words = {"kind": work.say(f"record.kind.{gone.record.kind}"), "id": id}
         put(work.say("record.removed", **words, name=gone.record.name, count=gone.record.emails))
+        if gone.rules:
+            put(work.say("record.removed.rules", count=gone.rules))
 
 
 def kind_named(argument: str, word: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
-"""rules: what users leave out of the CRM by rules of their own."""
+"""rules: what users leave out of the CRM, or put onto records, by rules of their own."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from proxy.texts import t
 
 if TYPE_CHECKING:
     from crmstore.capturerules import Rule
-    from crmstore.imports.filters import Decision, Filter
+    from crmstore.imports.filters import Decision, Filter, Onto
     from crmstore.personal import Wanted
 
 User = Annotated[str, typer.Option(metavar="USER", help="Whose rules: the login, or an address.")]
@@ -24,7 +25,11 @@ def add_to(app: typer.Typer) -> None:
     group.command("add")(add)
     group.command("remove")(remove)
     group.command("import")(import_)
-    app.add_typer(group, name="rules", help="What users leave out by rules of their own.")
+    app.add_typer(
+        group,
+        name="rules",
+        help="What users leave out, or put onto records, by rules of their own.",
+    )
 
 
 def list_(
@@ -43,10 +48,10 @@ def list_(
         elif not found:
             put(work.say("rules.none"))
         else:
-            names = ("id", "user", "field", "pattern", "origin", "since")
+            names = ("id", "user", "field", "pattern", "goes", "origin", "since")
             rows = [
-                (r.id, r.user, work.say(f"rules.{r.field}"), r.pattern, _origin(work, r),
-                 work.when(r.created))
+                (r.id, r.user, work.say(f"rules.{r.field}"), r.pattern, _goes(work, r),
+                 _origin(work, r), work.when(r.created))
                 for r in found[:limit]
             ]  # fmt: skip
             put_table("", [work.say(f"rules.{name}") for name in names], rows)
@@ -65,18 +70,30 @@ def add(
     folder: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="What lies in this mailbox folder.")
     ] = None,
+    record: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ID", min=1, help="Put it onto this record, instead of leaving it out."
+        ),
+    ] = None,
 ) -> None:
-    """Leave mail out for a user, from the next message on."""
+    """Leave mail out for a user from the next message on, or put it onto a record."""
     from crmstore import capturerules
 
-    asked = [*_asked("from", from_), *_asked("to", to), *_asked("folder", folder)]
+    asked = [
+        *_asked("from", from_, record), *_asked("to", to, record), *_asked("folder", folder, record)
+    ]  # fmt: skip
     if not asked:
         raise Refusal("rules add: allowed are --from, --to and --folder, one needed")
     with desk(ctx) as work:
+        work.agree()
+        for pattern, why in _keyless(work, asked if record is not None else ()).items():
+            raise Refusal(f"{pattern}: {work.say(f'rules.why.{why}', value=pattern)}")
         try:
             done = capturerules.add(work.store, user, [(one, "") for one in asked])
         except capturerules.TooMany as error:
             raise Refusal(f"--user {user}: allowed are {error}", code=1) from None
+        linked = _onward(work, asked)
         if work.json:
             put_lines(
                 {"id": id_, **one._asdict(), "new": new}
@@ -84,20 +101,22 @@ def add(
             )
             return
         for one, (id_, new) in zip(asked, done, strict=True):
-            say = "rules.added" if new else "rules.there"
-            field = work.say(f"rules.{one.field}")
-            put(work.say(say, id=id_, field=field, pattern=one.pattern))
+            put(_said(work, "added" if new else "there", id_, one))
+        if linked:
+            put(work.say("rules.linked", count=linked))
 
 
 def remove(
     ctx: typer.Context,
     ids: Annotated[list[int], typer.Argument(metavar="ID...", help="As `rules list` shows them.")],
 ) -> None:
-    """Remove rules; what they have left out stays out."""
-    from crmstore import capturerules
+    """Remove rules; what they have left out stays out, what they have put onto records goes."""
+    from crmstore import capturerules, relink
 
     with desk(ctx) as work:
+        work.agree()
         gone = set(capturerules.remove(work.store, ids))
+        relink.run(work.store)
         missing = [id_ for id_ in dict.fromkeys(ids) if id_ not in gone]
         if work.json:
             put_json({"removed": sorted(gone), "missing": missing})
@@ -119,34 +138,94 @@ def import_(
     folder: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Leave out this folder too, and what filters file into it."
+            metavar="NAME[=ID]",
+            help="Leave out this folder too, and what filters file into it; with =ID, put it onto"
+            " that record.",
         ),
     ] = None,
+    records: Annotated[
+        bool,
+        typer.Option(
+            "--records", help="Folders that are called as just one record: onto that record."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
 ) -> None:
     """Take filters that throw mail away, or file it into a folder, as rules."""
     from crmstore import capturerules, users
     from crmstore.imports.filters import decide
 
-    folders = [one.pattern for one in _asked("folder", folder)]
+    named = _folders(folder)
+    folders = [one.pattern for one in named if one.record is None]
     with desk(ctx) as work:
+        work.agree()
         origin, filters = _read(work, file)
         mine = users.get(work.store, user)
-        found = decide(filters, folders, {mine.login, *mine.addresses})
-        asked = [(one, "") for one in _asked("folder", folder)]
+        meant, onto = _onto(work, named, filters, by_name=records)
+        found = decide(filters, folders, {mine.login, *mine.addresses}, onto)
+        asked = [(one, "") for one in meant]
         asked += [(rule, decision.words) for decision in found for rule in decision.rules]
+        linked = 0
         if dry_run:
-            there = capturerules.there(work.store, user)
-            done = [(0, rule not in there) for rule, _ in asked]
+            new = capturerules.would(work.store, user, [rule for rule, _ in asked])
+            done = [(0, one) for one in new]
         else:
             try:
                 done = capturerules.add(work.store, user, asked, origin=origin)
             except capturerules.TooMany as error:
                 raise Refusal(f"{file}: allowed are {error}", code=1) from None
-        told = {"file": str(file), "format": origin, "user": mine.login, "dry_run": dry_run}
+            linked = _onward(work, [rule for rule, _ in asked])
+        told = {"file": str(file), "format": origin, "user": mine.login, "dry_run": dry_run,
+                "linked": linked}  # fmt: skip
         _tell(work, told, found, list(zip((rule for rule, _ in asked), done, strict=True)))
     if not asked:
         raise typer.Exit(1)
+
+
+def _onto(
+    work: Desk, named: "list[Wanted]", filters: "list[Filter]", *, by_name: bool
+) -> "tuple[list[Wanted], Onto]":
+    """The rules of folders, and what goes onto which record: as it was said, and with `by_name`
+    what the names of other folders say."""
+    from crmstore.imports.filters import Onto
+    from crmstore.imports.named import records_named
+    from crmstore.personal import same_folder, wanted
+
+    meant = list(named)
+    unclear: dict[str, tuple[str, str]] = {}
+    others = [
+        folder
+        for folder in dict.fromkeys(folder for one in filters for folder in one.folders)
+        if not any(same_folder(one.pattern, folder) for one in named)
+    ]
+    for folder, ids in (records_named(work.store, others) if by_name else {}).items():
+        if len(ids) == 1:
+            meant.append(wanted("folder", folder, ids[0]))
+        elif ids:
+            several = ", ".join(map(str, ids[:20]))
+            unclear[folder] = ("several", f"{folder}: {several}")
+        else:
+            unclear[folder] = ("nobody", folder)
+    records = [(one.pattern, one.record) for one in meant if one.record is not None]
+    conditions = [rule for one in filters for rule in one.conditions] if records else []
+    return meant, Onto(records, unclear, _keyless(work, conditions))
+
+
+def _keyless(work: Desk, rules: "Iterable[Wanted]") -> dict[str, str]:
+    """Of patterns that nobody can be put onto a record by: why."""
+    from crmstore import capturerules
+
+    patterns = {one.pattern for one in rules if one.field != "folder"}
+    never = work.settings.capture.matches_never
+    found = {one: "never" for one in patterns if "*" not in one and never(one) is not None}
+    return found | dict.fromkeys(capturerules.keyless(work.store, patterns), "ours")
+
+
+def _onward(work: Desk, rules: "Iterable[Wanted]") -> int:
+    """Put the mail that there is onto records; how many links were made."""
+    from crmstore import relink
+
+    return relink.run(work.store) if any(one.record is not None for one in rules) else 0
 
 
 def _read(work: Desk, file: Path) -> "tuple[str, list[Filter]]":
@@ -195,8 +274,8 @@ def _tell(
         put_json({**told, "filters": len(found), "rules": rules, "refused": why})
         return
     for rule, (id_, new) in done:
-        say = ("rules.would" if dry else "rules.added") if new else "rules.known"
-        put(work.say(say, id=id_, field=work.say(f"rules.{rule.field}"), pattern=rule.pattern))
+        say = ("would" if dry else "added") if new else "known"
+        put(_said(work, say, id_, rule))
     place = work.say(f"rules.place.{told['format']}")
     for one in refused:
         put(work.say("rules.refused", place=place, number=one.place, words=one.words))
@@ -204,22 +283,58 @@ def _tell(
     counts = {"filters": len(found), "taken": len(found) - len(refused), "refused": len(refused)}
     fresh = [rule for rule, (_, new) in done if new]
     put(work.say("rules.sum.dry" if dry else "rules.sum", **counts, new=len(fresh)))
+    if told["linked"]:
+        put(work.say("rules.linked", count=told["linked"]))
 
 
-def _asked(field: str, patterns: list[str] | None) -> "list[Wanted]":
+def _said(work: Desk, say: str, id_: int, rule: "Wanted") -> str:
+    """A line about one rule."""
+    values = {"id": id_, "field": work.say(f"rules.{rule.field}"), "pattern": rule.pattern}
+    if rule.record is None:
+        return work.say(f"rules.{say}", **values)
+    return work.say(f"rules.{say}.record", **values, record=rule.record)
+
+
+def _asked(field: str, patterns: list[str] | None, record: int | None = None) -> "list[Wanted]":
     from crmstore.personal import wanted
 
     found = []
     for pattern in patterns or ():
         try:
-            found.append(wanted(field, pattern))
+            found.append(wanted(field, pattern, record))
         except ValueError as error:
             raise Refusal(f"--{field} {pattern}: allowed is {error}") from None
     return found
 
 
+def _folders(given: list[str] | None) -> "list[Wanted]":
+    """NAME or NAME=ID. Of a slip behind "=" nothing may be left out: such a name is refused."""
+    found: list[Wanted] = []
+    for text in given or ():
+        name, equals, id_ = text.rpartition("=")
+        digits = id_.isascii() and id_.isdigit() and 0 < len(id_) <= 18
+        if equals and not (name and digits and int(id_)):
+            raise Refusal(
+                f"--folder {text}: allowed is NAME, or NAME=ID with the number of a record"
+                " (a folder with = in its name: `rules add`)"
+            )
+        found += _asked("folder", [name if equals else text], int(id_) if equals else None)
+    out = {one.pattern for one in found if one.record is None}
+    if both := next((one.pattern for one in found if one.record and one.pattern in out), None):
+        raise Refusal(f"--folder {both}: allowed is to leave it out, or to put it onto a record")
+    return found
+
+
 def _document(work: Desk, rule: "Rule") -> dict[str, Any]:
     return asdict(rule) | {"created": work.when(rule.created)}
+
+
+def _goes(work: Desk, rule: "Rule") -> str:
+    """What becomes of such mail."""
+    if rule.record is None:
+        return work.say("rules.out")
+    kind = work.say(f"record.kind.{rule.kind}")
+    return work.say("rules.onto", kind=kind, record=rule.record, name=rule.name)
 
 
 def _origin(work: Desk, rule: "Rule") -> str:

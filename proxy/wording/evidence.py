@@ -13,6 +13,10 @@ TEXTS: dict[str, Text] = {
         "From of a message forwarded as text", "本文に転送されたメールの From"
     ),
     "evidence.main": Text("main contact {id}: ", "主な連絡先 {id}: "),
+    # by a rule of a user
+    "evidence.rule.from": Text("rule {id}: from {address}", "ルール {id}: 差出人 {address}"),
+    "evidence.rule.to": Text("rule {id}: to {address}", "ルール {id}: 宛先 {address}"),
+    "evidence.rule.folder": Text("rule {id}: in folder {name}", "ルール {id}: フォルダ {name}"),
     # the same message?
     "evidence.first": Text("seen first", "最初に取得"),
     "evidence.alone": Text("nothing else with this content", "同じ内容のメールはほかにない"),

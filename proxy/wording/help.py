@@ -210,18 +210,23 @@ _JA: dict[str, str] = {
     ),
     "Of vCard.": "vCard のバージョン。",
     # rules
-    "What users leave out by rules of their own.": "利用者ごとに取り込まないメールのルール。",
+    "What users leave out, or put onto records, by rules of their own.": (
+        "利用者ごとのルール（取り込まないもの、レコードに載せるもの）。"
+    ),
     "List rules.": "ルールの一覧を表示する。",
     "Only this user's.": "この利用者のものだけ。",
-    "Leave mail out for a user, from the next message on.": (
-        "利用者のメールを、次の 1 通から取り込まないようにする。"
+    "Leave mail out for a user from the next message on, or put it onto a record.": (
+        "利用者のメールを、次の 1 通から取り込まないようにする。またはレコードに載せる。"
+    ),
+    "Put it onto this record, instead of leaving it out.": (
+        "取り込まないのではなく、このレコードに載せる。"
     ),
     "Whose rules: the login, or an address.": "だれのルールか（ログイン名またはアドレス）。",
     'Mail by these: an address, or "*@domain".': "差出人のアドレス、または「*@ドメイン」。",
     "Mail to these.": "宛先のアドレス、または「*@ドメイン」。",
     "What lies in this mailbox folder.": "メールボックスのこのフォルダにあるもの。",
-    "Remove rules; what they have left out stays out.": (
-        "ルールを削除する。これまで除外したメールは戻らない。"
+    "Remove rules; what they have left out stays out, what they have put onto records goes.": (
+        "ルールを削除する。これまで除外したメールは戻らず、レコードに載せたメールは外れる。"
     ),
     "Take filters that throw mail away, or file it into a folder, as rules.": (
         "メールを破棄するフィルタや、フォルダに振り分けるフィルタをルールとして取り込む。"
@@ -229,8 +234,13 @@ _JA: dict[str, str] = {
     "mailFilters.xml of Gmail, or a Sieve script; -: stdin.": (
         "Gmail の mailFilters.xml または Sieve スクリプト。- は標準入力。"
     ),
-    "Leave out this folder too, and what filters file into it.": (
+    "Leave out this folder too, and what filters file into it; with =ID, put it onto that"
+    " record.": (
         "このフォルダと、フィルタがここに振り分けるメールも除外する。"
+        "=ID を付けると、そのレコードに載せる。"
+    ),
+    "Folders that are called as just one record: onto that record.": (
+        "名前が 1 件のレコードだけに一致するフォルダは、そのレコードに載せる。"
     ),
     "As `rules list` shows them.": "`rules list` に表示される番号。",
     "Their own rules (see `rules`). Default: kept.": (

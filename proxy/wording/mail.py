@@ -29,6 +29,7 @@ TEXTS: dict[str, Text] = {
     "mail.resent": Text("resent", "再送"),
     "mail.forward": Text("forward", "転送元"),
     "mail.envelope": Text("envelope", "エンベロープ"),
+    "mail.rule": Text("rule of", "ルールの持ち主"),
     # values
     "mail.direction.sent": Text("sent", "送信"),
     "mail.direction.received": Text("received", "受信"),

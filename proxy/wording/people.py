@@ -43,6 +43,10 @@ TEXTS: dict[str, Text] = {
         "removed: {kind} {id} ({name}); its {count} mails stay, linked to it no more",
         "削除しました: {kind} {id}（{name}）。メール {count} 通は残り、関連付けだけを外しました",
     ),
+    "record.removed.rules": Text(
+        "removed with it: {count} rules that put mail onto it",
+        "これに載せるルール {count} 件も削除しました",
+    ),
     "record.needed": Text(
         "record {id} is the main contact of {ids}: give them another first (record set ID"
         " --main-contact), or remove them",

@@ -31,6 +31,14 @@ _JA: dict[str, str] = {
     "allowed is the name of a folder, of at most {most} characters": (
         "{most} 文字以内のフォルダ名を指定してください"
     ),
+    "allowed is NAME, or NAME=ID with the number of a record (a folder with = in its name:"
+    " `rules add`)": (
+        "NAME か、レコードの番号を付けた NAME=ID を指定してください（名前に = を含むフォルダは"
+        " `rules add` で登録します）"
+    ),
+    "allowed is to leave it out, or to put it onto a record": (
+        "除外するか、レコードに載せるかの、どちらかにしてください"
+    ),
     'allowed is an address like "{one}" or a pattern like "{two}"': (
         '"{one}" のようなアドレスか、"{two}" のようなパターンを指定してください'
     ),

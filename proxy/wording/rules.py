@@ -10,6 +10,9 @@ TEXTS: dict[str, Text] = {
     "rules.to": Text("to", "宛先"),
     "rules.folder": Text("in folder", "フォルダ"),
     "rules.pattern": Text("pattern", "パターン"),
+    "rules.goes": Text("goes", "扱い"),
+    "rules.out": Text("left out", "取り込まない"),
+    "rules.onto": Text("onto {kind} {record} {name}", "{kind} {record} {name} に載せる"),
     "rules.origin": Text("made by", "作成元"),
     "rules.origin.hand": Text("hand", "手動"),
     "rules.origin.gmail": Text("Gmail", "Gmail"),
@@ -21,19 +24,40 @@ TEXTS: dict[str, Text] = {
         "rule {id}: mail {field} {pattern} is left out from now on",
         "ルール {id}: {field} {pattern} のメールを今後取り込みません",
     ),
+    "rules.added.record": Text(
+        "rule {id}: mail {field} {pattern} goes onto record {record}",
+        "ルール {id}: {field} {pattern} のメールをレコード {record} に載せます",
+    ),
     "rules.there": Text(
         "rule {id} says so already: {field} {pattern}",
         "ルール {id} に登録済みです: {field} {pattern}",
     ),
+    "rules.there.record": Text(
+        "rule {id} says so already: {field} {pattern}, onto record {record}",
+        "ルール {id} に登録済みです: {field} {pattern}、レコード {record}",
+    ),
+    "rules.linked": Text(
+        "earlier mail: {count} put onto records", "以前のメール {count} 件をレコードに載せました"
+    ),
     "rules.removed": Text(
-        "removed: rule {id}; what it has left out stays out",
-        "削除しました: ルール {id}（これまで除外したメールは戻りません）",
+        "removed: rule {id}; what it has left out stays out, what it has put onto a record is"
+        " taken back",
+        "削除しました: ルール {id}（これまで除外したメールは戻りません。"
+        "レコードに載せたメールは外します）",
     ),
     "rules.would": Text(
         "would leave out: mail {field} {pattern}", "取り込まないことになります: {field} {pattern}"
     ),
+    "rules.would.record": Text(
+        "would put onto record {record}: mail {field} {pattern}",
+        "レコード {record} に載せることになります: {field} {pattern}",
+    ),
     "rules.known": Text(
         "is a rule already: mail {field} {pattern}", "登録済みです: {field} {pattern}"
+    ),
+    "rules.known.record": Text(
+        "is a rule already: mail {field} {pattern}, onto record {record}",
+        "登録済みです: {field} {pattern}、レコード {record}",
     ),
     "rules.place.gmail": Text("filter", "フィルタ"),
     "rules.place.sieve": Text("line", "行"),
@@ -56,8 +80,25 @@ TEXTS: dict[str, Text] = {
         "破棄も、フォルダへの振り分けもしません",
     ),
     "rules.why.folder": Text(
-        "it files mail into {value}; --folder leaves out what is filed there",
-        "{value} に振り分けます。そこに入るメールを除外するには --folder を付けます",
+        "it files mail into {value}; --folder NAME leaves out what is filed there, --folder NAME=ID"
+        " puts it onto a record",
+        "{value} に振り分けます。そこに入るメールを除外するには --folder NAME、レコードに載せるには"
+        " --folder NAME=ID を付けます",
+    ),
+    "rules.why.nobody": Text(
+        "no record has this name: {value}", "この名前のレコードはありません: {value}"
+    ),
+    "rules.why.several": Text(
+        "several records have this name; --folder NAME=ID says which: {value}",
+        "この名前のレコードが複数あります。--folder NAME=ID で指定してください: {value}",
+    ),
+    "rules.why.ours": Text(
+        "an address of ours keys no record: {value}",
+        "自社のアドレスはレコードの手掛かりになりません: {value}",
+    ),
+    "rules.why.never": Text(
+        "matches capture.never, whose mail is on no record: {value}",
+        "capture.never に当たるため、レコードに載りません: {value}",
     ),
     "rules.why.everything": Text(
         "it has no condition: all mail", "条件がなく、すべてのメールが対象です"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from config.targets import parse_pattern
 from crmstore.imports import gmailfilters, sieve
-from crmstore.imports.filters import MAX_FILTERS, Filter, NotOne, decide, patterns
+from crmstore.imports.filters import MAX_FILTERS, Filter, NotOne, Onto, decide, patterns
 from crmstore.imports.rows import Unreadable
 from crmstore.personal import wanted
 
@@ -198,6 +198,53 @@ class TestSieve:
         assert script("stop;\n" + apart)[1] == [(1, "action"), (2, "order")]
         chain = first + 'elsif address "from" "a@y.example" { discard; } else { stop; }\n'
         assert script(chain + apart)[1] == [(1, "action"), (2, "chain"), (2, "chain"), (3, "order")]
+
+    def test_onto_records(self) -> None:
+        """Whose folder was named with a record."""
+        both = Onto([("Clients/Acme", 5), ("Clients/Acme", 6), ("Old", 7)],
+                    {"Club": ("nobody", "Club"), "Wide": ("several", "Wide: 1, 2")},
+                    {"to@ours.example": "ours", "*@never.example": "never"})  # fmt: skip
+        one = 'if address "%s" "%s" { fileinto "%s"; }'
+        domain = 'if address :domain "from" "%s" { fileinto "%s"; }'
+        for text, rules in (
+            (one % ("from", "a@x.example", "Clients/Acme"),
+             [("a@x.example", 5), ("a@x.example", 6)]),
+            (one % ("from", "a@x.example", "INBOX.Old"), [("a@x.example", 7)]),
+            (domain % ("x.example", "Old"), [("*@x.example", 7)]),
+            (one % ("from", "a@x.example", "Private"), [("a@x.example", None)]),
+            # to throw it away, or to leave it out, is the stronger word
+            (one.replace(";", '; fileinto "Trash";') % ("from", "a@x.example", "Old"),
+             [("a@x.example", None)]),
+            (one.replace(";", '; fileinto "Private";') % ("from", "a@x.example", "Old"),
+             [("a@x.example", None)]),
+            # one folder that is clear is enough
+            (one.replace(";", '; fileinto "Club";') % ("from", "a@x.example", "Old"),
+             [("a@x.example", 7)]),
+            # of what is the user's own nothing is left out by this
+            (domain % ("ours.example", "Old"), [("*@ours.example", 7)]),
+        ):  # fmt: skip
+            (found,) = decide(sieve.read(text), ["Private"], OWN, both)
+            assert ([(r.pattern, r.record) for r in found.rules], found.why) == (rules, ""), text
+        for text, why in (
+            (one % ("from", "a@x.example", "Club"), ("nobody", "Club")),
+            (one % ("from", "a@x.example", "Wide"), ("several", "Wide: 1, 2")),
+            (one % ("from", "a@x.example", "Else"), ("folder", "Else")),
+            (one % ("to", "to@ours.example", "Old"), ("ours", "to@ours.example")),
+            (domain % ("never.example", "Old"), ("never", "*@never.example")),
+            ('if true { fileinto "Old"; }', ("condition", "true")),
+            ('if header "subject" "Acme" { fileinto "Old"; }', ("condition", "subject")),
+        ):
+            (found,) = decide(sieve.read(text), ["Private"], OWN, both)
+            assert (found.rules, (found.why, found.value)) == ((), why), text
+
+    def test_what_a_filter_onto_a_record_keeps_from_a_later_one(self) -> None:
+        """Such mail never reaches the second filter, so it must not be left out."""
+        first = 'if address :domain "from" "x.example" { fileinto "Old"; stop; }\n'
+        for second in ("a@x.example", "a@y.example"):
+            text = first + f'if address "from" "{second}" {{ discard; }}'
+            made = decide(sieve.read(text), [], OWN, Onto([("Old", 7)]))
+            why = "order" if second == "a@x.example" else ""
+            assert [one.why for one in made] == ["", why]
 
     def test_comments_strings_and_multi_line_texts(self) -> None:
         text = (

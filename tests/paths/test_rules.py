@@ -148,6 +148,75 @@ class TestCommands:
         file.write_text("keep;")
         assert call("rules", "import", str(file), "--user", ALICE)[0] == 1
 
+    def test_onto_records(self, call: Any, config: Path) -> None:
+        """Added by hand, seen in the list and by explain, and taken back."""
+        office = Office(config.parent / "data", migrated=True)
+        body = b"From: bob@acme.example\r\nTo: alice@ours.example\r\nSubject: s\r\n\r\nx"
+        office.door("mx-0", "inbound").mail(body, sender="bob@acme.example", to=[ALICE])
+        office.take()
+        office.close()
+        office.store.close()
+        call("record", "add", "lead", "Acme")
+        adding = ("rules", "add", "--user", ALICE, "--from", "*@acme.example", "--record", "1")
+        code, out, _ = call(*adding)
+        assert code == 0 and out == (
+            "rule 1: mail from *@acme.example goes onto record 1\n"
+            "earlier mail: 1 put onto records\n"
+        )
+        assert "says so already: from *@acme.example, onto record 1" in call(*adding)[1]
+        assert "onto lead 1 Acme" in call("rules", "list")[1]
+        assert "見込み客 1 Acme に載せる" in call("rules", "list", "--lang", "ja")[1]
+        (row,) = [json.loads(line) for line in call("rules", "list", "--json")[1].splitlines()]
+        assert (row["record"], row["kind"], row["name"]) == (1, "lead", "Acme")
+        explained = call("email", "explain", "1")[1]
+        assert f"lead 1 Acme: rule of {ALICE}, rule 1: from *@acme.example\n" in explained
+        assert "ルール 1: 差出人 *@acme.example" in call("email", "explain", "1", "--lang", "ja")[1]
+        assert call("emails", "--record", "1", "--as", ALICE, "--json")[1] != ""
+        assert call("emails", "--record", "1", "--as", CAROL, "--json")[1] == ""
+        code, out, _ = call("rules", "remove", "1")
+        assert code == 0 and "taken back" in out
+        assert call("emails", "--record", "1", "--json")[1] == ""
+        answer = json.loads(call(*adding, "--json")[1])
+        assert (answer["id"], answer["record"], answer["new"]) == (2, 1, True)
+
+    def test_import_onto_records(self, call: Any, config: Path, tmp_path: Path) -> None:
+        for name in ("Acme", "ＢＥＴＡ Ltd", "Twice", "twice"):
+            call("record", "add", "lead", name)
+        file = tmp_path / "mailFilters.xml"
+        file.write_bytes(
+            feed(
+                {"from": "@acme.example", "label": "Clients/Acme"},
+                {"from": "b@beta.example", "label": "Clients/Beta Ltd"},
+                {"from": "c@twice.example", "label": "Twice"},
+                {"from": "d@club.example", "label": "Club"},
+                {"from": "carol@ours.example", "label": "Clients/Acme"},
+                {"from": "news.example", "shouldTrash": "true", "label": "Clients/Acme"},
+            )
+        )
+        taking = ("rules", "import", str(file), "--user", ALICE)
+        assert [one["why"] for one in json.loads(call(*taking, "--json", "--dry-run")[1])["refused"]
+                ] == ["folder"] * 5  # fmt: skip
+        named = (*taking, "--folder", "Clients/Acme=1", "--records")
+        code, out, _ = call(*named, "--dry-run")
+        assert code == 0 and "would put onto record 1: mail from *@acme.example" in out
+        assert "several records have this name; --folder NAME=ID says which: Twice: 3, 4" in out
+        assert "no record has this name: Club" in out and "nothing was changed" in out
+        assert call("rules", "list", "--json")[1] == ""
+        document = json.loads(call(*named, "--json")[1])
+        assert [(r["field"], r["pattern"], r["record"]) for r in document["rules"]] == [
+            ("folder", "Clients/Acme", 1),
+            ("folder", "Clients/Beta Ltd", 2),
+            ("from", "*@acme.example", 1),
+            ("from", "b@beta.example", 2),
+            ("from", "*@news.example", None),
+            ("from", "*@*.news.example", None),
+        ]
+        assert [(one["filter"], one["why"]) for one in document["refused"]] == [
+            (3, "several"), (4, "nobody"), (5, "ours"),
+        ]  # fmt: skip
+        code, out, _ = call(*named, "--lang", "ja")
+        assert code == 0 and "新しいルール 0" in out and "レコード 1" in out
+
     @pytest.mark.parametrize(
         ("octets", "said"),
         [
@@ -175,11 +244,26 @@ class TestCommands:
             (("--from", "x.example"), "--from x.example: allowed is", 2),
             ((), "--from, --to and --folder", 2),
             (("--from", "*@*"), "leave out all mail", 2),
+            (("--from", "carol@ours.example", "--record", "1"), "keys no record", 2),
+            (("--to", "*@ours.example", "--record", "1"), "keys no record", 2),
+            (("--from", "a@x.example", "--record", "9"), "no record 9", 1),
+            (("--from", "a@x.example", "--record", "0"), "--record", 2),
         ],
     )
     def test_what_is_no_rule(self, call: Any, args: tuple[str, ...], said: str, code: int) -> None:
         found, _, err = call("rules", "add", "--user", ALICE, *args)
         assert found == code and said in err and err.count("\n") == 1
+
+    @pytest.mark.parametrize("folder", ["Work=", "Work=1x", "Work=0", "=1", "a=b", "Work= 1"])
+    def test_a_slip_leaves_nothing_out(self, call: Any, tmp_path: Path, folder: str) -> None:
+        file = tmp_path / "a.sieve"
+        file.write_text('if address "from" "a@x.example" { discard; }')
+        code, _, err = call("rules", "import", str(file), "--user", ALICE, "--folder", folder)
+        assert code == 2 and f"--folder {folder}: allowed is NAME" in err and err.count("\n") == 1
+        both = ("--folder", "Work", "--folder", "Work=1")
+        code, _, err = call("rules", "import", str(file), "--user", ALICE, *both)
+        assert code == 2 and "--folder Work: allowed is to leave it out, or" in err
+        assert call("rules", "list", "--json")[1] == ""
 
     def test_nobody_of_ours(self, call: Any) -> None:
         code, _, err = call("rules", "add", "--user", "who@ours.example", "--to", "a@x.example")
