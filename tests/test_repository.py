@@ -23,7 +23,6 @@ LONG = {
     "crmstore/migrations/versions/0001_first.py": "a migration is one step, table after table",
     "crmstore/schema.py": "every table and what holds between them, in one place",
     "proxy/imap/dialogue.py": "one state: what each line of two sides does to it",
-    "proxy/imap/session.py": "two legs and what happens to them, from the connect to the close",
     "proxy/smtp/listener.py": "what each action of a session does, one method for each",
 }
 # What is installed and never imported, and why.

@@ -166,10 +166,10 @@ def _companions(settings: Settings, state: ImapState) -> Companions:
 
     def login(session: Session, credentials: Credentials | None) -> Callable[[], None] | None:
         seat = companions.join(
-            session.user,
+            session.presence.user,
             credentials,
-            busy=session.waits,
-            active=lambda: session.active,
+            busy=session.presence.waits,
+            active=lambda: session.presence.active,
             client=(session.ip, session.port),
         )
         return None if seat is None else seat.leave
@@ -219,7 +219,7 @@ async def _tick(state: ImapState, companions: Companions, heartbeat: Heartbeat) 
         await asyncio.sleep(TICK)
         state.clock = state.loop.time()
         for session in list(state.sessions):
-            session.tick()
+            session.presence.tick()
         captures = state.captures
         captures.blocks.trim()
         stats = captures.journal.stats

@@ -8,165 +8,69 @@ captured of them (decision 0120); the rest is understood first. Reading stops on
 other one has something unsent, so that memory stays bounded by one read a direction, whatever the
 two do. Faults of ours end this session and no other.
 
-Order of a session: limits, PROXY header, TLS if implicit, the server's greeting (greeter.py), then
-the dialogue until one side leaves.
+Order of a session: limits, PROXY header, TLS if implicit, the server's greeting (arrival.py), then
+the dialogue until one side leaves; who is there, and whether anybody still is, watches presence.py.
 """
 
 from __future__ import annotations
 
-import re
 import socket
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 from proxy import maillog
+from proxy.imap.arrival import AWAY, STOPPING, Arrival
 from proxy.imap.capabilities import OurLeg, rewrite
 from proxy.imap.dialogue import SHORT, Dialogue, Edit
-from proxy.imap.leg import Leg, keep_alive
-from proxy.imap.login import Found, account
-from proxy.imap.observer import Observer
-from proxy.imap.peek import HeaderPeek
+from proxy.imap.leg import Leg
+from proxy.imap.presence import Presence
 from proxy.imap.state import READ, ImapState
-from proxy.imap.upstream import Dialing
-from proxy.imap.watcher import Watcher
-from proxy.smtp.limits import TOLERATED, client_key
 
-#: Seconds that a closing connection may take to read our last words.
-LINGER: Final = 15.0
-#: Seconds after which a session is worth asking whether its server is still there.
-BRIEF: Final = 60.0
 #: Octets of a read behind which the client may hold back a last small one.
 PIECE: Final = 65_536
 #: Commands by the short way until the loop watches both sockets itself.
 SETTLES: Final = 16
 
-AWAY: Final = b"* BYE [UNAVAILABLE] The mail server cannot be reached, try again later\r\n"
 FAULT: Final = b"* BYE [UNAVAILABLE] Temporary local problem, try again later\r\n"
-STOPPING: Final = b"* BYE [UNAVAILABLE] Service shutting down, connect again\r\n"
-TOO_MANY: Final = b"* BYE [UNAVAILABLE] Too many connections\r\n"
-IDLE: Final = b"* BYE Nothing was said for too long\r\n"
-
-_CAPABILITIES = re.compile(rb"\[CAPABILITY [^\]]*\] ?", re.IGNORECASE)
 
 
 class Session:
     """Made for each connection that is accepted."""
 
     __slots__ = (
-        "_closing", "_counted", "_dialing", "_dialogue", "_from_client_rest", "_from_server_rest",
-        "_guesses", "_lasting", "_over", "_peek", "_since", "_starting_tls", "_words", "active",
-        "client", "ip", "logged_in", "port", "seen", "server", "state", "user",
+        "__weakref__", "_from_client_rest", "_from_server_rest", "_starting_tls", "_words",
+        "arrival", "client", "closing", "dialogue", "ip", "port", "presence", "seen", "server",
+        "state",
     )  # fmt: skip
 
     def __init__(self, state: ImapState, sock: socket.socket, ip: str, port: int) -> None:
         self.state = state
         self.ip, self.port = ip, port
-        self.user = ""
-        self.logged_in = False
-        self.seen = self.active = self._since = state.clock
-        self._lasting = False
-        self._over: Callable[[], None] | None = None
+        self.seen = state.clock  # when either side last said something
         self._words = 0  # commands that went the short way
         self.client = Leg(state.poller, sock, self._client_readable, self._client_drained)
         self.server: Leg | None = None
-        self._dialogue: Dialogue | None = None
-        self._dialing: Dialing | None = None
-        self._peek: HeaderPeek | None = None
-        self._counted = ""
-        self._guesses = 0
+        self.dialogue: Dialogue | None = None
         self._from_client_rest = b""
         self._from_server_rest = b""
         self._starting_tls = b""
-        self._closing = False
-
-    # ------------------------------------------------------------------ the beginning
+        self.closing = False
+        self.arrival = Arrival(self)
+        self.presence = Presence(self)
 
     def start(self) -> None:
         """Take the client, or send it away."""
-        state = self.state
-        state.sessions.add(self)
-        if state.stopping:
-            self._turn_away(STOPPING, "shutting down")
-        elif len(state.sessions) > state.listener.max_connections:
-            self._turn_away(TOO_MANY, "connection limit")
-        elif state.listener.proxy_protocol:
-            if not state.may_proxy(self.ip):
-                state.counters.connection("proxy_failed")
-                maillog.connection_refused(state.listener.name, self.ip, "no PROXY peer")
-                self.close()
-                return
-            self._peek = HeaderPeek(state.loop, self.client.sock, self._proxied)
-        else:
-            self._admit()
+        self.state.sessions.add(self)
+        self.arrival.start()
 
-    def _proxied(self, peer: tuple[str, int] | None) -> None:
-        self._peek = None
-        if peer is None:
-            self.state.counters.connection("proxy_failed")
-            maillog.connection_refused(self.state.listener.name, self.ip, "bad PROXY header")
-            self.close()
-            return
-        if peer[0]:
-            self.ip, self.port = peer
-        self._admit()
-
-    def _admit(self) -> None:
-        state = self.state
-        key = client_key(self.ip)
-        if not state.clients.enter(key):
-            self._turn_away(TOO_MANY, "client limit")
-            return
-        self._counted = key
-        state.counters.connection("accepted")
-        if state.listener.tls == "implicit":
-            assert state.tls_context is not None
-            self.client.start_tls(state.tls_context, self._implicit)
-        else:
-            self._dial()
-
-    def _turn_away(self, words: bytes, reason: str) -> None:
-        state = self.state
-        state.counters.connection("refused")
-        maillog.connection_refused(state.listener.name, self.ip, reason)
-        if state.listener.tls != "implicit":
-            self._last_words(words)
-        else:
-            self.close()
-
-    def _implicit(self, error: OSError | None) -> None:
-        if error is not None:
-            self.state.counters.connection("tls_failed")
-            self.close()
-        else:
-            self._dial()
-
-    def _dial(self) -> None:
-        state = self.state
-        self._dialing = Dialing(
-            state.poller,
-            state.server,
-            (self.ip, self.port),
-            state.view[:READ],
-            self._ready,
-            self._away,
-        )
-        self._dialing.start()
-
-    def _away(self, stage: str, why: str) -> None:
-        self._dialing = None
-        maillog.hop_unavailable(self.state.listener.name, str(self.state.server.target), stage, why)
-        self._last_words(AWAY)
-
-    def _ready(self, leg: Leg, words: bytes, caps: bytes | None) -> None:
+    def ready(self, leg: Leg, words: bytes, caps: bytes | None) -> None:
         """The server has greeted us: so do we."""
-        self._dialing = None
         self.server = leg
         leg.hand_to(self._server_readable, self._server_drained)
         listener = self.state.listener
         starttls = listener.tls == "starttls"
         ours = OurLeg(starttls, not starttls or listener.auth_plain_without_tls)
-        self._dialogue = Dialogue(self, ours)
+        self.dialogue = Dialogue(self.presence, ours)
         try:
             self.client.send(_greeting(words, caps, ours.starttls, ours.clear))
         except OSError:
@@ -178,11 +82,11 @@ class Session:
     # ------------------------------------------------------------------ octets
 
     def _client_readable(self) -> None:
-        state, dialogue, client, server = self.state, self._dialogue, self.client, self.server
+        state, dialogue, client, server = self.state, self.dialogue, self.client, self.server
         rest = self._from_client_rest
         kept = len(rest)
         try:
-            if dialogue is None or self._closing:
+            if dialogue is None or self.closing:
                 self.close()  # it talks too early, or too late
                 return
             if kept:
@@ -216,7 +120,7 @@ class Session:
             self._fault(error)
 
     def _take_from_client(self, end: int) -> None:
-        dialogue, server, state = self._dialogue, self.server, self.state
+        dialogue, server, state = self.dialogue, self.server, self.state
         if dialogue is None or server is None:
             return
         ahead = dialogue.passing(end)
@@ -225,7 +129,7 @@ class Session:
         taken = dialogue.from_client(state.buffer, end)
         self._from_client_rest = bytes(state.view[taken:end]) if taken < end else b""
         if dialogue.ended:
-            self._last_words(dialogue.say + dialogue.ended)
+            self.last_words(dialogue.say + dialogue.ended)
             return
         edits = dialogue.edits
         if ahead:
@@ -249,7 +153,7 @@ class Session:
                 self._wait_for_disk(self.client)
 
     def _server_readable(self) -> None:
-        state, dialogue, server = self.state, self._dialogue, self.server
+        state, dialogue, server = self.state, self.dialogue, self.server
         if dialogue is None or server is None:
             return
         rest = self._from_server_rest
@@ -281,13 +185,13 @@ class Session:
             self._fault(error)
 
     def _take_from_server(self, end: int) -> None:
-        dialogue, server, state = self._dialogue, self.server, self.state
+        dialogue, server, state = self.dialogue, self.server, self.state
         if dialogue is None or server is None:
             return
         ahead = dialogue.passing_back(state.buffer, end)
         if ahead:
             self._to_client(state.view[:end])
-            if self._closing:
+            if self.closing:
                 return
         taken = dialogue.from_server(state.buffer, end)
         self._from_server_rest = bytes(state.view[taken:end]) if taken < end else b""
@@ -299,10 +203,10 @@ class Session:
                 self._to_client(state.view[:taken])
         elif passing := _edited(state.view, taken, edits):
             self._to_client(passing)
-        if self._closing:
+        if self.closing:
             return
         if dialogue.ended:
-            self._last_words(dialogue.ended)
+            self.last_words(dialogue.ended)
         elif dialogue.start_tls is not None:
             self._start_tls(dialogue)
         else:
@@ -322,8 +226,8 @@ class Session:
 
     def _go_on_with_client(self) -> None:
         """What the client said while it had to wait."""
-        dialogue = self._dialogue
-        if dialogue is None or self._closing:
+        dialogue = self.dialogue
+        if dialogue is None or self.closing:
             return
         rest = self._from_client_rest
         if rest and not dialogue.client.hold:
@@ -335,7 +239,7 @@ class Session:
 
     def _client_drained(self) -> None:
         """The client has taken everything."""
-        if self._closing:
+        if self.closing:
             self.close()
         elif self._starting_tls:
             self._shake_hands()
@@ -378,7 +282,7 @@ class Session:
         self.client.start_tls(self.state.tls_context, self._shaken)
 
     def _shaken(self, error: OSError | None) -> None:
-        dialogue = self._dialogue
+        dialogue = self.dialogue
         if error is not None or dialogue is None:
             self.state.counters.connection("tls_failed")
             self.close()
@@ -388,89 +292,30 @@ class Session:
         dialogue.client.hold = False
         self.client.resume()
 
-    # ------------------------------------------------------------------ what the dialogue asks
-
-    @property
-    def largest(self) -> int:
-        return self.state.listener.max_size
-
-    def login_blocked(self) -> bool:
-        self._guesses = self.state.guesses(self._counted)
-        return self._guesses >= TOLERATED
-
-    def login(self, found: Found, mechanism: str, ok: bool, words: bytes) -> Observer | None:
-        """A login was answered."""
-        state = self.state
-        said = _said(words)
-        maillog.auth(state.listener.name, self.ip, mechanism, ok, said)
-        if not ok:
-            if "[UNAVAILABLE]" not in said:  # that is the server's trouble: nobody has guessed
-                state.login_ended(self._counted, False)
-            return None
-        if self._guesses:
-            state.login_ended(self._counted, True)
-        user = account(found.user, state.domains)
-        if not state.users.enter(user):
-            maillog.connection_refused(state.listener.name, self.ip, "user limit")
-            return None
-        self.user = user
-        self.logged_in = True
-        state.counters.logged_in(1)
-        watcher = Watcher(
-            state.captures, user, self.ip, self.port, self.client.tls_version, self.largest
-        )
-        observer = Observer(watcher, user, state.purposes(user))
-        self._over = state.on_login(self, found.credentials)
-        return observer
-
-    def waits(self) -> bool:
-        """Does the client wait for an answer? (IDLE is no question.)"""
-        dialogue = self._dialogue
-        return dialogue is not None and any(verb != b"IDLE" for verb in dialogue.pending.values())
-
-    def blind(self, reason: str) -> None:
-        self.state.captures.skip(reason)
-
     # ------------------------------------------------------------------ the end
-
-    def tick(self) -> None:
-        """Every second: has something happened, has it been too long?"""
-        dialogue, listener = self._dialogue, self.state.listener
-        if dialogue is not None and dialogue.news:
-            dialogue.news = False
-            self.active = self.state.clock
-        silent = self.state.clock - self.seen
-        if not self._lasting and self.server is not None and self.state.clock > self._since + BRIEF:
-            self._lasting = True
-            keep_alive(self.server.sock)
-        if self._closing:
-            if silent > LINGER:
-                self.close()
-        elif silent > (listener.idle_timeout if self.logged_in else listener.login_timeout):
-            self._last_words(IDLE)
 
     def stop(self) -> None:
         """The door process ends."""
-        self._last_words(STOPPING)
+        self.last_words(STOPPING)
 
     def _server_left(self) -> None:
         """The client may still have to read what the server said last."""
-        dialogue = self._dialogue
+        dialogue = self.dialogue
         rest, self._from_server_rest = self._from_server_rest, b""
         between = dialogue is not None and dialogue.server.between and not dialogue.raw
         words = b"" if rest or not between or self._said_bye() else AWAY
-        self._last_words(rest + words, anyway=True)
+        self.last_words(rest + words, anyway=True)
 
     def _said_bye(self) -> bool:
-        return self._dialogue is not None and self._dialogue.bye
+        return self.dialogue is not None and self.dialogue.bye
 
-    def _last_words(self, words: bytes, anyway: bool = False) -> None:
+    def last_words(self, words: bytes, anyway: bool = False) -> None:
         """Say something if it can be understood here, and close as soon as it is read."""
-        if self._closing:
+        if self.closing:
             return
-        self._closing = True
+        self.closing = True
         self.seen = self.state.clock
-        dialogue = self._dialogue
+        dialogue = self.dialogue
         if not anyway and dialogue is not None and not dialogue.server.between:
             words = b""
         self._end_server()
@@ -486,16 +331,14 @@ class Session:
 
     def _fault(self, error: BaseException) -> None:
         maillog.session_fault(self.state.listener.name, self.ip, error)
-        self._last_words(FAULT)
+        self.last_words(FAULT)
 
     def _end_server(self) -> None:
-        if self._dialing is not None:
-            self._dialing.close()
-            self._dialing = None
+        self.arrival.stop_dialing()
         if self.server is not None:
             self.server.close()
             self.server = None
-        dialogue, self._dialogue = self._dialogue, None
+        dialogue, self.dialogue = self.dialogue, None
         if dialogue is not None:
             dialogue.lost()
 
@@ -505,20 +348,11 @@ class Session:
         if self not in state.sessions:
             return
         state.sessions.discard(self)
-        self._closing = True
-        if self._peek is not None:
-            self._peek.close()
-            self._peek = None
+        self.closing = True
+        self.arrival.close()  # before the socket that it may be looking at
         self._end_server()
         self.client.close()
-        if self._counted:
-            state.clients.leave(self._counted)
-        if self.logged_in:
-            state.users.leave(self.user)
-            state.counters.logged_in(-1)
-            over, self._over = self._over, None
-            if over is not None:
-                over()
+        self.presence.close()
 
 
 @lru_cache(maxsize=16)  # a server greets with the same words mostly
@@ -528,12 +362,6 @@ def _greeting(words: bytes, caps: bytes | None, starttls: bool, clear: bool) -> 
         return b"* OK " + words + b"\r\n"
     list_ = rewrite(caps, OurLeg(starttls, clear), False)
     return b"* OK [CAPABILITY " + list_ + b"] " + words + b"\r\n"
-
-
-@lru_cache(maxsize=64)  # and so it is with those who have logged in
-def _said(words: bytes) -> str:
-    """A server's answer to a login, as it is told and judged here."""
-    return _CAPABILITIES.sub(b"", words).decode("utf-8", "replace")
 
 
 def _edited(view: memoryview, taken: int, edits: list[Edit]) -> bytes:

@@ -180,7 +180,7 @@ def test_lines_longer_than_are_kept(seed: int) -> None:
 
 
 def test_what_is_news() -> None:
-    """The companion looks again when a session has some (proxy/imap/session.py, tick)."""
+    """The companion looks again when a session has some (proxy/imap/presence.py, tick)."""
     play, found = opened(), []
     for side, line in (
         ("client", b"a IDLE\r\n"), ("server", b"+ idling\r\n"), ("server", b"* OK Still here\r\n"),

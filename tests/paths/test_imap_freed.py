@@ -40,9 +40,10 @@ def ended(door: Any) -> None:
         session = Session(door, ours, "192.0.2.1", 1234)
         door.sessions.add(session)
         session.server = Leg(door.poller, behind, session._server_readable, session._server_drained)
-        session._dialogue = Dialogue(session, OurLeg(False, True))
-        session._dialogue.logged_in = True
-        session._dialogue.observer = session.login(Found("alice", None), "LOGIN", True, b"OK in")
+        session.dialogue = Dialogue(session.presence, OurLeg(False, True))
+        session.dialogue.logged_in = True
+        found = Found("alice", None)
+        session.dialogue.observer = session.presence.login(found, "LOGIN", True, b"OK in")
         session.client.resume()
         session.server.resume()
         session.close()
@@ -62,8 +63,8 @@ def test_a_server_that_is_still_there_is_no_news() -> None:
             session = Session(door, ours, "192.0.2.1", 1234)
             door.sessions.add(session)
             session.server = Leg(door.poller, behind, session._server_readable, lambda: None)
-            session._dialogue = Dialogue(session, OurLeg(False, True))
-            session._dialogue.logged_in = True
+            session.dialogue = Dialogue(session.presence, OurLeg(False, True))
+            session.dialogue.logged_in = True
             session.server.resume()
             for clock, words, active in (
                 (1.0, b"* OK Still here\r\n", 0.0), (2.0, b"* 3 EXISTS\r\n", 2.0),
@@ -73,8 +74,8 @@ def test_a_server_that_is_still_there_is_no_news() -> None:
                 server.sendall(words)
                 while session.seen != clock:
                     await asyncio.sleep(0.001)
-                session.tick()
-                assert session.active == active
+                session.presence.tick()
+                assert session.presence.active == active
             session.close()
         door.poller.close()
 
