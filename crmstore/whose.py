@@ -139,32 +139,23 @@ def judge(
     rules: Rules,
 ) -> Judgement:
     """Decide one capture. `facts` is None for a message that could not be read."""
-    found = _judge(header, verdict, facts, people, rules)
-    return found._replace(excluded=OBSERVED) if rules.observe and not found.excluded else found
-
-
-def _judge(
-    header: Mapping[str, Any],
-    verdict: Mapping[str, Any],
-    facts: Facts | None,
-    people: People,
-    rules: Rules,
-) -> Judgement:
     place = place_of(header, verdict)
     if place is not None:
-        return _judge_place(place, facts, people, rules)._replace(place=place)
-    sent = header.get("role") == "submission"
-    direction, source = ("sent", "submission") if sent else ("received", "inbound")
-    sender = _key(str(header.get("sender", "")))
-    recipients = _recipients(header, verdict)
-    participants = _participants(sent, sender, [r for r, _ in recipients], facts)
-    if sent:
-        owner = _sender_owner(header, sender, recipients, verdict, people)
-        owners = [(owner, owner.name)]
-        files = _is_all_mine(owner, [r for r, _ in recipients], people)
+        found = _judge_place(place, facts, people, rules)._replace(place=place)
     else:
-        owners, files = _recipient_owners(recipients, people), False
-    return _allowed(direction, source, owners, participants, sender, people, rules, files=files)
+        sent = header.get("role") == "submission"
+        direction, source = ("sent", "submission") if sent else ("received", "inbound")
+        sender = _key(str(header.get("sender", "")))
+        recipients = _recipients(header, verdict)
+        to = [address for address, _ in recipients]
+        who = _participants(sent, sender, to, facts)
+        if sent:
+            owner = _sender_owner(header, sender, recipients, verdict, people)
+            owners, files = [(owner, owner.name)], _is_all_mine(owner, to, people)
+        else:
+            owners, files = _recipient_owners(recipients, people), False
+        found = _allowed(direction, source, owners, who, sender, people, rules, files=files)
+    return found._replace(excluded=OBSERVED) if rules.observe and not found.excluded else found
 
 
 def _judge_place(place: Place, facts: Facts | None, people: People, rules: Rules) -> Judgement:

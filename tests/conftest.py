@@ -67,17 +67,19 @@ def patient_search() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def one_cache_of_statements() -> Iterator[None]:
     """SQLAlchemy compiles a statement once for each engine, and nearly every test has a store of
-    its own: a third of their time. Those on SQLite share one dialect, and what it has compiled."""
+    its own: a third of their time. Those on SQLite share one dialect, and what it has compiled
+    (the execution option `compiled_cache`; the keys have the dialect in them)."""
     from sqlalchemy import Engine, create_engine
 
     from crmstore.engines import sqlite
 
     shared = create_engine("sqlite://")
+    compiled: dict[Any, Any] = {}
     shared.connect().close()  # from now on the dialect knows the library's version
 
     def sharing(*args: Any, **how: Any) -> Engine:
-        made = create_engine(*args, **how)
-        made.dialect, made._compiled_cache = shared.dialect, shared._compiled_cache
+        made = create_engine(*args, execution_options={"compiled_cache": compiled}, **how)
+        made.dialect = shared.dialect
         return made
 
     with pytest.MonkeyPatch.context() as patch:
