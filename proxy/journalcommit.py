@@ -68,6 +68,7 @@ class Committer:
         self._disk = disk
         self._complain = complain
         self._segment: Segment | None = None
+        self._aside = 0  # octets of the large bodies that its frames name: they go when it goes
         self._framer = Framer(bytes(KEY_SIZE), 0, GENESIS, 0)
         self._undecided: dict[str, int] = {}  # message without verdict: its segment
         self._sync_by = 0.0
@@ -101,6 +102,8 @@ class Committer:
             if item.kind == "message":
                 messages += 1
                 self._undecided[item.header["id"]] = segment.number
+                if item.header.get("file"):
+                    self._aside += item.header.get("size", 0)
             else:
                 self._undecided.pop(item.header["id"], None)
             if item.done is not None:
@@ -212,6 +215,7 @@ class Committer:
         )
         framer.durable = framer.seq
         self._segment, self._framer = segment, framer
+        self._aside = 0
 
     def prepare(self, idle: bool) -> None:
         """After a batch, when those who waited have their answer: the next segment, or room
@@ -219,7 +223,7 @@ class Committer:
         segment = self._segment
         if segment is None or time.monotonic() < self._not_before:
             return
-        if segment.end >= self._segment_bytes:
+        if segment.end + self._aside >= self._segment_bytes:
             self._rotate(segment)
         elif segment.size - segment.end < RESERVE + STEP // 4 and idle and not self._large:
             if segment.make_room(segment.end + RESERVE + STEP // 4):

@@ -205,6 +205,25 @@ def test_rotation(tmp_path: Path) -> None:
         assert segment_path(tmp_path, number).stat().st_size < 60_000
 
 
+def test_large_bodies_count_for_rotation(tmp_path: Path) -> None:
+    """They are deleted with the segment that names them: a segment that held nothing but their
+    headers would keep them until the disk is full."""
+
+    async def run() -> None:
+        async with writing(tmp_path, segment_bytes=100_000) as writer:
+            for number in range(20):
+                big = writer.spool(ID[number])
+                big.write(b"x" * 30_000)
+                assert await answer(big.finish) is None
+                header = {**message(number, file=big.name), "size": big.size}
+                assert await answer(writer.append, header, []) is None
+                await answer(writer.append_verdict, verdict(number))
+
+    asyncio.run(run())
+    assert len(frames(tmp_path)) >= 40
+    assert 5 <= len(list_segments(tmp_path)) <= 6
+
+
 def test_verdicts_are_synced_before_the_next_segment_follows_them(tmp_path: Path) -> None:
     """Else a power failure leaves a hole in front of a segment that is there."""
 
