@@ -144,6 +144,20 @@ def test_help_and_mistakes_import_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
+def test_daemons_do_without_what_draws_on_terminals() -> None:
+    """structlog would bring rich into each of them (proxy/maillog.py); who draws still gets it."""
+    code = (
+        "import sys; import proxy.main, proxy.worker, proxy.smtp.door, proxy.imap.door;"
+        "print(sorted({'rich', 'pygments'} & set(sys.modules)));"
+        "from rich.console import Console; Console().print('drawn')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "drawn"]
+
+
+@pytest.mark.slow
 def test_the_process_exits_as_the_call_says(config: str) -> None:
     for args, code in ((["--version"], 0), (["status", "--config", config], 1), (["foo"], 2)):
         done = subprocess.run(
