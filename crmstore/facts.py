@@ -24,7 +24,7 @@ from crmstore.headers import split, unfold
 from crmstore.identity import content_key
 from crmstore.mimetree import Leaf, parse
 from crmstore.names import safe_name
-from crmstore.tokens import tokens
+from crmstore.tokens import octets
 from crmstore.words import decode_words
 
 __all__ = ["Attachment", "Facts", "Person", "attachments", "date_of", "read", "reading"]
@@ -146,7 +146,7 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
     yield
     facts.document = document.packed(full)
     yield
-    facts.tokens = tokens(full).encode("utf-8", "replace")
+    facts.tokens = octets(full)
     return facts
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from crmstore.charsets import clean, decode, decode_header
 from crmstore.words import decode_words
 
-__all__ = ["MAX_BLOCK", "MAX_HEADERS", "Block", "parameters", "split", "unfold"]
+__all__ = ["MAX_BLOCK", "MAX_HEADERS", "Block", "blank_line", "parameters", "split", "unfold"]
 
 MAX_BLOCK = 100_000
 MAX_HEADERS = 1_000
@@ -48,7 +48,7 @@ def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool 
     if data.startswith((b"\n", b"\r\n"), start):
         return Block({}, start + (1 if data[start] == 10 else 2), ())
     limit = min(stop, start + MAX_BLOCK)
-    blank = _blank(data, start, limit)
+    blank = blank_line(data, start, limit)
     edge = blank[0] if blank else limit
     fields: dict[bytes, list[bytes]] = {}
     flags: list[str] = []
@@ -90,12 +90,12 @@ def split(data: bytes, start: int = 0, end: int | None = None, *, lenient: bool 
     if limit < stop:
         # The block goes on behind what we look at: find its end, read no more of it.
         flags.append("header_limit")
-        far = _blank(data, max(start, limit - 3), stop)
+        far = blank_line(data, max(start, limit - 3), stop)
         return Block(fields, far[1] if far else stop, tuple(dict.fromkeys(flags)))
     return Block(fields, stop, (*flags, "header_unended"))
 
 
-def _blank(data: bytes, start: int, stop: int) -> tuple[int, int] | None:
+def blank_line(data: bytes, start: int, stop: int) -> tuple[int, int] | None:
     """Where the first blank line of data[start:stop] begins (with the end of the line above it)
     and ends. Two searches for octets cost a hundredth of one for a pattern; the kind of line end
     that the first line has is looked for first, so that the other need not be looked for in all

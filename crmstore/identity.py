@@ -21,6 +21,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import NamedTuple
 
 from crmstore.content import from_base64
@@ -210,8 +211,8 @@ def _lines(content: bytes) -> bytes:
     """Text without what belongs to the transport: how lines end, blanks before that, empty lines
     at the end (as RFC 6376 section 3.4.4)."""
     if len(content) <= MAX_LINES:  # a list of all lines is faster, and takes more memory
-        lines = content.splitlines()
-        return b"\n".join([line.rstrip(b" \t") for line in lines]).rstrip(b" \t\n")
+        lines = map(bytes.rstrip, content.splitlines(), repeat(b" \t"))
+        return b"\n".join(lines).rstrip(b" \t\n")
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b" \n" in content or b"\t\n" in content:
         content = b"\n".join([line.rstrip(b" \t") for line in content.split(b"\n")])

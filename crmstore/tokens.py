@@ -23,7 +23,10 @@ from functools import cached_property
 from operator import add
 from typing import NamedTuple
 
-__all__ = ["FIELD", "ITEM", "MAX_QUERY", "Query", "Refused", "Term", "canonical", "parse", "tokens"]
+__all__ = [
+    "FIELD", "ITEM", "MAX_QUERY", "Query", "Refused", "Term", "canonical", "octets", "parse",
+    "tokens",
+]  # fmt: skip
 
 MAX_TOKEN = 64  # characters of a word that count
 MAX_TOKENS = 60_000  # different ones of a long text
@@ -54,10 +57,13 @@ _WORD = rf"(?:[^\W_{_SPACELESS}]+|[{_MARKS}]+)+"
 _WORD_RUNS, _SPACELESS_RUNS = re.compile(_WORD), re.compile(rf"([{_SPACELESS}]+)")
 _RUNS = re.compile(rf"[{_SPACELESS}]+|{_WORD}")
 _JOIN = re.compile(rf"\n(?=[{_SPACELESS}])")
-# str.translate() of ASCII takes a table of characters at the speed of C.
+# str.translate() of ASCII takes a table of characters at the speed of C, bytes.translate() one of
+# all octets at twice that.
 _ASCII_WORDS = "".join(chr(n).lower() if chr(n).isalnum() else " " for n in range(128))
-_ASCII_SHAPE = "".join("a" if chr(n).isalnum() else " " for n in range(128))
-_LONG = "a" * (MAX_TOKEN + 1)
+_OCTET_WORDS = _ASCII_WORDS.encode() + b" " * 128
+_OCTET_SHAPE = bytes(32 if octet == 32 else 97 for octet in _OCTET_WORDS)
+_LONG = b"a" * (MAX_TOKEN + 1)
+_END = "\uffff"  # three octets in UTF-8, as all characters of _SPACELESS below U+10000; never text
 _IS_SPACELESS = re.compile(rf"[{_SPACELESS}]")
 # Glyphs of names that NFKC leaves apart from the ones people type.
 _VARIANTS = (("髙", "高"), ("﨑", "崎"), ("𠮷", "吉"), ("德", "徳"), ("濵", "濱"), ("閒", "間"))
@@ -103,51 +109,56 @@ def spaceless(run: str) -> bool:
 
 def tokens(text: str) -> str:
     """The tokens of a text, spaces between them; a token may stand there several times."""
+    return octets(text).decode()
+
+
+def octets(text: str) -> bytes:
+    """The same in UTF-8, as they are stored."""
     if text.isascii():
-        told = text.translate(_ASCII_WORDS).strip()
+        raw = text.encode("ascii")
+        told = raw.translate(_OCTET_WORDS).strip()
         # to the index a word that it has seen just now costs less than to find it here
         if len(told) > MAX_REPEATING:
-            told = " ".join(set(told.split()))
-        if _LONG in text.translate(_ASCII_SHAPE):
-            told = " ".join([word[:MAX_TOKEN] for word in told.split()])
+            told = b" ".join(set(told.split()))
+        if _LONG in raw.translate(_OCTET_SHAPE):
+            told = b" ".join([word[:MAX_TOKEN] for word in told.split()])
         return _fitting(told)
     folded = _joined(fold(text.replace(FIELD, f" {ITEM} "))[:MAX_CHARACTERS])
     pieces = _SPACELESS_RUNS.split(folded)  # every second one is a run
     words = {word[:MAX_TOKEN] for word in _WORD_RUNS.findall(" ".join(pieces[::2]))}
-    found = " ".join(words) + " " + _pairs("\n".join(pieces[1::2]) + "\n")
-    return _fitting(found.strip(" "))
+    found = b"%b %b" % (" ".join(words).encode(), _pairs(_END.join(pieces[1::2]) + _END))
+    return _fitting(found.strip(b" "))
 
 
-def _fitting(found: str) -> str:
-    return found if len(found) <= _SURELY_FITS else _bounded(found)
+def _fitting(found: bytes) -> bytes:
+    fits = len(found) <= _SURELY_FITS or len(found.decode()) <= _SURELY_FITS
+    return found if fits else _bounded(found)
 
 
-def _pairs(text: str) -> str:
+def _pairs(runs: str) -> bytes:
     """Every character with its right neighbour, a space behind each two. The last of a run has the
-    line feed, which is left out: so it stands alone, and the first of the next run once more."""
-    codec, size = "utf-16-le", 2
-    octets = text.encode(codec, "surrogatepass")
-    if len(octets) != size * len(text):  # characters beyond U+FFFF
-        codec, size = "utf-32-le", 4
-        octets = text.encode(codec, "surrogatepass")
-    left, right = octets[:-size], octets[size:]
-    out = bytearray(" ".encode(codec) * (len(left) // size * 3))
-    for place in range(size):
-        out[place :: 3 * size] = left[place::size]
-        out[place + size :: 3 * size] = right[place::size]
-    return out.decode(codec, "surrogatepass").replace("\n", "")
+    mark _END, which is left out: so it stands alone, and the first of the next run once more."""
+    raw = runs.encode()
+    if len(raw) != 3 * len(runs):  # characters beyond U+FFFF
+        return " ".join(map(add, runs, runs[1:])).replace(_END, "").encode()
+    out = bytearray(b" ") * (7 * (len(runs) - 1))
+    for place in range(3):
+        each = raw[place::3]
+        out[place::7] = each[:-1]
+        out[place + 3 :: 7] = each[1:]
+    return bytes(out.replace(_END.encode(), b""))
 
 
-def _bounded(joined: str) -> str:
+def _bounded(joined: bytes) -> bytes:
     """The different ones, as many as a message may have."""
-    kept: list[str] = []
+    kept: list[bytes] = []
     left = MAX_OCTETS
     for token in dict.fromkeys(joined.split()):
-        left -= len(token.encode())
+        left -= len(token)
         if left < 0 or len(kept) == MAX_TOKENS:
             break
         kept.append(token)
-    return " ".join(kept)
+    return b" ".join(kept)
 
 
 # What is asked.

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from crmstore import tokens
 from crmstore.snippet import cut
 
-WORDS = st.text(alphabet="ab1 .・-漢字々かなカナｶﾅｰー髙Ａ\n\u3000é", max_size=12)
+WORDS = st.text(alphabet="ab1 .・-漢字々かなカナｶﾅｰー髙Ａ\n\u3000é𠀋", max_size=12)
 MAYBE = st.lists(WORDS, max_size=6).map(" ".join)
 
 
 def naive(text: str) -> str:
     """Folded; a space between words and scripts and nothing within Japanese."""
     text = unicodedata.normalize("NFKC", text).casefold().replace("髙", "高")
-    japanese = "[漢字々かなカナー高]"
+    japanese = "[漢字々かなカナー高𠀋]"
     text = re.sub(rf"(?<={japanese})[\s・]+(?={japanese})", "", text)
     pieces = re.findall(rf"{japanese}+|[a-z0-9é]+", text)
     return f" {' '.join(pieces)} "
@@ -52,6 +52,15 @@ def test_long_words_are_cut_and_a_long_text_has_each_word_once() -> None:
     assert tokens.tokens(f"{long} b {long} c").split() == ["x" * 64, "b", "x" * 64, "c"]
     assert tokens.tokens("word " * 10_000) == "word"
     assert sorted(tokens.tokens(f"word {long} " * 1_000).split()) == ["word", "x" * 64]
+
+
+@given(MAYBE)
+def test_pairs_are_those_of_the_runs(text: str) -> None:
+    """The last of a run stands alone, and the first where another run is before it."""
+    runs = [run for run in tokens.runs(text) if tokens.spaceless(run)]
+    words = {run for run in tokens.runs(text) if not tokens.spaceless(run)}
+    pairs = {run[at : at + 2] for run in runs for at in range(len(run))}
+    assert set(tokens.tokens(text).split()) == words | pairs | {run[0] for run in runs[1:]}
 
 
 SYNTAX = re.compile(r"[^0-9a-z\x80-\U0010ffff]|[\s\u200b-\u200f]")
