@@ -33,7 +33,8 @@ _ANSWERS = re.compile(r"(?!fwd?|wg|vl|doorst|rv|enc|tr|ilt|転送|转发|轉寄|
 
 # Where the text of the answered mail begins. Behind the line feed that both patterns begin with:
 # that is searched for at the speed of C. A line that says who wrote costs the most, by far, so it
-# is looked for only where one of its words stands somewhere.
+# is looked for only where a line ends in a colon and one of its words stands somewhere; nine words
+# cost seven times as much as both colons.
 _WROTE = (
     "wrote", "writes", "schrieb", "écrit", "escribió", "ha scritto", "skrev", "書きました", "写道"
 )  # fmt: skip
@@ -44,6 +45,10 @@ _SIGN = (
 _QUOTE = re.compile(_SIGN + ")")
 _QUOTE_OR_WROTE = re.compile(
     _SIGN + rf"|[^\n]{{5,200}}(?:{'|'.join(_WROTE)})[^\n]{{0,40}}[:：][ \t]*$)", re.MULTILINE
+)
+_COLON, _WIDE_COLON = (
+    re.compile(r":[ \t]*+$", re.MULTILINE),
+    re.compile(r"：[ \t]*+$", re.MULTILINE),
 )
 _NOISE = re.compile(r"[\s>|\u200b\ufeff\u00ad]+")
 
@@ -104,7 +109,8 @@ def is_forward(subject: str) -> bool:
 
 def quoted(text: str) -> str:
     """What stands behind the first sign of a quotation, squashed; "" if there is none."""
-    pattern = _QUOTE_OR_WROTE if any(word in text for word in _WROTE) else _QUOTE
+    told = _COLON.search(text) or _WIDE_COLON.search(text)
+    pattern = _QUOTE_OR_WROTE if told and any(word in text for word in _WROTE) else _QUOTE
     found = pattern.search("\n" + text)  # so it begins in the text where the line feed does here
     if found is None:
         return ""

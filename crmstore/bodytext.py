@@ -218,7 +218,7 @@ _UUENCODED = re.compile(r"(?m)^begin [0-7]{3,4} (.{1,200})\n(?:[!-`]{1,62}\n){2,
 _UNWANTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_UNWANTED_ASCII = dict.fromkeys([*range(9), *range(11, 32), 127], " ")
+_WANTED_ASCII = bytes(n if n in b"\t\n" or 31 < n < 127 else 32 for n in range(256))
 
 
 def _kept(text: str) -> str:
@@ -226,7 +226,7 @@ def _kept(text: str) -> str:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.isascii():
-        return text.translate(_UNWANTED_ASCII)  # at the speed of C
+        return text.encode("ascii").translate(_WANTED_ASCII).decode("ascii")  # at the speed of C
     return _UNWANTED.sub(" ", text)
 
 
@@ -299,4 +299,7 @@ def preview(body: str) -> str:
                 break
     if not own:
         return " ".join(body[: MAX_PREVIEW * 4].split())[:MAX_PREVIEW]
-    return " ".join(" ".join(own).split())[:MAX_PREVIEW]
+    shown = " ".join(own)
+    if "  " in shown or not shown.isprintable():  # no white space is printable but this
+        shown = " ".join(shown.split())
+    return shown[:MAX_PREVIEW]
