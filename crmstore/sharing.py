@@ -78,10 +78,11 @@ class Viewer:
                 seen.c.address == table.c.address,
             ),
         )
-        everybody = and_(table.c.role.not_in(("bcc", RULE)), table.c.capture_id.is_(None))
+        everybody = and_(table.c.role != "bcc", table.c.capture_id.is_(None))
         if "record_id" not in table.c:
             return or_(everybody, told)
-        return or_(everybody, told, and_(table.c.role == RULE, table.c.address == self.login))
+        by_rule = table.c.role == RULE
+        return or_(and_(everybody, ~by_rule), told, and_(by_rule, table.c.address == self.login))
 
     # Of rows
 

@@ -196,7 +196,7 @@ def _onto(
     others = [
         folder
         for folder in dict.fromkeys(folder for one in filters for folder in one.folders)
-        if not any(same_folder(one.pattern, folder) for one in named)
+        if folder.upper() != "INBOX" and not any(same_folder(one.pattern, folder) for one in named)
     ]
     for folder, ids in (records_named(work.store, others) if by_name else {}).items():
         if len(ids) == 1:

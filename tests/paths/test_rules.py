@@ -180,7 +180,7 @@ class TestCommands:
         assert (answer["id"], answer["record"], answer["new"]) == (2, 1, True)
 
     def test_import_onto_records(self, call: Any, config: Path, tmp_path: Path) -> None:
-        for name in ("Acme", "ＢＥＴＡ Ltd", "Twice", "twice"):
+        for name in ("Acme", "ＢＥＴＡ Ltd", "Twice", "twice", "Inbox"):
             call("record", "add", "lead", name)
         file = tmp_path / "mailFilters.xml"
         file.write_bytes(
@@ -191,11 +191,12 @@ class TestCommands:
                 {"from": "d@club.example", "label": "Club"},
                 {"from": "carol@ours.example", "label": "Clients/Acme"},
                 {"from": "news.example", "shouldTrash": "true", "label": "Clients/Acme"},
+                {"from": "e@x.example", "label": "INBOX"},  # whoever is called like that
             )
         )
         taking = ("rules", "import", str(file), "--user", ALICE)
         assert [one["why"] for one in json.loads(call(*taking, "--json", "--dry-run")[1])["refused"]
-                ] == ["folder"] * 5  # fmt: skip
+                ] == ["folder"] * 6  # fmt: skip
         named = (*taking, "--folder", "Clients/Acme=1", "--records")
         code, out, _ = call(*named, "--dry-run")
         assert code == 0 and "would put onto record 1: mail from *@acme.example" in out
@@ -212,7 +213,7 @@ class TestCommands:
             ("from", "*@*.news.example", None),
         ]
         assert [(one["filter"], one["why"]) for one in document["refused"]] == [
-            (3, "several"), (4, "nobody"), (5, "ours"),
+            (3, "several"), (4, "nobody"), (5, "ours"), (7, "folder"),
         ]  # fmt: skip
         code, out, _ = call(*named, "--lang", "ja")
         assert code == 0 and "新しいルール 0" in out and "レコード 1" in out
