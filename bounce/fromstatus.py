@@ -6,7 +6,7 @@ from bounce import dsn
 from bounce.dsn import Entry, Status
 from bounce.fromtext import alone_in, people_in
 from bounce.notice import Notice, notice
-from bounce.reason import Reason, of_status, of_words
+from bounce.reason import of_status, of_words
 from bounce.recipients import Found
 from bounce.report import Kind, Recipient, Report
 from bounce.shapes import recognise
@@ -89,28 +89,12 @@ def _recipient(
         )
     words = about.get(entry.final) or about.get(address) or ""
     shape = recognise(view, said.text) if only else None
-    if shape is not None and shape.telling:
-        reason = of_words(said.text, "")
-        if reason.found.sure:
-            reason = reason._replace(status=reason.status or entry.status)
-            return _failed(address, reason, entry, other)
-    reason = of_status(entry.status, entry.diagnostic, words, said.text if only else "")
-    return _failed(address, reason, entry, other)
-
-
-def _failed(address: str, reason: Reason, entry: Entry, other: str) -> Recipient:
-    return Recipient(
-        address,
-        reason.found.klass,
-        reason.found.category,
-        "failed",
-        reason.status,
-        reason.diagnostic,
-        entry.remote_mta,
-        other,
-        entry.original,
-        reason.found.rule,
-    )
+    reason = of_words(said.text, "") if shape is not None and shape.telling else None
+    if reason is not None and reason.found.sure:
+        reason = reason._replace(status=reason.status or entry.status)
+    else:
+        reason = of_status(entry.status, entry.diagnostic, words, said.text if only else "")
+    return reason.about(address, remote_mta=entry.remote_mta, final=other, original=entry.original)
 
 
 def _named(entry: Entry, signs: Signs, said: Notice, about: dict[str, str], only: bool) -> str:

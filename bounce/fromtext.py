@@ -199,16 +199,7 @@ def _recipient(
             reason.status,
             reason.diagnostic,
         )
-    return Recipient(
-        address,
-        reason.found.klass,
-        reason.found.category,
-        "failed",
-        reason.status,
-        reason.diagnostic,
-        original=found.original,
-        rule=reason.found.rule,
-    )
+    return reason.about(address, original=found.original)
 
 
 def alone_in(header: str) -> str:

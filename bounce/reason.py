@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from bounce.reply import Classified, classify, read_reply
+from bounce.report import Action, Recipient
 from bounce.status import enhanced_in
 from crmstore.charsets import clean
 
@@ -40,6 +41,29 @@ class Reason(NamedTuple):
     found: Classified
     status: str
     diagnostic: str
+
+    def about(
+        self,
+        address: str,
+        action: Action = "failed",
+        *,
+        remote_mta: str = "",
+        final: str = "",
+        original: str = "",
+    ) -> Recipient:
+        """The recipient whose mail it became of."""
+        return Recipient(
+            address,
+            self.found.klass,
+            self.found.category,
+            action,
+            self.status,
+            self.diagnostic,
+            remote_mta,
+            final,
+            original,
+            self.found.rule,
+        )
 
 
 def of_status(status: str, diagnostic: str, words: str, notice: str) -> Reason:

@@ -83,15 +83,7 @@ def _recipient(
     reason = of_status(
         _text(fields.get("status")), (diagnostic[2] or diagnostic[0]).strip(), said, ""
     )
-    return Recipient(
-        address,
-        reason.found.klass,
-        reason.found.category,
-        action,
-        reason.status,
-        reason.diagnostic,
-        rule=reason.found.rule,
-    )
+    return reason.about(address, action)
 
 
 # Amazon's own words for what the remote server does not say.

@@ -6,9 +6,8 @@ allowed.
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
-from config.targets import parse_hostname
+from config.targets import parse_hostname, server_of
 
 __all__ = ["Public", "parse_public_imap", "parse_public_smtp"]
 
@@ -47,15 +46,11 @@ def _public(value: object, ports: dict[str, int], allowed: str) -> Public | None
         return None
     if value == "none":
         return Public("none")
-    if not isinstance(value, str) or not value.isprintable():
+    scheme, host, port = server_of(value, allowed)
+    if scheme not in ports:
         raise ValueError(allowed)
     try:
-        parts = urlsplit(value)
-        host, port = parse_hostname(parts.hostname), parts.port
+        host = parse_hostname(host)
     except ValueError:
         raise ValueError(allowed) from None
-    if parts.scheme not in ports or "@" in parts.netloc or port == 0:
-        raise ValueError(allowed)
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(allowed)
-    return Public(parts.scheme, host, port or ports[parts.scheme])  # type: ignore[arg-type]
+    return Public(scheme, host, port or ports[scheme])  # type: ignore[arg-type]

@@ -224,22 +224,10 @@ def parse_upstream(value: object) -> Upstream:
     """An IMAP server. A user or password in the address is refused: each user brings their own."""
     if isinstance(value, Upstream):
         return value
-    if not isinstance(value, str) or not value.isprintable():
-        raise ValueError(UPSTREAM_ALLOWED)
-    try:
-        parts = urlsplit(value)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError(UPSTREAM_ALLOWED) from None
-    if "@" in parts.netloc:
-        raise ValueError(f"{UPSTREAM_ALLOWED}, without user or password")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
-        raise ValueError(UPSTREAM_ALLOWED)
-    if not _is_host(host):
-        raise ValueError(UPSTREAM_ALLOWED)
-    if parts.scheme == "imap":
+    scheme, host, port = server_of(value, UPSTREAM_ALLOWED)
+    if scheme == "imap":
         return Upstream("imap", host, port or 143)
-    if parts.scheme == "imaps":
+    if scheme == "imaps":
         return Upstream("imaps", host, port or 993)
     raise ValueError(UPSTREAM_ALLOWED)
 
@@ -310,20 +298,28 @@ def parse_endpoint(value: object) -> Endpoint | None:
         return value
     if value == "":
         return None
-    if not isinstance(value, str) or not value.isprintable():
+    scheme, host, port = server_of(value, ENDPOINT_ALLOWED)
+    if scheme not in ("http", "https"):
         raise ValueError(ENDPOINT_ALLOWED)
+    return Endpoint("https" if scheme == "https" else "http", host, port)
+
+
+def server_of(value: object, allowed: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address that says no more than where a server is."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(allowed)
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError(ENDPOINT_ALLOWED) from None
+        raise ValueError(allowed) from None
     if "@" in parts.netloc:
-        raise ValueError(f"{ENDPOINT_ALLOWED}, without user or password")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
-        raise ValueError(f"{ENDPOINT_ALLOWED}, without a path")
-    if parts.scheme not in ("http", "https") or not _is_host(host):
-        raise ValueError(ENDPOINT_ALLOWED)
-    return Endpoint("https" if parts.scheme == "https" else "http", host, port)
+        raise ValueError(f"{allowed}, without user or password")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"{allowed}, without a path")
+    if port == 0 or not _is_host(host):
+        raise ValueError(allowed)
+    return parts.scheme, host, port
 
 
 def _glob(parts: tuple[str, ...], text: str) -> bool:

@@ -12,13 +12,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
 from crmstore import linker, relink, schema
+from crmstore.brief import Brief
 from crmstore.bulk import among, insert_rows
-from crmstore.imports.marks import mark_of
 from crmstore.kinds import WITH_CONTACT
 from crmstore.store import Store, next_ids
 
 __all__ = [
-    "Brief",
     "Fresh",
     "add_many",
     "gain",
@@ -42,25 +41,6 @@ records = schema.records.c
 held = schema.record_addresses.c
 deal_contacts = schema.deal_contacts.c
 participants = schema.participants.c
-
-
-class Brief(NamedTuple):
-    """A record without its mail and its history."""
-
-    id: int
-    kind: str
-    name: str
-    state: str
-    addresses: tuple[str, ...]  # current, in their order
-    contact: int | None  # the main contact of a deal
-    type: str = ""
-    company: str = ""
-    created_us: int = 0
-
-    @property
-    def mark(self) -> str:
-        """What it is called in files of ours."""
-        return mark_of(self.id, self.created_us)
 
 
 class Fresh(NamedTuple):

@@ -20,7 +20,7 @@ from crmstore.addresses import domain_of
 from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
 from crmstore.imports.marks import record_of
-from crmstore.imports.plan import Choice, Conflict, Decision, Existing, Known, decide
+from crmstore.imports.plan import Choice, Conflict, Decision, Known, decide
 from crmstore.imports.rows import Place, Remark, Row
 from crmstore.imports.scratch import Scratch
 from crmstore.imports.terms import folded_name
@@ -205,19 +205,18 @@ class Importer:
         }
         ours = addresses & self._users(connection)
         ours |= {address for address in addresses if domain_of(address) in self._domains}
-        existing = {id_: Existing(*one) for id_, one in records.items()}
         if not any(one.mark or one.contact_mark for one in batch):
-            return Known(existing, by_address, still, frozenset(ours))
+            return Known(records, by_address, still, frozenset(ours))
         came = self._scratch.records_of(marks)
         people = {
             mark: id_
             for mark, id_ in marked.items()
-            if (one := existing.get(id_)) is not None
+            if (one := records.get(id_)) is not None
             and one.kind not in WITH_CONTACT
             and (mark in came or one.mark == mark)
         }
         taken = self._scratch.marks_of(records)
-        return Known(existing, by_address, still, frozenset(ours), taken, people)
+        return Known(records, by_address, still, frozenset(ours), taken, people)
 
     def _users(self, connection: Connection) -> frozenset[str]:
         """Addresses of users, read again when somebody changed them."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from crmstore import recordbulk
+from crmstore.brief import Brief
 from crmstore.imports.csvout import MAX_ADDRESS_COLUMNS, csv_header, csv_row, for_cp932
 from crmstore.imports.vcardout import vcard
 from crmstore.store import Store
@@ -69,8 +70,8 @@ def export_vcards(
 
 
 def _contact(
-    record: recordbulk.Brief,
-    contact: recordbulk.Brief | None,
+    record: Brief,
+    contact: Brief | None,
     kind: str | None,
     tell: Callable[[Lost], None],
 ) -> None:

@@ -20,37 +20,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from crmstore.brief import Brief
 from crmstore.imports.check import Wanted
-from crmstore.imports.marks import mark_of
 from crmstore.imports.rows import Place, Remark
 from crmstore.imports.terms import folded_name
 
-__all__ = ["Choice", "Conflict", "Decision", "Existing", "Known", "decide"]
+__all__ = ["Choice", "Conflict", "Decision", "Known", "decide"]
 
 Choice = Literal["ask", "file", "store"]
 Verdict = Literal["new", "same", "change", "conflict", "refused", "wait"]
 
 
 NOBODY = Wanted(Place(0, 0), "", "", ())
-
-
-class Existing(NamedTuple):
-    """A record of the store, as far as an import looks at it."""
-
-    id: int
-    kind: str
-    name: str
-    state: str
-    addresses: tuple[str, ...]
-    contact: int | None  # the main contact of a deal
-    type: str = ""
-    company: str = ""
-    created_us: int = 0
-
-    @property
-    def mark(self) -> str:
-        """What an export of this store calls it."""
-        return mark_of(self.id, self.created_us)
 
 
 NONE_TAKEN: Mapping[int, str] = {}
@@ -60,7 +41,7 @@ NONE_MARKED: Mapping[str, int] = {}
 class Known(NamedTuple):
     """What the store has of a batch of wanted records."""
 
-    records: Mapping[int, Existing]
+    records: Mapping[int, Brief]
     by_address: Mapping[str, Sequence[int]]  # current addresses only
     by_name: Mapping[tuple[str, str], Sequence[int]]  # (kind, folded name)
     ours: frozenset[str]  # addresses that belong to us, and key nothing
@@ -157,7 +138,7 @@ def _not_ours(wanted: Wanted, known: Known, remarks: list[Remark]) -> Wanted | N
     return wanted._replace(addresses=good) if good else None
 
 
-def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
+def _matches(wanted: Wanted, contact: int, known: Known) -> list[Brief]:
     """The records of the kind that have the key, fewer than all if the name tells them apart."""
     ids = {id_ for address in wanted.addresses for id_ in known.by_address.get(address, ())}
     folded = folded_name(wanted.name)
@@ -181,7 +162,7 @@ def _matches(wanted: Wanted, contact: int, known: Known) -> list[Existing]:
     return found
 
 
-def _just_as(wanted: Wanted, contact: int, one: Existing) -> bool:
+def _just_as(wanted: Wanted, contact: int, one: Brief) -> bool:
     """Is there nothing in the row that the record does not have, and nothing more in the record?"""
     return (
         (one.name, one.addresses) == (wanted.shown, wanted.addresses)
@@ -217,7 +198,7 @@ def _new(wanted: Wanted, contact: int, remarks: list[Remark]) -> Decision:
 
 def _existing(
     wanted: Wanted,
-    record: Existing,
+    record: Brief,
     contact: int,
     known: Known,
     choice: Choice,

@@ -4,26 +4,27 @@ import pytest
 
 from crmstore import records
 from crmstore.addresses import MAX_OWNED
+from crmstore.brief import Brief
 from crmstore.imports import check
 from crmstore.imports.addresscheck import check_cell
 from crmstore.imports.check import Wanted, prepare
-from crmstore.imports.plan import Choice, Decision, Existing, Known, decide
+from crmstore.imports.plan import Choice, Decision, Known, decide
 from crmstore.imports.rows import Place, Row
 from crmstore.imports.terms import compose_name, folded_name, state_of
 from crmstore.kinds import kind_of
 
 HERE = Place(0, 2)
-TARO = Existing(1, "contact", "山田 太郎", "open", ("taro@x.example",), None)
-BARE = Existing(2, "contact", "Bob Smith", "open", (), None)
-UNNAMED = Existing(3, "contact", "info@y.example", "open", ("info@y.example",), None)
-LEAD = Existing(4, "lead", "Taro", "open", ("taro@x.example",), None)
-DEAL = Existing(5, "deal", "Renewal", "open", (), 1)
-TWIN = Existing(6, "contact", "Twin", "open", ("twin@x.example",), None)
-TWIN2 = Existing(7, "contact", "Twin Two", "open", ("twin@x.example", "two@x.example"), None)
+TARO = Brief(1, "contact", "山田 太郎", "open", ("taro@x.example",), None)
+BARE = Brief(2, "contact", "Bob Smith", "open", (), None)
+UNNAMED = Brief(3, "contact", "info@y.example", "open", ("info@y.example",), None)
+LEAD = Brief(4, "lead", "Taro", "open", ("taro@x.example",), None)
+DEAL = Brief(5, "deal", "Renewal", "open", (), 1)
+TWIN = Brief(6, "contact", "Twin", "open", ("twin@x.example",), None)
+TWIN2 = Brief(7, "contact", "Twin Two", "open", ("twin@x.example", "two@x.example"), None)
 ALL = (TARO, BARE, UNNAMED, LEAD, DEAL, TWIN, TWIN2)
 
 
-def known(*found: Existing, ours: tuple[str, ...] = ()) -> Known:
+def known(*found: Brief, ours: tuple[str, ...] = ()) -> Known:
     by_address: dict[str, list[int]] = {}
     by_name: dict[tuple[str, str], list[int]] = {}
     for one in found:
@@ -250,8 +251,8 @@ def test_words_for_kinds(word: str, kind: tuple[str, str]) -> None:
 
 
 def test_a_general_record_is_known_by_type_and_name() -> None:
-    quote = Existing(1, "general", "Q-12", "open", ("taro@x.example",), None, "quote")
-    invoice = Existing(2, "general", "Q-12", "open", ("taro@x.example",), None, "invoice")
+    quote = Brief(1, "general", "Q-12", "open", ("taro@x.example",), None, "quote")
+    invoice = Brief(2, "general", "Q-12", "open", ("taro@x.example",), None, "invoice")
     wanted = Wanted(HERE, "general", "q-12", ("taro@x.example",), type="quote")
     assert decided(wanted, having=known(quote, invoice)).record == 1
     other = wanted._replace(name="Q-13")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmstore import addresses
+from crmstore.brief import Brief
 from crmstore.charsets import clean
 from crmstore.imports.csvfile import CsvFile
 from crmstore.imports.csvout import csv_header, csv_line, csv_row
@@ -17,7 +18,6 @@ from crmstore.imports.encoding import text_lines
 from crmstore.imports.rows import Row
 from crmstore.imports.vcard import VcardFile
 from crmstore.imports.vcardout import FOLD_AT, vcard
-from crmstore.recordbulk import Brief
 
 # As the store has them: cleaned, stripped, not empty.
 NAMES = st.text(max_size=90).map(lambda text: clean(text).strip()).filter(bool)
