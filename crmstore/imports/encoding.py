@@ -52,6 +52,8 @@ _WIDE = re.compile("[^\x00-\x7f]")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BAD = "\udcff"  # stands where bytes did not belong
+_GETA = "\u3013"
+_WRITTEN_GETA = re.compile(rb"\x22\x2e|\xa2\xae")  # where somebody wrote one, JIS X 0208 2-14
 
 _ERRORS = "mailweir.imports.bad"
 codecs.register_error(_ERRORS, lambda error: (_BAD, getattr(error, "end", 0)))
@@ -154,6 +156,14 @@ class _Candidates:
         return None
 
 
+def _line(line: bytes, encoding: str) -> str:
+    text = decode(line, encoding)
+    # Mail shows the geta mark for a character that no table has; nobody is called that.
+    if _GETA in text and text.count(_GETA) > len(_WRITTEN_GETA.findall(line)):
+        text = text.replace(_GETA, _BAD)
+    return text.replace("\ufffd", _BAD)
+
+
 def text_lines(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
     """The lines of a file, each with "\\n" at its end whatever the file ends its lines with."""
     decode_chunk: Callable[[bytes, bool], str]
@@ -161,8 +171,7 @@ def text_lines(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
         chunks = _whole_lines(chunks)
 
         def decode_chunk(data: bytes, final: bool) -> str:
-            text = "".join(decode(line, encoding) for line in data.splitlines(keepends=True))
-            return text.replace("\ufffd", _BAD)
+            return "".join(_line(line, encoding) for line in data.splitlines(keepends=True))
     else:
         decode_chunk = codecs.getincrementaldecoder(encoding)(_ERRORS).decode
     rest = ""

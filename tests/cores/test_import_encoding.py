@@ -64,6 +64,8 @@ def test_bytes_of_another_encoding_are_marked_in_their_line() -> None:
     ]
     jis = b"\x1b$B0[\x1b(B ok\n\x1b$B~~\x1b(B\n"
     assert [has_bad_bytes(line) for line in text_lines([jis], "iso-2022-jp")] == [False, True]
+    geta = "〓,a\n".encode("iso2022_jp")  # somebody wrote the mark itself
+    assert [*text_lines([geta], "iso-2022-jp")] == ["〓,a\n"]
     assert has_bad_bytes("".join(text_lines([b"a\0b\0c"], "utf-16-le")))
 
 
