@@ -32,7 +32,7 @@ from config.database import parse_database
 from crmstore import document, recordbulk, relink, schema, searchindex, usage, users
 from crmstore.bulk import insert_rows
 from crmstore.store import Store, counter, next_ids
-from crmstore.tokens import tokens
+from crmstore.tokens import Tokens, tokens
 from proxy.captureid import new_capture_id
 from tests.peers.postgres import Postgres
 
@@ -131,7 +131,7 @@ def settle(store: Store) -> None:
 
 
 def _messages(
-    store: Store, numbers: range, total: int, records: int, pool: list[tuple[str, str]]
+    store: Store, numbers: range, total: int, records: int, pool: list[tuple[str, Tokens]]
 ) -> None:
     tables: dict[str, list[Row]] = {
         name: []
@@ -146,8 +146,9 @@ def _messages(
             when = END_US - (total - number) * (SPAN_US // total)
             _one(tables, id_, number, when, records)
             (text, some), mine = pool[number % len(pool)], own(number)
-            packed = document.packed(f"{text}\n{mine}")
-            entries.append(searchindex.Entry(id_, when, packed, f"{some} {tokens(mine)}".encode()))
+            packed, more = document.packed(f"{text}\n{mine}"), tokens(mine)
+            both = Tokens(b"%b %b" % (some.words, more.words), some.pairs + more.pairs)
+            entries.append(searchindex.Entry(id_, when, packed, both))
         for name, rows in tables.items():
             insert(connection, schema.metadata.tables[name], rows)
         for start in range(0, len(entries), BATCH):

@@ -11,7 +11,7 @@ import itertools
 import random
 
 from crmstore import document
-from crmstore.tokens import tokens
+from crmstore.tokens import Tokens, tokens
 
 POOL = 5_000
 KANA = "のにはをたがでてとしれさあるいすなっおまかもこりく"
@@ -53,7 +53,7 @@ class Words:
         body = self.some(chance, self.english, count)
         return "Dear customer,\n" + " ".join(body) + ".\nKind regards, the team"
 
-    def pool(self) -> list[tuple[str, str]]:
+    def pool(self) -> list[tuple[str, Tokens]]:
         """Documents and their tokens."""
         full = [
             document.made(f"Subject 見積り {number}", [], [], self.text(number))

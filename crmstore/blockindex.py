@@ -20,13 +20,17 @@ beginning, is asked of one bucket as well. Cites: RFC 8878 (zstd); docs/decision
 """
 
 import struct
+import sys
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from backports import zstd
+
+from crmstore.tokens import PAIR, Tokens, pair
 
 __all__ = [
     "BUCKETS", "Body", "Damaged", "Probe", "bucket", "cuts", "has", "having", "joined", "parts",
@@ -36,6 +40,7 @@ __all__ = [
 BUCKETS = 256
 PART = 256  # messages
 PART_OCTETS = 4 << 20  # of their tokens
+REMEMBERED = 1 << 15  # words, and as many pairs: 8 MB
 MOST_OCTETS = 256 << 20
 _HEAD = struct.Struct("<4sIQIII")
 _MAGIC = b"mwb1"
@@ -49,7 +54,8 @@ _compressor = zstd.ZstdCompressor(
     }
 )
 
-Message = tuple[int, bytes]  # its id; its tokens, with white space between them
+_Token = TypeVar("_Token", bytes, int)
+Message = tuple[int, Tokens]  # its id, and what it says
 
 
 class Damaged(ValueError):
@@ -78,7 +84,7 @@ def cuts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         if place > start and (id_ - messages[start][0] >= PART or size > PART_OCTETS):
             yield messages[start:place]
             start, size = place, 0
-        size += len(tokens)
+        size += tokens.octets
     if messages:
         yield messages[start:]
 
@@ -99,21 +105,55 @@ def parts(messages: Sequence[Message]) -> list[bytes]:
 
 def turned(messages: Sequence[Message]) -> list[Body | None]:
     """The tokens of messages with ids below PART, turned round: by bucket."""
-    found: defaultdict[bytes, bytearray] = defaultdict(bytearray)
-    of = found.__getitem__
-    for id_, tokens in messages:  # 700 tokens each: no loop of ours over them
-        deque(map(bytearray.append, map(of, tokens.split()), repeat(id_)), 0)
+    words: defaultdict[bytes, bytearray] = defaultdict(bytearray)
+    pairs: defaultdict[int, bytearray] = defaultdict(bytearray)
+    for id_, tokens in messages:
+        _add(words, tokens.words.split(), id_)
+        _add(pairs, memoryview(tokens.pairs).cast("I").tolist(), id_)
     names: list[list[bytes]] = [[] for _ in range(BUCKETS)]
     postings: list[list[bytes | bytearray]] = [[] for _ in range(BUCKETS)]
-    for token, posting in found.items():  # bucket(), written out: a call costs as much again
-        lead = token[0]
-        if lead >= 0xE0 and len(token) <= 8:
-            place = crc32(token[: 3 if lead < 0xF0 else 4]) % BUCKETS
-        else:
-            place = crc32(token) % BUCKETS
-        names[place].append(token)
-        postings[place].append(posting)
+    for (place, token), posting in zip(map(_pairs.__getitem__, pairs), pairs.values(), strict=True):
+        if token:
+            if token in words:  # of another message, in UTF-8
+                posting = bytearray(sorted({*posting, *words.pop(token)}))
+            names[place].append(token)
+            postings[place].append(posting)
+    for place, item in zip(map(_words.__getitem__, words), words.items(), strict=True):
+        names[place].append(item[0])
+        postings[place].append(item[1])
     return [_body(*both) if both[0] else None for both in zip(names, postings, strict=True)]
+
+
+def _add(postings: defaultdict[_Token, bytearray], tokens: list[_Token], id_: int) -> None:
+    """800 tokens a message: no loop of ours over them."""
+    if len(tokens) > 1:
+        deque(map(bytearray.append, itemgetter(*tokens)(postings), repeat(id_)), 0)
+    elif tokens:
+        postings[tokens[0]].append(id_)
+
+
+class _Words(dict[bytes, int]):
+    """bucket() of the words that were met last: half of it, at the price of looking it up."""
+
+    def __missing__(self, token: bytes) -> int:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        place = self[token] = bucket(token)
+        return place
+
+
+class _Pairs(dict[int, tuple[int, bytes]]):
+    """bucket() and UTF-8 of the pairs that were met last, b"" for those that are no token."""
+
+    def __missing__(self, number: int) -> tuple[int, bytes]:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        token = pair(number.to_bytes(PAIR, sys.byteorder)).encode()
+        found = self[number] = bucket(token) if token else 0, token
+        return found
+
+
+_words, _pairs = _Words(), _Pairs()
 
 
 def _body(names: list[bytes], postings: list[bytes | bytearray]) -> Body:

@@ -24,7 +24,7 @@ from backports import zstd
 
 from crmstore.archive import (
     CHUNK,
-    LEVEL,
+    OPTIONS,
     BlobDamaged,
     BlobMissing,
     Packing,
@@ -221,7 +221,7 @@ class _Uploads:
 
 def _pack_file(sha256: str, source: IO[bytes], packed: IO[bytes]) -> int:
     """Pack a body in bounded memory; the octets it takes then."""
-    compressor = zstd.ZstdCompressor(level=LEVEL)
+    compressor = zstd.ZstdCompressor(options=OPTIONS)
     digest = hashlib.sha256()
     total = 0
     while piece := source.read(CHUNK):

@@ -24,7 +24,7 @@ from crmstore.headers import split, unfold
 from crmstore.identity import content_key
 from crmstore.mimetree import Leaf, parse
 from crmstore.names import safe_name
-from crmstore.tokens import octets
+from crmstore.tokens import Tokens, tokens
 from crmstore.words import decode_words
 
 __all__ = ["Attachment", "Facts", "Person", "attachments", "date_of", "read", "reading"]
@@ -64,7 +64,7 @@ class Facts:
     key: str = ""  # identity.content_key(); "" for what was not read
     # what search needs, made of all the above and the text (document.py, tokens.py)
     document: bytes = field(default=b"", compare=False, repr=False)
-    tokens: bytes = field(default=b"", compare=False, repr=False)
+    tokens: Tokens = field(default=Tokens(), compare=False, repr=False)
     refs: list[int] = field(default_factory=list)  # answers.references()
     quoted: str = ""  # answers.quoted(), if there are no references
     # what bounce/ reads in a delivery report, as plain values; not looked at here
@@ -79,7 +79,7 @@ class Facts:
         ]  # fmt: skip
 
     @classmethod
-    def unpack(cls, packed: list[Any], document: bytes, tokens: bytes) -> "Facts":
+    def unpack(cls, packed: list[Any], document: bytes, tokens: Tokens) -> "Facts":
         """The other way. People may be lists instead of tuples."""
         packed[9], packed[10] = document, tokens
         if packed[6]:
@@ -146,7 +146,7 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
     yield
     facts.document = document.packed(full)
     yield
-    facts.tokens = octets(full)
+    facts.tokens = tokens(full)
     return facts
 
 

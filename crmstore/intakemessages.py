@@ -14,7 +14,7 @@ from crmstore.bulk import insert_rows
 from crmstore.charsets import clean
 from crmstore.facts import Facts
 from crmstore.identity import print_of
-from crmstore.tokens import tokens
+from crmstore.tokens import Tokens, tokens
 
 __all__ = ["add", "people"]
 
@@ -95,7 +95,7 @@ def _message(known: copies.Known, item: Decided, facts: Facts, placing: threads.
     )
 
 
-def _searched(item: Decided, facts: Facts) -> tuple[bytes, bytes]:
+def _searched(item: Decided, facts: Facts) -> tuple[bytes, Tokens]:
     """The document and its tokens; without those whom the rules keep out of a captured mail."""
     judgement = item.judgement
     if judgement is None or not judgement.left_out:
@@ -103,7 +103,7 @@ def _searched(item: Decided, facts: Facts) -> tuple[bytes, bytes]:
     stay = {p.address for p in judgement.participants}
     people = [person for person in facts.people if person[1] in stay]
     full = document.with_people(document.unpacked(facts.document), people)
-    return document.packed(full), tokens(full).encode("utf-8", "replace")
+    return document.packed(full), tokens(full)
 
 
 def _in_thread(known: copies.Known, item: Decided) -> threads.New:

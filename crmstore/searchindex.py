@@ -24,6 +24,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from crmstore import blockindex, schema
 from crmstore.blockindex import BUCKETS
 from crmstore.bulk import insert_rows
+from crmstore.tokens import Tokens
 
 __all__ = ["SPAN", "Entry", "Turned", "add", "turn"]
 
@@ -40,19 +41,19 @@ DAMAGED = b"damaged"  # in the place of a block that could not be read when it w
 
 
 class Entry(NamedTuple):
-    """A new message: its packed document and the tokens of it in UTF-8 (document.py, tokens.py)."""
+    """A new message: its packed document and the tokens of it (document.py, tokens.py)."""
 
     id: int
     when_us: int
     document: bytes
-    tokens: bytes
+    tokens: Tokens
 
 
 class Turned(NamedTuple):
     """Tokens of messages that will come one after the other, turned round before anybody knows
     their ids: of each part the number of its first message, and its bodies."""
 
-    tokens: list[bytes]
+    tokens: list[Tokens]
     parts: list[tuple[int, list[blockindex.Body | None]]]
 
     def of(self, entries: Sequence[Entry]) -> bool:
@@ -64,7 +65,7 @@ class Turned(NamedTuple):
         )
 
 
-def turn(tokens: Sequence[bytes]) -> Turned | None:
+def turn(tokens: Sequence[Tokens]) -> Turned | None:
     """The most of add()'s work, without the store, for who has time before. None where it would be
     in vain: there are too few messages, or one of them says nothing."""
     if len(tokens) < SEAL or not all(tokens):
@@ -83,17 +84,19 @@ def add(connection: Connection, entries: Sequence[Entry], turned: Turned | None 
         return
     texts = [(entry.id, entry.document) for entry in entries]
     insert_rows(connection, schema.search_texts, _TEXTS, texts)
-    new = [(entry.id, b" %b " % entry.tokens) for entry in entries if entry.tokens]
+    new = [(entry.id, entry.tokens) for entry in entries if entry.tokens]
     _spans(connection, entries)
     pending = schema.search_pending
-    waiting: list[blockindex.Message] = []
-    if len(new) < SEAL and all(len(tokens) < LARGE for _, tokens in new):
+    if len(new) < SEAL and all(tokens.octets < LARGE for _, tokens in new):
         known = connection.execute(select(func.count()).select_from(pending)).scalar_one()
         if known + len(new) < SEAL:
-            insert_rows(connection, pending, _PENDING, new)
+            rows = [(id_, b" %b " % tokens.text) for id_, tokens in new]
+            insert_rows(connection, pending, _PENDING, rows)
             return
-    for row in connection.execute(select(pending).order_by(pending.c.message_id)):
-        waiting.append((row.message_id, bytes(row.tokens)))
+    waiting: list[blockindex.Message] = [
+        (row.message_id, Tokens(bytes(row.tokens)))
+        for row in connection.execute(select(pending).order_by(pending.c.message_id))
+    ]
     if waiting:
         connection.execute(delete(pending))
     usable = turned is not None and not waiting and turned.of(entries)

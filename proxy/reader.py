@@ -31,6 +31,7 @@ from typing import NamedTuple
 from pydantic_core import from_json
 
 from crmstore.facts import Facts
+from crmstore.tokens import PAIR, Tokens
 from proxy.readerframe import LENGTHS, MAX_FRAME
 
 __all__ = ["Job", "Reader", "ReaderFailed", "Unread"]
@@ -220,7 +221,7 @@ class Reader:
             return found
 
     def _read_answer(self) -> Facts | Unread:
-        told, document, end = self._await_frame(self._cpu_seconds, self._wall_seconds)
+        told, document, words, end = self._await_frame(self._cpu_seconds, self._wall_seconds)
         begin, self._taken = self._taken, end
         try:
             with memoryview(self._received) as all_of_it, all_of_it[begin:end] as parts:
@@ -228,21 +229,25 @@ class Reader:
                 if isinstance(found, dict):
                     return Unread(str(found.get("error", "")))
                 packed = bytes(parts[told : told + document])
-                return Facts.unpack(found, packed, bytes(parts[told + document :]))
+                behind = told + document + words
+                if (end - begin - behind) % PAIR:
+                    raise _Gone(_NONSENSE)
+                tokens = Tokens(bytes(parts[told + document : behind]), bytes(parts[behind:]))
+                return Facts.unpack(found, packed, tokens)
         except (ValueError, TypeError, IndexError):
             raise _Gone(_NONSENSE) from None
 
-    def _await_frame(self, cpu_seconds: float, wall_seconds: float) -> tuple[int, int, int]:
-        """The child's next frame is whole, its parts begin at `_taken`: octets of the first and of
-        the second, and the end of the third. Or _Gone."""
+    def _await_frame(self, cpu_seconds: float, wall_seconds: float) -> tuple[int, int, int, int]:
+        """The child's next frame is whole, its parts begin at `_taken`: octets of the first three,
+        and the end of the fourth. Or _Gone."""
         self._await(LENGTHS.size, cpu_seconds, wall_seconds)
-        told, document, tokens = LENGTHS.unpack_from(self._received, self._taken)
+        told, document, words, pairs = LENGTHS.unpack_from(self._received, self._taken)
         self._taken += LENGTHS.size
-        size = told + document + tokens
+        size = told + document + words + pairs
         if size > MAX_FRAME:
             raise _Gone(_NONSENSE)
         self._await(size, cpu_seconds, wall_seconds)
-        return told, document, self._taken + size
+        return told, document, words, self._taken + size
 
     def _await(self, size: int, cpu_seconds: float, wall_seconds: float) -> None:
         """So many of the octets that the child sends are there, or _Gone."""

@@ -28,14 +28,19 @@ def test_canonical_text_is_the_naive_one(text: str) -> None:
     assert tokens.canonical(text) == naive(text)
 
 
+def told(text: str) -> list[str]:
+    """The tokens of a text, one by one."""
+    return tokens.tokens(text).text.decode().split(" ")
+
+
 @given(MAYBE, WORDS)
 def test_the_index_never_misses_what_the_text_has(text: str, asked: str) -> None:
     """And where tokens alone decide, they decide as the text does."""
     term = tokens.term(asked)
     if term is None:
         return
-    have = tokens.tokens(text).split()
-    named = set(term.asked) <= set(have) and any(t.startswith(term.prefix) for t in [*have, ""])
+    have = told(text)
+    named = set(term.asked) <= set(have) and any(t.startswith(term.prefix) for t in have)
     stands = term.needle in tokens.canonical(text)
     assert named or not stands
     if term.exact:
@@ -44,23 +49,38 @@ def test_the_index_never_misses_what_the_text_has(text: str, asked: str) -> None
 
 @given(st.text(alphabet="aB1_ .\n\0-", max_size=300))
 def test_words_of_ascii_text(text: str) -> None:
-    assert tokens.tokens(text).split() == re.findall("[a-z0-9]+", text.lower())
+    assert tokens.tokens(text).text.decode().split() == re.findall("[a-z0-9]+", text.lower())
 
 
 def test_long_words_are_cut_and_a_long_text_has_each_word_once() -> None:
     long = "x" * 100
-    assert tokens.tokens(f"{long} b {long} c").split() == ["x" * 64, "b", "x" * 64, "c"]
-    assert tokens.tokens("word " * 10_000) == "word"
-    assert sorted(tokens.tokens(f"word {long} " * 1_000).split()) == ["word", "x" * 64]
+    assert told(f"{long} b {long} c") == ["x" * 64, "b", "x" * 64, "c"]
+    assert told("word " * 10_000) == ["word"]
+    assert sorted(told(f"word {long} " * 1_000)) == ["word", "x" * 64]
+
+
+def test_pairs_with_and_without_characters_that_utf16_writes_in_two() -> None:
+    text = "見積り 山田、田 A社"
+    found = tokens.tokens(text)
+    assert found.words == b"a" and len(found.pairs) == 4 * len("見積り山田\n田\n社\n"[1:])
+    wanted = ["a", "見積", "積り", "り山", "山田", "田", "田", "社"]
+    assert told(text) == wanted
+    assert sorted(told(text + "、\U0002000b田")) == sorted({*wanted, "\U0002000b田"})
+
+
+def test_of_a_long_text_as_many_as_a_message_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_SURELY_FITS", 10)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 3)
+    assert told("見積り書、見積り書") == ["見積", "積り", "り書"]
 
 
 @given(MAYBE)
 def test_pairs_are_those_of_the_runs(text: str) -> None:
-    """The last of a run stands alone, and the first where another run is before it."""
+    """And the last of a run by itself."""
     runs = [run for run in tokens.runs(text) if tokens.spaceless(run)]
     words = {run for run in tokens.runs(text) if not tokens.spaceless(run)}
     pairs = {run[at : at + 2] for run in runs for at in range(len(run))}
-    assert set(tokens.tokens(text).split()) == words | pairs | {run[0] for run in runs[1:]}
+    assert set(told(text)) - {""} == words | pairs
 
 
 SYNTAX = re.compile(r"[^0-9a-z\x80-\U0010ffff]|[\s\u200b-\u200f]")
@@ -68,8 +88,7 @@ SYNTAX = re.compile(r"[^0-9a-z\x80-\U0010ffff]|[\s\u200b-\u200f]")
 
 @given(st.text(max_size=200))
 def test_tokens_have_nothing_that_an_engine_could_take_for_syntax(text: str) -> None:
-    found = tokens.tokens(text)
-    assert [token for token in found.split(" ") if SYNTAX.search(token)] == []
+    assert [token for token in told(text) if SYNTAX.search(token)] == []
 
 
 @given(st.text(max_size=200))

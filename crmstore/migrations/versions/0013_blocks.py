@@ -59,7 +59,7 @@ def _segment(connection: sa.Connection, last: int) -> int | None:
             break
         first = first or rows[0][0]
         last = rows[-1][0]
-        found = [(id_, tokens(document.unpacked(bytes(text))).encode()) for id_, text in rows]
+        found = [(id_, tokens(document.unpacked(bytes(text)))) for id_, text in rows]
         for some in blockindex.cuts(found):
             for block, part in zip(blocks, blockindex.parts(some), strict=True):
                 block.append(part)
