@@ -20,7 +20,6 @@ beginning, is asked of one bucket as well. Cites: RFC 8878 (zstd); docs/decision
 """
 
 import struct
-import sys
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
@@ -30,7 +29,7 @@ from zlib import crc32
 
 from backports import zstd
 
-from crmstore.tokens import PAIR, Tokens, pair
+from crmstore.tokens import Tokens, pair
 
 __all__ = [
     "BUCKETS", "Body", "Damaged", "Probe", "bucket", "cuts", "has", "having", "joined", "parts",
@@ -43,6 +42,7 @@ PART_OCTETS = 4 << 20  # of their tokens
 REMEMBERED = 1 << 15  # words, and as many pairs: 8 MB
 MOST_OCTETS = 256 << 20
 _HEAD = struct.Struct("<4sIQIII")
+_NUMBER = struct.Struct("=I")  # as memoryview.cast() reads one
 _MAGIC = b"mwb1"
 _CHECKED = 8  # octets before those that the checksum is of
 _PACKED = b"\x28\xb5\x2f\xfd"
@@ -148,7 +148,7 @@ class _Pairs(dict[int, tuple[int, bytes]]):
     def __missing__(self, number: int) -> tuple[int, bytes]:
         if len(self) >= REMEMBERED:
             self.clear()
-        token = pair(number.to_bytes(PAIR, sys.byteorder)).encode()
+        token = pair(_NUMBER.pack(number)).encode()
         found = self[number] = bucket(token) if token else 0, token
         return found
 
