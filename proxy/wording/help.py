@@ -173,12 +173,12 @@ _JA: dict[str, str] = {
         "レコードを完全に削除する。メールは残り、関連付けだけがなくなる。"
     ),
     "Change a record: its name, its addresses and since when, the main contact of a deal.": (
-        "レコードの名前、アドレスとその期間、商談の主担当を変更する。"
+        "レコードの名前、アドレスとその期間、商談の主な連絡先を変更する。"
     ),
     "A closed deal keeps its mail and gets no more by its main contact.": (
-        "終了した商談は、それまでのメールを残し、主担当のメールはもう加わらない。"
+        "終了した商談は、それまでのメールを残し、主な連絡先のメールはもう加わらない。"
     ),
-    "Of a deal.": "商談の主担当。",
+    "Of a deal.": "商談の主な連絡先。",
     "The added ones are theirs since then; no older mail.": (
         "追加するアドレスの開始時刻。それより古いメールは関連付けない。"
     ),

@@ -109,11 +109,11 @@ TEXTS: dict[str, Text] = {
     ),
     "audit.chain": Text(
         "hash chain of {count} journal records: verified",
-        "ジャーナル {count} 件のハッシュ連鎖: 検証しました",
+        "ジャーナル {count} 件のハッシュチェーン: 検証しました",
     ),
     "audit.broken": Text(
         "hash chain of {count} journal records: BROKEN",
-        "ジャーナル {count} 件のハッシュ連鎖: 壊れています",
+        "ジャーナル {count} 件のハッシュチェーン: 壊れています",
     ),
     "audit.gap": Text("GAP  {place} {id}: {what}", "漏れ  {place} {id}: {what}"),
     "audit.more": Text("GAP  and {count} more", "漏れ  ほか {count} 件"),

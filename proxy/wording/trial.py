@@ -94,7 +94,7 @@ TEXTS: dict[str, Text] = {
         "Audit: {accepted} accepted = {captured} captured + {excluded} excluded + {failed} failed,"
         " chain verified",
         "監査: 受理 {accepted} = 記録 {captured} + 除外 {excluded} + 失敗 {failed}、"
-        "ハッシュ連鎖も一致",
+        "ハッシュチェーンも一致",
     ),
     "trial.timeline": Text("Timeline of {name} ({kind})", "{name} のタイムライン（{kind}）"),
     "trial.column.time": Text("time (UTC)", "日時 (UTC)"),
