@@ -80,6 +80,15 @@ def as_words(event: MutableMapping[str, Any]) -> str:
     return " ".join(head + [f"{key}={printable(str(value))}" for key, value in event.items()])
 
 
+def _database_code(error: BaseException) -> str:
+    """Which error of the database is behind it, by its name: SQLITE_FULL, DiskFull. Names are a
+    closed set, and say whether it is locked, full or away."""
+    behind = getattr(error.__cause__, "orig", None)  # SQLAlchemy's DBAPIError
+    if behind is None:
+        return ""
+    return str(getattr(behind, "sqlite_errorname", None) or type(behind).__name__)
+
+
 def fault(error: BaseException | str | None) -> dict[str, str]:
     """What may be told of an exception: texts of other kinds can quote what a client sent."""
     if error is None:
@@ -89,6 +98,8 @@ def fault(error: BaseException | str | None) -> dict[str, str]:
     name = type(error).__name__
     if isinstance(error, OSError):
         name = f"{name}: {error.strerror or error}"
+    elif code := _database_code(error):
+        name = f"{name}: {code}"
     places = [
         f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__, limit=-20)

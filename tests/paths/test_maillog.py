@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from crmstore.store import Store, StoreUnavailable
 from proxy import logsink, maillog
 from proxy.printable import printable
 
@@ -136,6 +137,22 @@ def test_texts_of_faults_cannot_quote_what_a_client_sent(log: Lines) -> None:
     assert "test_maillog.py:" in json.loads(lines[0])["trace"]
     assert "No space left" in lines[2]
     assert maillog.last_error is not None and maillog.last_error["event"] == "journal.trouble"
+
+
+def test_trouble_with_the_database_has_its_name_and_not_its_words(
+    log: Lines, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "mailweir.db")
+    store.migrate()
+    with pytest.raises(StoreUnavailable) as caught, store.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than it has
+        many = "x" * 10_000_000 + "canary-hunter2"
+        connection.exec_driver_sql("INSERT INTO remembered (name, value) VALUES ('a', ?)", (many,))
+    store.close()
+    maillog.store_trouble("ingest", caught.value, 1.0)
+    (line,) = log()
+    assert json.loads(line)["error"] == "StoreUnavailable: SQLITE_FULL"
+    assert "canary" not in line
 
 
 def test_a_reader_that_stopped_reading_costs_lines_and_no_time() -> None:
