@@ -44,8 +44,9 @@ class Gap(NamedTuple):
 @dataclass(slots=True)
 class AuditReport:
     """The account. `pending` are messages that the journals hold and the store does not have yet,
-    or whose verdict is not there: they are neither accepted nor refused so far. `partial`: of those
-    captured, how many without some of their people, by the kind of rule."""
+    or had not when it was read, or whose verdict is not there: they are neither accepted nor
+    refused so far. `partial`: of those captured, how many without some of their people, by the kind
+    of rule."""
 
     accepted: int = 0
     captured: int = 0
@@ -80,8 +81,9 @@ def account(
     since_us: int | None = None,
     until_us: int | None = None,
     deep: bool = False,
-) -> set[str]:
-    """Fill the report from the ledger; returns the doors that it tells of.
+) -> dict[str, tuple[str, int]]:
+    """Fill the report from the ledger; returns the doors that it tells of, each with the journal
+    and seq of the last frame that was counted.
 
     `deep` reads every blob and holds it against its digest; else it is only looked whether the
     blob is there.
@@ -90,11 +92,14 @@ def account(
     audit.ledger()
     if since_us is None and until_us is None:
         audit.captures_without_frames()
-    return audit.doors
+    return audit.counted
 
 
-def end_of(store: Store, door: str) -> tuple[Place | None, Place | None]:
-    """(where ingest says it stands, the ledger's last frame as far as it has one)."""
+def end_of(
+    store: Store, door: str, counted: tuple[str, int] = ("", 0)
+) -> tuple[Place | None, Place | None, int]:
+    """(where ingest says it stands, the ledger's last frame as far as it has one, how many messages
+    the ledger has behind the frame `counted`), all of one moment."""
     table, ledger = schema.journal_positions, schema.ledger.c
     with store.reading() as connection:
         row = connection.execute(select(table).where(table.c.door == door)).first()
@@ -104,9 +109,18 @@ def end_of(store: Store, door: str) -> tuple[Place | None, Place | None]:
             .order_by(ledger.journal.desc(), ledger.seq.desc())
             .limit(1)
         ).first()
+        behind = connection.execute(
+            select(func.count())
+            .select_from(schema.ledger)
+            .where(
+                ledger.door == door,
+                ledger.kind == "message",
+                tuple_(ledger.journal, ledger.seq) > counted,
+            )
+        ).scalar_one()
     stands = Place(row.journal, row.segment, row.offset, row.seq, bytes(row.hash)) if row else None
     end = Place(last.journal, 0, 0, last.seq, bytes(last.hash)) if last else None
-    return stands, end
+    return stands, end, int(behind)
 
 
 def present(store: Store, door: str, journal: str, first: int, last: int) -> set[int]:
@@ -164,7 +178,7 @@ class _Audit:
         self.report = report
         self.since, self.until = span
         self.deep = deep
-        self.doors: set[str] = set()
+        self.counted: dict[str, tuple[str, int]] = {}
         self.message_frames = 0
 
     def ledger(self) -> None:
@@ -173,10 +187,10 @@ class _Audit:
             for row in rows:
                 if row.door != chain.door:
                     chain = _Chain(row.door)
-                    self.doors.add(row.door)
                 self.report.frames += 1
                 header = _header(row)
                 self._link(chain, row, header)
+                self.counted[row.door] = (row.journal, row.seq)
                 if row.kind == "message":
                     self._message(row, header, captures, complete)
                 elif row.kind == "verdict":

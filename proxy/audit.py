@@ -48,15 +48,15 @@ def reconcile(
         deep=deep,
     )
     for door in sorted({*told, *doors(journal_dir)}):
-        _journal(store, journal_dir / door, report)
+        _journal(store, journal_dir / door, told.get(door, ("", 0)), report)
     return report
 
 
-def _journal(store: Store, folder: Path, report: AuditReport) -> None:
+def _journal(store: Store, folder: Path, counted: tuple[str, int], report: AuditReport) -> None:
     """One door's journal against the end of its ledger."""
     for _ in range(_TRIES):
         try:
-            pending, found = _behind(store, folder)
+            pending, found = _behind(store, folder, counted)
         except FileNotFoundError:
             continue  # ingested and deleted under our eyes: begin again where it is now
         report.pending += pending
@@ -66,10 +66,11 @@ def _journal(store: Store, folder: Path, report: AuditReport) -> None:
     report.gap(folder.name, 0, "", "the journal changes too fast to be read")
 
 
-def _behind(store: Store, folder: Path) -> tuple[int, list[Evidence]]:
-    """Messages behind the store's position, and what is wrong on the way to them."""
+def _behind(store: Store, folder: Path, counted: tuple[str, int]) -> tuple[int, list[Evidence]]:
+    """Messages that came into the store behind the frame `counted`, and those behind the store's
+    position; and what is wrong on the way to them."""
     found: list[Evidence] = []
-    stands, end = ledger.end_of(store, folder.name)
+    stands, end, pending = ledger.end_of(store, folder.name, counted)
     if (stands is None) != (end is None) or (
         stands is not None
         and end is not None
@@ -81,7 +82,6 @@ def _behind(store: Store, folder: Path) -> tuple[int, list[Evidence]]:
     # of a journal that was replaced the ledger will tell, once ingest has read the new one
     if stands is not None and not replaced(folder, stands):
         position = Position(stands.segment, stands.offset, stands.seq, stands.hash)
-    pending = 0
     first = position is None
     for number, item in follow(folder, position):
         if isinstance(item, Damage):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_it_balances(office: Office, door: Door) -> None:
     assert report.accepted == report.captured + sum(report.excluded.values()) + report.failed
     assert (report.captured, report.excluded, report.failed) == (3, {"internal": 1}, 0)
     assert (report.refused, report.pending, report.chain_ok) == (1, 2, True)
+
+
+def test_what_comes_into_the_store_meanwhile_is_pending(
+    office: Office, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the store when the journals are read, and was not when the ledger was."""
+    account = ledger.account
+
+    def slow(*given: Any, **how: Any) -> dict[str, tuple[str, int]]:
+        told = account(*given, **how)
+        office.door("later-0").mail(BODY + b"of a new door")
+        door.mail(BODY + b"newer")
+        office.take()
+        return told
+
+    monkeypatch.setattr(ledger, "account", slow)
+    report = office.audit()
+    assert (report.accepted, report.pending, report.gaps) == (4, 4, [])
+    monkeypatch.undo()
+    assert (office.audit().accepted, office.audit().pending) == (7, 1)
 
 
 def test_a_span_of_time(office: Office, door: Door) -> None:
