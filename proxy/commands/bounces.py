@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from proxy.commands.common import put_json, warn
+from proxy.commands.common import call, put_json, warn
+from proxy.refusals import refused
+from proxy.texts import language, t
 
 if TYPE_CHECKING:
     from bounce.report import Recipient, Report
@@ -37,13 +39,14 @@ def _group() -> None:
 
 
 def parse(
+    ctx: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Messages; - is stdin.")],
 ) -> int:
     """Say what messages report about mail that was sent: a JSON line each."""
     from bounce.detect import read
     from bounce.report import Report
 
-    code = 0
+    code, lang = 0, language(call(ctx).lang)
     for file in files:
         try:
             if str(file) == "-":
@@ -53,7 +56,7 @@ def parse(
                     raw = _bounded(stream)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            warn(f"{file}: {reason}")
+            warn(refused(f"{file}: {reason}", lang), lang)
             put_json(_line(str(file), Report("unreadable", oddities=(f"file: {reason}",))))
             code = 1
             continue
@@ -61,7 +64,7 @@ def parse(
         found = _line(str(file), read(first))
         if several:
             found["oddities"].append("mbox")
-            warn(f"{file}: an mbox of several messages; only the first was read")
+            warn(t("bounce.mbox", lang, file=file), lang)
         put_json(found)
     return code
 

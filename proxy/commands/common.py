@@ -184,9 +184,9 @@ def typed_addresses(ctx: typer.Context, option: str, texts: Sequence[str]) -> li
         except AddressRefused as error:
             raise Refusal(f"{option}: {error}") from None
         if typed.note:
-            warn(told(typed.note, lang))
+            warn(told(typed.note, lang), lang)
         if typed.meant:
-            warn(t("people.meant", lang, address=typed.address, meant=typed.meant))
+            warn(t("people.meant", lang, address=typed.address, meant=typed.meant), lang)
         found.append(typed.address)
     return found
 
@@ -203,12 +203,12 @@ def note_viewer(work: Desk, viewer: str | None) -> None:
     from crmstore.sharing import is_somebody
 
     if viewer is not None and not is_somebody(work.store, viewer):
-        warn(work.say("mail.nobody", viewer=viewer))
+        warn(work.say("mail.nobody", viewer=viewer), work.lang)
 
 
-def warn(text: str) -> None:
+def warn(text: str, lang: Language) -> None:
     """Something odd that was done all the same."""
-    sys.stderr.write(f"mailweir: note: {one_line(text)}\n")
+    sys.stderr.write(f"mailweir: {t('common.note', lang)}: {one_line(text)}\n")
 
 
 def no(line: str) -> NoReturn:

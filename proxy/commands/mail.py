@@ -90,7 +90,7 @@ def emails(
                 [_row(work, row) for row in page.rows],
             )
         if page.next is not None:
-            warn(work.say("mail.more", place=page.next))
+            warn(work.say("mail.more", place=page.next), work.lang)
 
 
 _COLUMNS = ("id", "date", "direction", "from", "to", "subject", "status", "records")

@@ -198,7 +198,7 @@ def _answer(
     work: Desk, user: "User", done: str, octets: str = "", more: dict[str, int] | None = None
 ) -> None:
     for warning in user.warnings:
-        warn(told(warning, work.lang))
+        warn(told(warning, work.lang), work.lang)
     if work.json:
         put_json(_document(work, user) | (more or {}))
         return

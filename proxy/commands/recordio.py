@@ -143,7 +143,7 @@ def export(
         lost += 1
         if lost <= SHOWN:
             values = {"record": what.record, "name": what.name, "encoding": encoding}
-            warn(t(f"export.{what.code}", lang, **values))
+            warn(t(f"export.{what.code}", lang, **values), lang)
 
     with desk(ctx) as work:
         if format == "csv":
@@ -153,7 +153,7 @@ def export(
             pieces = export_vcards(work.store, meant, tell, type=what, version=vcard_version)
             count = _write(file, pieces)
         if lost > SHOWN:
-            warn(t("export.more", lang, count=lost - SHOWN))
+            warn(t("export.more", lang, count=lost - SHOWN), lang)
         if str(file) == "-":
             return
         if work.json:

@@ -280,7 +280,7 @@ def _arguments(name: str) -> Iterator[None]:
 
 def _answer(work: Desk, record: "Record", done: str, octets: int | None = None) -> None:
     for warning in record.warnings:
-        warn(told(warning, work.lang))
+        warn(told(warning, work.lang), work.lang)
     if work.json:
         more = {} if octets is None else {"mail_bytes": octets}
         put_json(_document(work, record) | more)

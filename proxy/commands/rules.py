@@ -56,7 +56,7 @@ def list_(
             ]  # fmt: skip
             put_table("", [work.say(f"rules.{name}") for name in names], rows)
         if len(found) > limit:
-            warn(work.say("rules.more", id=found[limit - 1].id))
+            warn(work.say("rules.more", id=found[limit - 1].id), work.lang)
 
 
 def add(

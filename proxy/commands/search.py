@@ -97,9 +97,9 @@ def search(
         else:
             sys.stdout.write(t("search.none", lang) + "\n")
         if page.damaged:
-            warn(t("search.damaged", lang, count=page.damaged))
+            warn(t("search.damaged", lang, count=page.damaged), lang)
         if page.next is not None:
-            warn(t("search.more" if page.whole else "search.time", lang, place=page.next))
+            warn(t("search.more" if page.whole else "search.time", lang, place=page.next), lang)
 
 
 def _moment(

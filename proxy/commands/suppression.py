@@ -58,7 +58,7 @@ def list_(
             ]
             put_table("", [t(f"suppression.{name}", lang) for name in _COLUMNS], rows)
         if len(found) > limit:
-            warn(t("suppression.more", lang, address=found[limit - 1].address))
+            warn(t("suppression.more", lang, address=found[limit - 1].address), lang)
 
 
 _COLUMNS = ("address", "since", "category", "by", "words")

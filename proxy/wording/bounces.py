@@ -6,6 +6,10 @@ from proxy.wording import Text
 TEXTS: dict[str, Text] = {
     **{f"bounce.{name}": Text(*saying) for name, saying in SAYINGS.items()},
     **{f"status.{name}": Text(*saying) for name, saying in STATES.items()},
+    "bounce.mbox": Text(
+        "{file}: an mbox of several messages; only the first was read",
+        "{file}: 複数のメールを含む mbox です。最初のメールだけを読みました",
+    ),
     "bounce.server": Text("the server said", "サーバーの返答"),
     "bounce.known": Text("known by", "根拠"),
     "bounce.report": Text("report: email {ids}", "通知: メール {ids}"),

@@ -1,8 +1,9 @@
-"""Texts of `mailweir emails` and `mailweir email`."""
+"""Texts of `mailweir emails` and `mailweir email`, and what is said before any note."""
 
 from proxy.wording import Text
 
 TEXTS: dict[str, Text] = {
+    "common.note": Text("note", "注意"),
     "mail.nobody": Text(
         "--as {viewer}: no user of ours has this login or address, and no mail waits for it",
         "--as {viewer}: このログイン名・アドレスの利用者はなく、宛先のメールもありません",
