@@ -43,7 +43,7 @@ from crmstore.store import Store
 from crmstore.times import moment
 from crmstore.whose import ROLES
 
-__all__ = ["Page", "page", "rows_for"]
+__all__ = ["Page", "all_at_once", "page", "rows_for"]
 
 MAX_PAGE = 1_000
 _PARTED = ("hard_bounce", "soft_bounce", "queued")  # may not be true of every recipient
@@ -198,6 +198,9 @@ def rows_for(
 ) -> list[dict[str, Any]]:
     """The contract's rows of these messages, in this order; those that are not shown are left
     out."""
+    if not ids:
+        return []
+    all_at_once(connection)
     found = {row.id: row for row in rows_among(connection, _MESSAGES, messages.id, ids)}
     seen = _by_message(connection, _SEEN, sightings.c.message_id, ids)
     people = _by_message(connection, _ADDRESSED, participants.c.message_id, ids)
@@ -233,6 +236,18 @@ def rows_for(
         for id_ in ids
         if id_ in found and (viewer is None or id_ in seen)
     ]
+
+
+def all_at_once(connection: Connection) -> None:
+    """For the rest of this transaction: PostgreSQL asks the disk for the rows that a statement
+    names together (a bitmap scan reads ahead as far as the server's `effective_io_concurrency`
+    says), not for one after the other. The rows of a page lie anywhere, each a wait for the disk if
+    memory does not have it."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            "SELECT set_config('enable_indexscan', 'off', true),"
+            " set_config('enable_seqscan', 'off', true)"
+        )
 
 
 # Of what lies around a message a page reads those rows and columns only that it shows.

@@ -120,6 +120,24 @@ def test_a_page(office: Office, filters: dict[str, Any], before: str | None) -> 
     assert [s for s in scans if s.startswith("SCAN") or "LIMIT" in s] == []
 
 
+def test_rows_of_a_page_are_asked_for_together(office: Office) -> None:
+    """On PostgreSQL, by bitmaps: one row after the other, each would be a wait for the disk."""
+    with Recorded(office) as recorded:
+        timeline.page(office.store, record=1)
+    with office.store.reading() as connection:
+        if connection.dialect.name != "postgresql":
+            assert not any("enable_" in statement for statement in recorded.statements)
+            return  # SQLite reads one block after the other, whatever it is asked
+        timeline.all_at_once(connection)
+        plans = [
+            str(line)
+            for statement, given in recorded.statements.items()
+            for (line,) in connection.exec_driver_sql(f"EXPLAIN {statement}", given)
+        ]
+    read = {line.split(" on ")[1].split()[0] for line in plans if "Bitmap Heap Scan" in line}
+    assert {"messages", "sightings", "participants", "links", "records"} <= read
+
+
 def test_one_message(office: Office) -> None:
     with Recorded(office) as recorded:
         message.email(office.store, 1)
