@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -78,6 +79,50 @@ def reset_peak(pid: int) -> int:
     """Sets VmHWM back to the present VmRSS and returns it (KiB)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     return memory_kib(pid, "VmHWM")
+
+
+def disk_octets(root: int) -> int:
+    """What the living processes of a tree had read from disks so far (proc(5), io: read_bytes)."""
+    octets = 0
+    for pid in tree(root):
+        try:
+            text = Path(f"/proc/{pid}/io").read_text()
+        except OSError:  # gone between the two
+            continue
+        octets += int(text.partition("read_bytes:")[2].split()[0])
+    return octets
+
+
+def forget(folder: Path) -> None:
+    """Nothing of the files in this folder is in the kernel's memory any more
+    (posix_fadvise(2), POSIX_FADV_DONTNEED): needs no rights, and leaves others' files alone."""
+    os.sync()  # pages that are not written yet stay
+    for path in _files(folder):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def disk_ms(folder: Path, block: int = 8192, reads: int = 200) -> float:
+    """Milliseconds of the disk for one block at random of these files (median), with nothing of
+    them in memory."""
+    forget(folder)
+    chance = random.Random(9)
+    sizes = [(path, path.stat().st_size // block) for path in _files(folder)]
+    paths, blocks = zip(*((path, size) for path, size in sizes if size), strict=True)
+    took = []
+    for path in chance.choices(paths, blocks, k=reads):
+        file = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)  # a block, and nothing ahead of it
+        at = chance.randrange(path.stat().st_size // block) * block
+        begun = time.perf_counter()
+        os.pread(file, block, at)
+        took.append((time.perf_counter() - begun) * 1000)
+        os.close(file)
+    return statistics.median(took)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ attachments, four in ten Japanese). Counted is from there until the last one is 
 Before that it takes in `--warm` messages that are not counted: caches are as in a program that has
 run for a while, and PostgreSQL is past most of the whole pages that follow a checkpoint.
 PostgreSQL is a server of our own on the same machine and disk; its CPU is told apart.
-Then pages of 50 of timelines: of records at random, and of those with the most mail.
+Then pages of timelines, cold and warm (bench/timelines.py), in a second table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -31,24 +30,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sqlalchemy import text
 
+from bench import timelines
 from bench.mailgen import Writer
-from bench.measure import cpu_seconds, machine, markdown, memory_kib, quantile, tree
-from bench.storefill import END_US, SPAN_US, Place, fill, place, settle
+from bench.measure import cpu_seconds, machine, markdown, memory_kib, tree
+from bench.storefill import Place, fill, place, settle
+from bench.timelines import Times
 from config.load import load
 from config.settings import Settings
-from crmstore import timeline
 from crmstore.store import Store, counter, micros
 from proxy.journallock import FolderLock
 from tests.paths.office import Door
 
 ROOT = Path(__file__).resolve().parent.parent
 SEGMENT = 64 << 20
-PAGES = 400
-MOST = 100
 HEAD = [
     "store", "messages and records before", "ingested", "messages/s, one core", "CPU, ms a message",
-    "of the server", "timeline p50, ms", "p99, ms", "most mail p50, ms", "p99, ms",
-    "database, bytes a message", "blobs, bytes a message", "worker and reader, peak MB",
+    "of the server", "database, bytes a message", "blobs, bytes a message",
+    "worker and reader, peak MB",
 ]  # fmt: skip
 
 
@@ -62,22 +60,18 @@ class Result:
     seconds: float  # from the first frame in sight to the last message linked
     cpu_ms: float  # worker and reader, a message
     server_ms: float
-    p50_ms: float
-    p99_ms: float
-    most_p50_ms: float  # of the records with the most mail
-    most_p99_ms: float
     database_bytes: float  # a message
     blob_bytes: float
     body_bytes: float
     peak_mb: float
+    timelines: list[Times]
 
     def row(self) -> list[str]:
         server = f"{self.server_ms:.2f}" if self.engine != "sqlite" else ""
         return [
             self.engine, f"{self.rows:,}", f"{self.messages:,} in {self.seconds:.1f} s",
             f"{self.messages / self.seconds:,.0f}", f"{self.cpu_ms:.3f}", server,
-            f"{self.p50_ms:.2f}", f"{self.p99_ms:.2f}",
-            f"{self.most_p50_ms:.2f}", f"{self.most_p99_ms:.2f}", f"{self.database_bytes:,.0f}",
+            f"{self.database_bytes:,.0f}",
             f"{self.blob_bytes:,.0f} of {self.body_bytes:,.0f}", f"{self.peak_mb:.0f}",
         ]  # fmt: skip
 
@@ -144,20 +138,6 @@ def taken_in(store: Store, settings: Settings, aside: Path, messages: int) -> fl
     return time.perf_counter() - begun
 
 
-def pages(store: Store, rows: int, *, most: bool) -> list[float]:
-    """Milliseconds for a page each: of anybody, or of the hundred records with the most mail
-    (bench/mailgen.py, pick), from a moment within the history."""
-    chance = random.Random(7)
-    took = []
-    for number in range(PAGES):
-        record = 1 + chance.randrange(min(rows, MOST) if most else rows)
-        before = f"{END_US - chance.randrange(SPAN_US)}:0" if most and number % 2 else None
-        begun = time.perf_counter()
-        timeline.page(store, record=record, before=before)
-        took.append((time.perf_counter() - begun) * 1000)
-    return took
-
-
 def octets_of(store: Store) -> int:
     if store.engine.dialect.name == "sqlite":
         store.checkpoint()
@@ -203,14 +183,13 @@ def measure(where: Place, rows: int, messages: int, warm: int) -> Result:
         cpu, theirs = cpu_seconds(pid) - cpu, cpu_seconds(served) - theirs if served else 0.0
         peak = sum(memory_kib(one, "VmHWM") for one in tree(pid)) / 1024
     blobs = stored(settings) - blobs
-    took, most = pages(store, rows, most=False), pages(store, rows, most=True)
     result = Result(
         "sqlite" if server is None else "postgresql", rows, messages, seconds,
-        cpu * 1000 / messages, theirs * 1000 / messages, quantile(took, 0.5), quantile(took, 0.99),
-        quantile(most, 0.5), quantile(most, 0.99), (octets_of(store) - size) / messages,
-        blobs / messages, octets / messages, peak,
+        cpu * 1000 / messages, theirs * 1000 / messages, (octets_of(store) - size) / messages,
+        blobs / messages, octets / messages, peak, [],
     )  # fmt: skip
     store.close()
+    result.timelines += timelines.measure(where, rows)
     return result
 
 
@@ -255,6 +234,8 @@ def main() -> int:
         return 0
     print(f"{about}\n")
     print(markdown(HEAD, [result.row() for result in results]))
+    walks = [[r.engine, f"{r.rows:,}", *one.row()] for r in results for one in r.timelines]
+    print(f"\n{markdown(timelines.HEAD, walks)}")
     return 0
 
 

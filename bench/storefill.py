@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from sqlalchemy import LargeBinary, String, Table
 
 from bench.mailgen import DOMAIN, USERS, outsider, pick, user
+from bench.measure import forget
 from bench.words import Words, own
 from config.database import parse_database
 from crmstore import document, recordbulk, relink, schema, searchindex, usage, users
@@ -35,6 +36,7 @@ from crmstore.store import Store, counter, next_ids
 from crmstore.tokens import Tokens, tokens
 from proxy.captureid import new_capture_id
 from tests.peers.postgres import Postgres
+from tests.peers.servers import wait_until
 
 CHUNK = 5_000
 BATCH = 500  # messages that the index takes at once, as from ingest
@@ -47,6 +49,8 @@ shared_buffers = 2GB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 wal_compression = lz4
+effective_io_concurrency = 200
+shared_preload_libraries = 'pg_prewarm'
 autovacuum_naptime = 60s
 """
 _HEADER = {
@@ -73,6 +77,33 @@ class Place:
             return Store(self.folder / "data" / "mailweir.db")
         return Store(parse_database(self.url))
 
+    @property
+    def files(self) -> Path:
+        """The folder of the database's files."""
+        return self.folder / ("data" if self.server is None else "server")
+
+    @contextmanager
+    def cold(self, *, warmed: bool = False) -> Iterator[Store]:
+        """The store as after the machine was started: nothing of it is in any memory. `warmed`:
+        once the server has read again what it had in its own (pg_prewarm)."""
+        server = self.server
+        if server is not None:
+            server.stop()
+            if not warmed:
+                (server.data / "autoprewarm.blocks").unlink(missing_ok=True)
+        forget(self.files)
+        if server is not None:
+            said = len(server.log())
+            server.start()
+            if warmed:
+                done = "autoprewarm successfully prewarmed"
+                wait_until(lambda: done in server.log()[said:], "the server has read it again")
+        store = self.store()
+        try:
+            yield store
+        finally:
+            store.close()
+
 
 @contextmanager
 def place(engine: str, folder: Path) -> Iterator[Place]:
@@ -87,6 +118,8 @@ def place(engine: str, folder: Path) -> Iterator[Place]:
         return
     home, name = folder / "server", folder / "database"
     home.mkdir(exist_ok=True)
+    if (home / "data").exists():  # made with other settings, maybe: the last word is this file's
+        (home / "data" / "postgresql.auto.conf").write_text(SERVER)
     with Postgres(SERVER, folder=home) as server:
         if not name.exists():
             name.write_text(server.database().rpartition("/")[2])
