@@ -4,7 +4,8 @@ The number of the record and the microsecond at which it was made: no two record
 the same, so a mark means nothing in another store and cannot be taken for one of its numbers. The
 letters in front keep a spreadsheet from reading a number or a date into it.
 A mark tells rows apart that the rule of plan.py would take for one, says which of several records
-a row is about, and names a main contact; it never finds a record that the rule would not.
+a row is about, and names a main contact (who has the address beside it, if there is one); it never
+finds a record that the rule would not.
 """
 
 import re

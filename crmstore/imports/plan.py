@@ -94,8 +94,12 @@ def _decided(
 ) -> tuple[Decision, list[Remark]]:
     remarks: list[Remark] = []
     line = wanted.place.line
-    if wanted.contact_mark and wanted.contact_mark not in known.marked:
-        return Decision("wait", wanted), remarks
+    if wanted.contact_mark:
+        if wanted.contact_mark not in known.marked:
+            return Decision("wait", wanted), remarks
+        person = known.records[known.marked[wanted.contact_mark]]
+        if wanted.contact and wanted.contact not in person.addresses:
+            wanted = wanted._replace(contact_mark="")  # somebody has written another one since
     good = _not_ours(wanted, known, remarks)
     if good is None:
         return Decision("refused", wanted), remarks

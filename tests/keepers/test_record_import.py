@@ -422,6 +422,23 @@ def test_a_mark_means_nothing_where_the_key_says_otherwise(store: Store) -> None
     assert figures(run(store, text)) == (0, 0, 1, 3, 0, 0)
 
 
+def test_another_contact_written_into_our_file_is_the_one(store: Store) -> None:
+    """The marks are old by then: what a person has written counts."""
+    records.add(store, "contact", "Taro", emails=["taro@x.example"])
+    records.add(store, "contact", "Hanako", emails=["hanako@x.example"])
+    records.add(store, "deal", "Renewal", main_contact=1)
+    data = written(store, "csv", [])
+    edited = data.replace(b"deal,Renewal,open,taro@", b"deal,Renewal,open,hanako@")
+    assert edited != data
+    # a deal is known by its name and its contact: this is another customer's
+    totals, told = read_again(store, edited, "csv")
+    assert (figures(totals), told) == ((1, 0, 2, 0, 0, 0), [])
+    assert [(name, contact) for *_, name, _, _, contact in everybody(store) if contact] == [
+        ("Renewal", 1),
+        ("Renewal", 2),
+    ]
+
+
 def test_general_records_are_told_apart_by_type_and_name(store: Store) -> None:
     text = (
         "kind,type,name,e-mail,main contact,company\n"
