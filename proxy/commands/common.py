@@ -198,12 +198,13 @@ def bare(address: str | None) -> str | None:
     return address.rstrip()[:-1].rpartition("<")[2]
 
 
-def note_viewer(work: Desk, viewer: str | None) -> None:
-    """Nobody sees nothing: say so, since it may be a slip of the pen."""
+def note_nobody(work: Desk, *, viewer: str | None, user: str | None) -> None:
+    """Nobody sees nothing, and owns nothing: say so, since it may be a slip of the pen."""
     from crmstore.sharing import is_somebody
 
-    if viewer is not None and not is_somebody(work.store, viewer):
-        warn(work.say("mail.nobody", viewer=viewer), work.lang)
+    for option, who in (("--as", viewer), ("--user", user)):
+        if who is not None and not is_somebody(work.store, who):
+            warn(work.say("mail.nobody", option=option, who=who), work.lang)
 
 
 def warn(text: str, lang: Language) -> None:

@@ -16,7 +16,7 @@ from proxy.commands.common import (
     bare,
     desk,
     no,
-    note_viewer,
+    note_nobody,
     put,
     put_json,
     put_lines,
@@ -66,7 +66,7 @@ def emails(
     with desk(ctx) as work:
         if record is not None:
             records.show(work.store, record)  # one that is not there is not an empty timeline
-        note_viewer(work, viewer)
+        note_nobody(work, viewer=viewer, user=user)
         try:
             page = timeline.page(
                 work.store,

@@ -17,7 +17,7 @@ from proxy.commands.common import (
     bare,
     call,
     desk,
-    note_viewer,
+    note_nobody,
     put_lines,
     put_table,
     warn,
@@ -81,7 +81,7 @@ def search(
             files=attachment,
             file=file,
         )
-        note_viewer(work, viewer)
+        note_nobody(work, viewer=viewer, user=user)
         try:
             page = store_search.search(
                 work.store, " ".join(text), wanted, limit=limit, before=before, viewer=viewer

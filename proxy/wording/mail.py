@@ -5,8 +5,8 @@ from proxy.wording import Text
 TEXTS: dict[str, Text] = {
     "common.note": Text("note", "注意"),
     "mail.nobody": Text(
-        "--as {viewer}: no user of ours has this login or address, and no mail waits for it",
-        "--as {viewer}: このログイン名・アドレスの利用者はなく、宛先のメールもありません",
+        "{option} {who}: no user of ours has this login or address, and no mail waits for it",
+        "{option} {who}: このログイン名・アドレスの利用者はなく、宛先のメールもありません",
     ),
     "mail.more": Text("more with --before {place}", "続きは --before {place} で表示します"),
     # columns, and names of what `email show` tells

@@ -191,6 +191,10 @@ def test_as_somebody_shows_what_they_may_see(call: Call, ask: Ask) -> None:
     assert code == 0 and "閲覧できます" in out
     code, _, err = call("emails", "--as", "nobody@example.com")
     assert code == 0 and "nobody@example.com" in err
+    for asked in (["emails"], ["search", "example"]):
+        _, _, err = call(*asked, "--user", "nobody@example.com")
+        assert err.startswith("mailweir: note: --user nobody@example.com: no user of ours")
+        assert call(*asked, "--user", "alice@example.com")[2] == ""
 
 
 def test_a_user_whom_the_configuration_never_captures_is_shown_so(config: str, call: Call) -> None:
