@@ -48,6 +48,7 @@ _BY_LINE = frozenset(["euc-jp", "iso-2022-jp"])
 
 _EUC = re.compile(rb"(?:[\x00-\x7f]++|[\xa1-\xfe]{2}|\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2})*+")
 _JIS = re.compile(rb"\x1b(?:\$[@B]|\([BJI]|\$\([DOQ])")
+_SEPARATOR = re.compile("[\r\n\t,;|]")
 _WIDE = re.compile("[^\x00-\x7f]")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -92,7 +93,10 @@ def _mark(head: bytes) -> str:
         return "utf-16"
     if b"\0" in head:  # text of Windows programs without its mark: "n\0a\0m\0e\0"
         little = head[1::2].count(0) >= head[::2].count(0)
-        return "utf-16-le" if little else "utf-16-be"
+        encoding = "utf-16-le" if little else "utf-16-be"
+        # what is no more than a stray NUL in a file gives no line and no delimiter that way
+        if _SEPARATOR.search(head.decode(encoding, "replace")):
+            return encoding
     return ""
 
 

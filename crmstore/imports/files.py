@@ -23,6 +23,7 @@ from crmstore.imports.vcard import VcardFile
 __all__ = ["RecordFile", "open_file"]
 
 PIECE = 1 << 16
+_WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx and .ods, .xls
 
 
 @dataclass
@@ -75,6 +76,8 @@ def _look(file: IO[bytes], shown: str, encoding: str | None, delimiter: str | No
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(2_000)
+    if head.startswith(_WORKBOOK):
+        raise Unreadable("workbook")
     is_vcard = _is_vcard(head) or shown.lower().endswith((".vcf", ".vcard"))
     guessed = False
     if encoding is not None:

@@ -156,6 +156,10 @@ TEXTS: dict[str, Text] = {
         "the first line names no column that we know, like name or e-mail: {header}",
         "1行目に、氏名やメールアドレスなど分かる見出しがありません: {header}",
     ),
+    "import.file.workbook": Text(
+        "this is a workbook of a spreadsheet program; save it there as CSV (UTF-8)",
+        "表計算ソフトのブックです。そのソフトで CSV（UTF-8）として保存してください",
+    ),
     "import.file.empty": Text("there is nothing in it", "中身がありません"),
     "import.file.header_bytes": Text(
         "the header does not fit the encoding; say --encoding",

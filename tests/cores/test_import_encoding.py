@@ -40,6 +40,14 @@ def test_it_is_found_however_the_file_is_cut(data: bytes, encoding: str, sure: b
         assert "".join(text_lines(pieces(data), encoding)) == wanted
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "cp932"])
+def test_a_stray_nul_makes_no_utf_16(codec: str) -> None:
+    data = "氏名,会社\n髙橋\0一郎,㈱山田①\n".encode(codec)
+    found = guess([data])
+    assert found is not None and found.encoding == codec
+    assert guess([b"name,email\nNul\0Byte,a@x.example\n"]) == Guess("utf-8-sig", True)
+
+
 def test_japanese_behind_a_megabyte_of_ascii_is_seen() -> None:
     data = b"a@x.example,plain\n" * 60_000 + TEXT.encode("cp932")
     assert guess(pieces(data, 65_536)) == Guess("cp932", False)

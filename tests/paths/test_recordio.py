@@ -150,6 +150,10 @@ def test_without_a_terminal_a_conflict_stops_before_anything_is_written(
         (["x.csv", "--report", "/nowhere/x"], "--report /nowhere/x: No such file"),
         (["empty.csv"], "empty.csv: there is nothing in it"),
         (["noise.csv"], "noise.csv: neither UTF-8 nor cp932"),
+        (
+            ["book.csv"],
+            "book.csv: this is a workbook of a spreadsheet program; save it there as CSV",
+        ),
         (["other.csv"], "other.csv: the first line names no column that we know"),
         (["x.csv", "--on-conflict", "both"], "'ask', 'file', 'store'"),
     ],
@@ -161,6 +165,7 @@ def test_wrong_calls_are_one_line(
     Path("x.csv").write_text("name\nx\n")
     Path("empty.csv").write_bytes(b"\n")
     Path("noise.csv").write_bytes(b"name\n\xff\xff\xe9,\n")
+    Path("book.csv").write_bytes(b"PK\x03\x04\x14\0\6\0")
     Path("other.csv").write_text("a,b\n1,2\n")
     code, out, err = call("record", "import", *args)
     assert (code, out) == (2, "")
