@@ -16,11 +16,12 @@ from proxy.wording.refusals import TEXTS
 __all__ = ["refused"]
 
 WITHIN = "why"  # the placeholder of a refusal within a refusal
+LONGEST = 2_000  # characters; to look for lines in more (an argument) would take its time
 
 
 def refused(line: str, lang: Language) -> str:
     """The line, for people."""
-    if lang != "ja":
+    if lang != "ja" or len(line) > LONGEST:
         return line
     known = [(found, text) for pattern, text in _lines() if (found := pattern.fullmatch(line))]
     if not known:

@@ -113,6 +113,7 @@ def test_there_are_such_lines() -> None:
             "record add: a: b@ours.example は自社のアドレス（利用者、または node.domains）のため、"
             "登録できません",
         ),
+        ("a: " * 1000 + "no record 1", "a: " * 1000 + "no record 1"),
         ("what a later version says: {}", "what a later version says: {}"),
         ("", ""),
     ],
