@@ -161,6 +161,7 @@ def main() -> None:
     engines = ["sqlite", "postgresql"] if args.engine == "both" else [args.engine]
     documents = []
     folder = args.keep or Path(tempfile.mkdtemp(dir=args.dir))
+    folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     about = machine(folder)
     for engine in engines:
