@@ -100,7 +100,7 @@ def _needle(needle: str) -> str:
     parts = []
     for run in needle.split():
         if spaceless(run):
-            parts.append(r"[\s\u30fb]*".join(map(re.escape, run)))
+            parts.append(r"[\s\u30fb>]*".join(map(re.escape, run)))
         else:
             parts.append(re.escape(run))
     body = r"[\W_]*".join(parts)

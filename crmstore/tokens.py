@@ -4,7 +4,8 @@ A core.
 Text is folded (NFKC, so half-width kana and full-width letters become ordinary ones; case; a few
 glyphs that names are written with) and cut into runs. Scripts written without spaces between words
 (Han, kana, hangul, Thai...) make a run until another script begins; white space and "・" inside do
-not end it, since mail is wrapped in the middle of words and 山田 太郎 is 山田太郎. Everything else
+not end it, since mail is wrapped in the middle of words (also where it is quoted, with ">" before
+each line) and 山田 太郎 is 山田太郎. Everything else
 makes a run of letters and digits: a word.
 
 The index knows of each message which tokens it has: words, and of the others every pair of
@@ -67,6 +68,9 @@ _END = "\n"  # between runs of _SPACELESS
 _IS_SPACELESS = re.compile(rf"[{_SPACELESS}]")
 # Glyphs of names that NFKC leaves apart from the ones people type.
 _VARIANTS = (("髙", "高"), ("﨑", "崎"), ("𠮷", "吉"), ("德", "徳"), ("濵", "濱"), ("閒", "間"))
+# What is not seen and parts nothing: soft hyphens, joiners, which glyph of a kanji is meant.
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")
+_QUOTED_LINE = re.compile(r"\n[> ]*>")
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u300c\u300d\u300e\u300f\uff02", '"'))
 _PIECE = re.compile(r'(-?)"([^"]*)(?:"|\Z)|(\S+)')
 
@@ -76,6 +80,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text)[:MAX_CHARACTERS]  # one may become eighteen
+    text = _UNSEEN.sub("", text)
     cased = text.casefold()
     if cased != text:
         text = unicodedata.normalize("NFKC", cased)
@@ -94,6 +99,8 @@ def runs(text: str) -> list[str]:
 def _joined(folded: str) -> str:
     """Without the white space before what is written without (and without "・"): behind another
     script or a comma a run begins all the same."""
+    if "\n>" in folded:
+        folded = _QUOTED_LINE.sub("\n", folded)
     return _JOIN.sub("", "\n".join(folded.replace("\u30fb", " ").split()))
 
 

@@ -47,6 +47,25 @@ def test_the_index_never_misses_what_the_text_has(text: str, asked: str) -> None
         assert named == stands
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("了解\n\n> 先日の見積\n> 書の件\n", "見積書の件"),
+        ("＞ 先日の見積\n>> ＞書の件", "見積書"),
+        ("\u845b\U000e0100城市", "葛城"),
+        ("葛城市", "\u845b\U000e0100城"),
+        ("見\u200b積\u00ad書", "見積書"),
+        ("Donau\u00addampf\u200bschiff é", "donaudampfschiff"),
+        ("\u26a0\ufe0f注意", "注意"),
+    ],
+)
+def test_quoted_lines_and_what_nobody_sees_part_no_word(text: str, asked: str) -> None:
+    wanted = tokens.term(asked)
+    assert wanted is not None and tokens.Sight(text).has(wanted)
+    assert set(wanted.asked) <= set(told(text))
+    assert cut([text], [wanted]).marks
+
+
 @given(st.text(alphabet="aB1_ .\n\0-", max_size=300))
 def test_words_of_ascii_text(text: str) -> None:
     assert tokens.tokens(text).text.decode().split() == re.findall("[a-z0-9]+", text.lower())
