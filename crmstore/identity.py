@@ -2,8 +2,9 @@
 
 A mail is seen at submission, inbound for each colleague, in Sent, by a drop address: each time
 with other octets. On its way it gets trace headers, loses its Bcc, may get a Message-ID and a Date
-that it lacked, and may have its transfer encoding changed (RFC 6152 section 3). None of this makes
-another message. Another body, subject, author or addressee does, and so does another Message-ID.
+that it lacked, and may have its transfer encoding changed (RFC 6152 section 3) or, by Postfix, its
+lines of more than 998 octets cut (smtp_line_length_limit). None of this makes another message.
+Another body, subject, author or addressee does, and so does another Message-ID.
 
 `content_key` reduces a message to what all of its copies share. `judge` compares two copies with
 the same key by what they say of themselves, and tells why. Message-ID is a hint only: real ones
@@ -12,13 +13,14 @@ part two messages, never join two that differ.
 
 Promises: never raises on content; linear in the message; what is kept has a fixed length,
 whatever a message says of itself. Parts that mimetree's limits hide are compared octet by octet.
-Limits: a footer that a list or a scanner adds, or a line that a hop wraps, is another body: that
-copy is a message of its own (and its Message-ID puts it into the same thread). The 64 bits that
-are kept of a Message-ID decide only between copies of the same content.
+Limits: a footer that a list or a scanner adds, or a line that a hop wraps in another way, is
+another body: that copy is a message of its own (and its Message-ID puts it into the same thread).
+The 64 bits that are kept of a Message-ID decide only between copies of the same content.
 """
 
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import repeat
@@ -44,9 +46,11 @@ __all__ = [
 #: Copies that do not tell their date are one mail only if they were seen this close together.
 SAME_WITHIN = 86_400  # seconds
 KEY = 32  # hex digits
+LONGEST = 998  # octets of a line (RFC 5322 section 2.1.1)
 MAX_LINES = 1 << 20  # octets of a text that is cut into lines
 MAX_NESTED = 8  # mails inside of mails whose transfer encoding is looked through
 _LIMITED = frozenset({"part_limit", "depth_limit", "header_limit"})
+_LONG = re.compile(rb"^[^\n]{%d}[^\n]+" % LONGEST, re.MULTILINE)
 _NO_DATE = 1 << 40  # above every date in seconds
 
 
@@ -211,12 +215,22 @@ def _lines(content: bytes) -> bytes:
     """Text without what belongs to the transport: how lines end, blanks before that, empty lines
     at the end (as RFC 6376 section 3.4.4)."""
     if len(content) <= MAX_LINES:  # a list of all lines is faster, and takes more memory
-        lines = map(bytes.rstrip, content.splitlines(), repeat(b" \t"))
-        return b"\n".join(lines).rstrip(b" \t\n")
+        lines = content.splitlines()
+        if lines and max(map(len, lines)) > LONGEST:
+            lines = b"\n".join(map(_cut, lines)).split(b"\n")
+        return b"\n".join(map(bytes.rstrip, lines, repeat(b" \t"))).rstrip(b" \t\n")
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    content = _LONG.sub(lambda found: _cut(found[0]), content)
     if b" \n" in content or b"\t\n" in content:
         content = b"\n".join([line.rstrip(b" \t") for line in content.split(b"\n")])
     return content.rstrip(b" \t\n")
+
+
+def _cut(line: bytes) -> bytes:
+    """A line of more than LONGEST octets as Postfix sends it on: where a hop has cut it already,
+    there is nothing left to cut."""
+    rest = range(LONGEST, len(line), LONGEST - 1)
+    return b"\n ".join([line[:LONGEST], *(line[at : at + LONGEST - 1] for at in rest)])
 
 
 def _decoded(data: bytes, leaf: Leaf) -> bytes:

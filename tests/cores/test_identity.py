@@ -122,6 +122,27 @@ def test_another_message(case: str) -> None:
     assert read(OTHER[case](MAIL)).key != read(MAIL).key
 
 
+def cut_by_postfix(body: bytes) -> bytes:
+    """As smtp_line_length_limit has it, seen at a real one: 998 octets each, the space included."""
+    lines = []
+    for line in body.split(b"\r\n"):
+        while len(line) > 998:
+            lines.append(line[:998])
+            line = b" " + line[998:]
+        lines.append(line)
+    return b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize("length", [998, 999, 1_995, 1_996, 1_997, 5_000, 1_200_000])
+@pytest.mark.parametrize("pattern", [b"x", "行".encode(), b"word ", b" "])
+def test_lines_that_postfix_cuts(length: int, pattern: bytes) -> None:
+    line = (pattern * length)[:length]
+    body = b"short\r\n indented\r\n" + line + b"\r\n" + line[:-1] + b"x\r\n behind it\r\n"
+    keys = {read(carried("8bit", sent)).key for sent in (body, cut_by_postfix(body))}
+    assert len(keys) == 1
+    assert read(carried("8bit", body.replace(b"short", b"other"))).key not in keys
+
+
 def test_where_a_field_ends_counts() -> None:
     one = b"Subject: offer\r\nFrom: a@x.example\r\n\r\nhello\r\n"
     two = b"Subject: offera@x.example\r\n\r\nhello\r\n"
