@@ -134,7 +134,7 @@ def decode_raw(data: bytes, *, guess: bool = False) -> str:
     if data.isascii():
         return data.decode("ascii")
     for codec in ("utf-8", "cp932", "euc_jp", "euc_jis_2004"):  # the last has the vendor rows
-        text = _strict(data, codec)
+        text = _utf8_to_its_end(data) if codec == "utf-8" else _strict(data, codec)
         if text is not None:
             if codec == "cp932" and _half_width(text):
                 if euc := _strict(data, "euc_jp") or _strict(data, "euc_jis_2004"):
@@ -167,6 +167,18 @@ def _strict(data: bytes, codec: str) -> str | None:
 
 def _utf8(data: bytes) -> str | None:
     return _strict(data, "utf-8")
+
+
+def _utf8_to_its_end(data: bytes) -> str | None:
+    """UTF-8, also if a limit has cut its last character: what is left may be cp932 as well. Only
+    with wide characters, for é alone at the end of a Latin-1 text looks like the half of one."""
+    try:
+        text, read = codecs.utf_8_decode(data, "strict", False)
+    except UnicodeError:
+        return None
+    if read == len(data):
+        return text
+    return f"{text}\ufffd" if text and max(text) >= "\u0800" else None
 
 
 def _looks_cut(data: bytes) -> bool:

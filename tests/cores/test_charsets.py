@@ -145,6 +145,13 @@ def test_a_character_cut_in_two_costs_that_character_only() -> None:
     assert decode("見積り".encode()[:-1], "utf-8") == "見積\ufffd"
 
 
+def test_raw_text_that_a_limit_cuts_in_the_middle_of_a_character() -> None:
+    for cut in (1, 2):
+        assert decode_raw(("主" * 100).encode()[:-cut]) == "主" * 99 + "\ufffd"
+    assert decode_raw("ﾃｽﾄ".encode("cp932")) == "ﾃｽﾄ"
+    assert decode_raw(b"caf\xe9") == "café"
+
+
 PIECES = st.sampled_from(
     rb"\x1b \x1b$ \x1b$B \x1b( \x1b(B \x1b(I \x1b$(D \x1b&@ \x0e \x0f $ -! \r\n \xff \xe3\x81\x82"
     rb" \x82\xa0 \xa4\xa2 \x8f\xa2 \x00".decode("unicode_escape")
