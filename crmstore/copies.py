@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, select, update
 from crmstore import schema
 from crmstore.bulk import among
 from crmstore.facts import Facts, date_of
-from crmstore.identity import Hint, choose, id_hash, print_of, prints_of, raw_key
+from crmstore.identity import Hint, choose, id_hash, print_of, prints_at, prints_of, raw_key
 from crmstore.linker import several
 
 __all__ = ["Copies", "Known", "Told", "recognise", "told"]
@@ -93,7 +93,7 @@ def recognise(connection: Connection, batch: Sequence[tuple[Told, int]]) -> Copi
 
 def _known(connection: Connection, batch: Iterable[Told]) -> dict[str, list[Known]]:
     """Key -> messages where copies of the batch may stand, oldest first: one query."""
-    prints = {print_of(one.key, place) for one in batch for place in one.hint.places()}
+    prints = {number for one in batch for number in prints_at(one.key, one.hint.places())}
     found: dict[str, list[Known]] = {}
     for chunk in several(sorted(prints)):
         wanted = _select().where(among(connection, messages.print, chunk))

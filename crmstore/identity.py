@@ -39,6 +39,7 @@ __all__ = [
     "id_hash",
     "judge",
     "print_of",
+    "prints_at",
     "prints_of",
     "raw_key",
 ]
@@ -144,7 +145,13 @@ def id_hash(message_id: str) -> int:
 def print_of(key: str, place: int) -> int:
     """Key and place in 63 bits, to be looked up by: 31 of the key, then 32 of the place. Two may
     share it by accident or by malice; who finds a message by it compares key and hint."""
-    return int(key[:8], 16) >> 1 << 32 | _mixed(place)
+    return prints_at(key, (place,))[0]
+
+
+def prints_at(key: str, places: Iterable[int]) -> list[int]:
+    """The same for several places."""
+    first = int(key[:8], 16) >> 1 << 32
+    return [first | mixed for mixed in map(_mixed, places)]
 
 
 @lru_cache(maxsize=4096)  # each is asked for twice, and days for every message

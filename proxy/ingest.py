@@ -348,8 +348,8 @@ class Ingest:
             elif judgement is not None and not judgement.excluded:
                 step.at_us.append(message.at_us)
         step.bounces = self._bounces.last
-        ends = {tail.door: at_us(item.frame.header.get("time"), 0) for tail, item in items}
-        step.upto_us = min(ends.values(), default=0)
+        last = {tail.door: item.frame.header for tail, item in items}
+        step.upto_us = min((at_us(one.get("time"), 0) for one in last.values()), default=0)
         step.messages = len(batch.works)
         step.frames = len(items)
         if self._limit < BATCH:

@@ -21,8 +21,8 @@ PURE = frozenset(
     " csv dataclasses datetime difflib email email.header email.message email.mime.application"
     " email.mime.multipart email.mime.text email.parser email.policy email.utils encodings enum"
     " functools hashlib heapq hmac html html.parser idna ipaddress itertools json math operator"
-    " pathlib pybase64 quopri random re charset_normalizer string struct textwrap types typing"
-    " unicodedata urllib.parse zlib".split()
+    " pathlib pybase64 pydantic_core quopri random re charset_normalizer string struct textwrap"
+    " types typing unicodedata urllib.parse zlib".split()
 )
 CALLS = frozenset(
     "now utcnow today open input print exists is_file is_dir iterdir glob stat mkdir unlink"
