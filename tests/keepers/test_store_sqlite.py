@@ -38,6 +38,19 @@ def test_what_was_committed_is_synced(store: Store) -> None:
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 
 
+def test_pages_of_a_new_database_and_of_one_that_is_there(store: Store, tmp_path: Path) -> None:
+    """Only a VACUUM changes them: an upgrade does not take hours."""
+    older = tmp_path / "older.db"
+    with sqlite3.connect(older) as made:
+        made.execute("PRAGMA page_size = 4096")
+        made.execute("CREATE TABLE before (n)")
+    made.close()
+    for opened, octets in ((store, 8192), (Store(older), 4096)):
+        opened.migrate()
+        with opened.reading() as connection:
+            assert connection.exec_driver_sql("PRAGMA page_size").scalar() == octets
+
+
 def test_a_database_without_write_ahead_log_is_refused(store: Store, path: Path) -> None:
     store.close()
     other = sqlite3.connect(path)
