@@ -23,7 +23,7 @@ __all__ = ["SqliteFile"]
 
 CACHE_KIB = 65_536
 PAGE = 8_192  # octets; of databases that are made now (docs/decisions/0066)
-WAL_PAGES = 4_096  # 32 MiB: a batch writes 4 MiB, mostly pages that the next one writes again
+WAL_PAGES = 32_768  # 256 MiB with such pages: docs/decisions/0067
 
 
 class SqliteFile:
