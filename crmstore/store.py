@@ -177,6 +177,11 @@ class Store:
         store that is busy."""
         self.backend.checkpoint()
 
+    def rest(self) -> None:
+        """Now and then, when there is nothing to write: a long log of ours is cut off, unless
+        somebody is reading."""
+        self.backend.rest()
+
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""
         self.backend.close()

@@ -320,6 +320,7 @@ class IngestThread:
         if now < self._next_upkeep:
             return
         self._next_upkeep = now + UPKEEP
+        self._store.rest()
         bounce = self._settings.bounce
         if bounce.return_path_domain and bounce.key_file is None:
             keyfile.keep(self._settings.return_path_keys, time.time())

@@ -67,5 +67,8 @@ class Backend(Protocol):
     def checkpoint(self) -> None:
         """Give back disk space that a write-ahead log holds. Never raises for a busy store."""
 
+    def rest(self) -> None:
+        """The same now and then, when there is nothing to write: it waits for nobody."""
+
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""

@@ -198,6 +198,9 @@ class PostgresServer:
     def checkpoint(self) -> None:
         pass  # the server's own business
 
+    def rest(self) -> None:
+        pass  # as above
+
     def close(self) -> None:
         self.engine.dispose()
 

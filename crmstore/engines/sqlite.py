@@ -24,6 +24,7 @@ __all__ = ["SqliteFile"]
 CACHE_KIB = 65_536
 PAGE = 8_192  # octets; of databases that are made now (docs/decisions/0066)
 WAL_PAGES = 32_768  # 256 MiB with such pages: docs/decisions/0067
+WAL_AT_REST = 32 << 20  # octets
 
 
 class SqliteFile:
@@ -141,6 +142,22 @@ class SqliteFile:
                 if driver is not None:  # outside of a transaction, which SQLAlchemy would begin
                     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except (SQLAlchemyError, sqlite3.Error, StoreError):
+            pass
+
+    def rest(self) -> None:
+        """A long log is cut off, unless somebody is reading: nobody is waited for."""
+        try:
+            if os.stat(f"{self.path}-wal").st_size <= WAL_AT_REST:
+                return
+            with self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                if driver is not None:
+                    driver.execute("PRAGMA busy_timeout = 0")
+                    try:
+                        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                    finally:
+                        driver.execute(f"PRAGMA busy_timeout = {int(self.busy_ms)}")
+        except (SQLAlchemyError, sqlite3.Error, StoreError, OSError):
             pass
 
     def close(self) -> None:

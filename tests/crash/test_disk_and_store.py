@@ -1,5 +1,5 @@
 """The disk runs full, the store is locked: doors answer as promised, the worker waits, nothing
-is lost. The full disk is a tmpfs of 3 MB (threats.md section 3) and needs root."""
+is lost. The full disk is a tmpfs of 4 MB (threats.md section 3) and needs root."""
 
 import os
 import sqlite3
@@ -78,11 +78,11 @@ def test_the_store_is_locked(tmp_path: Path, sink: FaultSink) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """3 MB of disk."""
+    """4 MB of disk."""
     folder = tmp_path / "small"
     folder.mkdir()
     need_root("mounting a tmpfs")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
@@ -91,9 +91,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_the_disk_is_full(tmp_path: Path, sink: FaultSink, small_disk: Path, min_free: int) -> None:
     """Mail comes in until there is no room: then 452 4.3.1 (RFC 3463 3.4), not a byte of a message
     on its way to the next hop without its copy, and the door lives on. With room again mail flows
-    again and the worker catches up. (Few and large messages: the store needs its part of 3 MB.)"""
+    again and the worker catches up. (Few and large messages: the store needs its part of 4 MB.)"""
     if min_free:  # the margin stays empty: the store's part comes on top of it
-        command = ["mount", "-o", "remount,size=4m", str(small_disk)]
+        command = ["mount", "-o", "remount,size=5m", str(small_disk)]
         subprocess.run(command, check=True)
     box = Appliance(
         tmp_path,

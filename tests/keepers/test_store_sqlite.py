@@ -51,6 +51,29 @@ def test_pages_of_a_new_database_and_of_one_that_is_there(store: Store, tmp_path
             assert connection.exec_driver_sql("PRAGMA page_size").scalar() == octets
 
 
+def test_a_long_log_is_cut_off_at_rest_unless_somebody_reads(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    with store.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE more (n)")
+    before = log.stat().st_size
+    store.rest()
+    assert log.stat().st_size == before > 0  # not a long one
+    monkeypatch.setattr("crmstore.engines.sqlite.WAL_AT_REST", before - 1)
+    with store.reading() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM more").scalar()
+        with store.writing() as other:
+            other.exec_driver_sql("INSERT INTO more VALUES (1)")
+        store.rest()  # and nobody is waited for: the reader is this thread
+        assert log.stat().st_size >= before
+    store.rest()
+    assert log.stat().st_size == 0
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM more").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() not in (0, None)
+
+
 def test_a_database_without_write_ahead_log_is_refused(store: Store, path: Path) -> None:
     store.close()
     other = sqlite3.connect(path)
