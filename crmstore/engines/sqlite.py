@@ -136,28 +136,30 @@ class SqliteFile:
 
     def checkpoint(self) -> None:
         """As much as readers allow."""
-        try:
-            with self.engine.connect() as connection:
-                driver = connection.connection.driver_connection
-                if driver is not None:  # outside of a transaction, which SQLAlchemy would begin
-                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except (SQLAlchemyError, sqlite3.Error, StoreError):
-            pass
+        self._cut_off(self.busy_ms)
 
     def rest(self) -> None:
         """A long log is cut off, unless somebody is reading: nobody is waited for."""
         try:
-            if os.stat(f"{self.path}-wal").st_size <= WAL_AT_REST:
-                return
+            long = os.stat(f"{self.path}-wal").st_size > WAL_AT_REST
+        except OSError:
+            return  # there is none
+        if long:
+            self._cut_off(0)
+
+    def _cut_off(self, patience_ms: float) -> None:
+        """Copy the log into the database and make it empty. What fails here fails in the next
+        write as well, which tells of it."""
+        try:
             with self.engine.connect() as connection:
                 driver = connection.connection.driver_connection
-                if driver is not None:
-                    driver.execute("PRAGMA busy_timeout = 0")
+                if driver is not None:  # outside of a transaction, which SQLAlchemy would begin
+                    driver.execute(f"PRAGMA busy_timeout = {int(patience_ms)}")
                     try:
                         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                     finally:
                         driver.execute(f"PRAGMA busy_timeout = {int(self.busy_ms)}")
-        except (SQLAlchemyError, sqlite3.Error, StoreError, OSError):
+        except (SQLAlchemyError, sqlite3.Error, StoreError):
             pass
 
     def close(self) -> None:
