@@ -35,7 +35,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["among", "by_index", "insert_ignoring", "insert_rows", "numbers", "rows_among"]
+__all__ = [
+    "among", "among_given", "by_index", "given", "insert_ignoring", "insert_rows", "numbers",
+    "rows_among", "texts",
+]  # fmt: skip
 
 Row = tuple[Any, ...]
 
@@ -58,8 +61,8 @@ def insert_rows(
             from crmstore.engines.postgres import copy_rows
 
             return copy_rows(connection, table.name, columns, rows)
-        given = {"rows": json.dumps(rows, separators=(",", ":"))}
-        return max(connection.execute(_ignoring(table, columns), given).rowcount, 0)
+        asked = {"rows": json.dumps(rows, separators=(",", ":"))}
+        return max(connection.execute(_ignoring(table, columns), asked).rowcount, 0)
     text = _compiled(dialect, table, columns, ignore)
     return max(connection.exec_driver_sql(text, list(rows)).rowcount, 0)
 
@@ -71,8 +74,8 @@ def among(
 
     As many values as linker.several gives at once; an index on the column is used.
     """
-    given = bindparam(None, json.dumps(list(values)), type_=Text)
-    return _among(connection.dialect.name, column, given)
+    asked = bindparam(None, json.dumps(list(values)), type_=Text)
+    return _among(connection.dialect.name, column, asked)
 
 
 def rows_among(
@@ -84,18 +87,38 @@ def rows_among(
     """The rows of a query where the column has one of these values. The query and the column are
     constants of a module: the statement is put together once, which is five sixths of our cost."""
     statement = _with_values(connection.dialect.name, wanted, column)
-    return connection.execute(statement, {"given": json.dumps(list(values))})
+    return connection.execute(statement, given(values))
+
+
+def among_given(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition of among(), of a statement that is run for several lists: each time with the
+    parameters that given() makes of one."""
+    return _among(connection.dialect.name, column, bindparam("given", type_=Text))
+
+
+def given(values: Collection[str] | Collection[int]) -> dict[str, str]:
+    """The parameters of among_given()."""
+    return {"given": json.dumps(list(values))}
 
 
 def numbers(connection: Connection, values: Collection[int]) -> ColumnElement[int]:
     """The column of a table of these whole numbers, to ask something of each of them."""
-    given = bindparam(None, json.dumps(list(values)), type_=Text)
+    asked = bindparam(None, json.dumps(list(values)), type_=Text)
     if connection.dialect.name != "postgresql":
-        asked = func.json_each(given).table_valued(column("value", BigInteger), name="asked")
-        return asked.c.value
-    texts = func.json_array_elements_text(cast(given, JSON)).table_valued("value")
-    rows = select(cast(texts.c.value, BigInteger).label("value")).subquery("asked")
+        each = func.json_each(asked).table_valued(column("value", BigInteger), name="asked")
+        return each.c.value
+    rows_ = func.json_array_elements_text(cast(asked, JSON)).table_valued("value")
+    rows = select(cast(rows_.c.value, BigInteger).label("value")).subquery("asked")
     return rows.c.value
+
+
+def texts(connection: Connection, values: Collection[str]) -> ColumnElement[str]:
+    """The same of texts."""
+    asked = bindparam(None, json.dumps(list(values)), type_=Text)
+    if connection.dialect.name != "postgresql":
+        return func.json_each(asked).table_valued(column("value", Text), name="texts").c.value
+    each = func.json_array_elements_text(cast(asked, JSON)).table_valued(column("value", Text))
+    return each.alias("texts").c.value
 
 
 def by_index(connection: Connection) -> None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from crmstore import schema
+from crmstore import schema, seasons
 from crmstore.agreed import ours
 from crmstore.batch import Decided
 from crmstore.bulk import among, insert_rows, rows_among
@@ -204,12 +204,16 @@ def step(connection: Connection, job: "Job", limit: int) -> "tuple[int, Job | No
     else:
         table, conditions = sightings, [sightings.c.owner == login, sightings.c.hidden == 0]
     place = (table.c.when_us, table.c.message_id)
-    page = connection.execute(
+    wanted = (
         select(*place)
         .where(*conditions, tuple_(*place) < (job.when_us, job.message_id))
         .order_by(place[0].desc(), place[1].desc())
-        .limit(limit)
-    ).all()
+    )
+    page: Sequence[Any]
+    if table is sightings:
+        page = connection.execute(wanted.limit(limit)).all()
+    else:
+        page = seasons.newest(connection, wanted, place[0], limit, upto_us=job.when_us)
     if not page:
         return 0, None
     made = settle(connection, user, dict.fromkeys(row.message_id for row in page))

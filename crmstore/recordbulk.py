@@ -9,11 +9,11 @@ that have mail, found by one query a batch.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, true, update
 
-from crmstore import linker, relink, schema
+from crmstore import linker, relink, schema, seasons
 from crmstore.brief import Brief
-from crmstore.bulk import among, insert_rows
+from crmstore.bulk import among, insert_rows, numbers, texts
 from crmstore.kinds import WITH_CONTACT
 from crmstore.store import Store, next_ids
 
@@ -173,15 +173,15 @@ def add_many(
 
 def _late_for_new(connection: Connection, ids: range, never: Never | None) -> int:
     """Late linking of records that were just added: only those whose address has mail."""
-    has_mail = exists().where(participants.address == held.address)
     rows = connection.execute(
         select(held.record_id, held.address)
-        .where(held.record_id.between(ids[0], ids[-1]), held.until_us.is_(None), has_mail)
+        .where(held.record_id.between(ids[0], ids[-1]), held.until_us.is_(None))
         .order_by(held.record_id, held.position)
     ).all()
+    mailed = _with_mail(connection, {address for _, address in rows})
     linked = 0
     for id_, address in rows:
-        if never is None or never(address) is None:
+        if address in mailed and (never is None or never(address) is None):
             linked += relink.late(connection, id_, [address], at_once=AT_ONCE)
     return linked
 
@@ -283,17 +283,21 @@ def _keying(wanted: Iterable[str], mailed: Iterable[str], never: Never | None) -
 
 
 def _with_mail(connection: Connection, wanted: Iterable[str]) -> set[str]:
-    """Those of these addresses, which records have, that took part in any mail."""
+    """Those of these addresses that took part in any mail: a look into each season for each."""
     found: set[str] = set()
-    for chunk in linker.several(wanted):
-        has_mail = exists().where(participants.address == held.address)
-        found.update(
-            connection.execute(
-                select(held.address)
-                .where(among(connection, held.address, chunk), has_mail)
-                .distinct()
-            ).scalars()
+    every = seasons.seasons(connection)
+    if not every:
+        return found
+    for chunk in linker.several(sorted(wanted)):
+        address, season = texts(connection, chunk), numbers(connection, every)
+        # A limit makes it a look for each pair: nobody reads the mail of an address for it.
+        one = select(participants.id).where(
+            schema.season(participants.when_us) == season, participants.address == address
         )
+        has_mail = one.limit(1).correlate(address.table, season.table).scalar_subquery()
+        pairs = select(address).select_from(season.table.join(address.table, true()))
+        mailed = pairs.where(has_mail.is_not(None)).distinct()
+        found.update(connection.execute(mailed).scalars())
     return found
 
 

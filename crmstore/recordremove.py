@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
-from crmstore import relink, schema
+from crmstore import relink, schema, seasons
 from crmstore.recordview import Record, one
 from crmstore.store import Store, next_ids
 
@@ -58,8 +58,9 @@ def remove(store: Store, id_: int) -> Removed:
     unlinked, more = 0, True
     while more:
         with store.writing() as connection:
+            everywhere = seasons.within(connection, links.when_us, seasons.seasons(connection))
             some = connection.execute(
-                select(links.id).where(links.record_id == id_).limit(relink.STEP)
+                select(links.id).where(everywhere, links.record_id == id_).limit(relink.STEP)
             ).scalars()
             ids = some.all()
             connection.execute(delete(schema.links).where(links.id.in_(ids)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from crmstore import relink, schema
+from crmstore import relink, schema, seasons
 from crmstore.kinds import type_of
 from crmstore.store import Store
 
@@ -118,7 +118,11 @@ def load(
                 func.count(links.message_id.distinct()).label("emails"),
                 func.max(links.when_us).label("last"),
             )
-            .where(links.record_id.in_(ids), links.hidden == 0)
+            .where(
+                seasons.within(connection, links.when_us, seasons.seasons(connection)),
+                links.record_id.in_(ids),
+                links.hidden == 0,
+            )
             .group_by(links.record_id)
         )
     }

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from crmstore import filing, schema
+from crmstore import filing, schema, seasons
 from crmstore.agreed import hides, ours
 from crmstore.bulk import insert_ignoring
 from crmstore.linker import several, via
@@ -76,16 +76,22 @@ def step(connection: Connection, job: Job, limit: int) -> tuple[int, Job | None]
     ]
     if job.until_us is not None:
         conditions.append(participants.when_us < job.until_us)
-    page = connection.execute(
+    page = seasons.newest(
+        connection,
         select(participants.when_us, participants.message_id)
         .where(*conditions)
-        .order_by(participants.when_us.desc(), participants.message_id.desc())
-        .limit(limit)
-    ).all()
+        .order_by(participants.when_us.desc(), participants.message_id.desc()),
+        participants.when_us,
+        limit,
+        first_us=job.from_us,
+        upto_us=job.when_us,
+    )
     if not page:
         return 0, None
     low = (page[-1][0], page[-1][1])
     conditions.append(tuple_(participants.when_us, participants.message_id) >= low)
+    of_these = sorted({seasons.of(row[0]) for row in page})
+    conditions.append(seasons.within(connection, participants.when_us, of_these))
     doing: Callable[[Connection, Job, ColumnElement[bool]], int] = _DOING[job.what]
     made = doing(connection, job, and_(*conditions))
     rest = replace(job, when_us=low[0], message_id=low[1]) if len(page) == limit else None

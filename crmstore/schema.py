@@ -8,7 +8,8 @@ Rules of this file:
   (threats.md: SQLite reuses row ids without it, and a late delete then removes a newer message).
 - Addresses in key columns are in the form of crmstore.addresses.key().
 - A column `when_us` repeats the message's sort time beside the key that a timeline is read by,
-  so that one index answers "newest first" at any size.
+  so that one index answers "newest first" at any size. Where there are many keys, the index begins
+  with the season of that time (crmstore/seasons.py).
 - Only types and constraints that SQLite and PostgreSQL share.
 Migrations (crmstore/migrations) must give exactly this; tests/keepers/test_migrations.py compares.
 """
@@ -17,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -27,10 +29,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
-__all__ = ["COUNTED", "metadata"]
+__all__ = ["COUNTED", "SEASON", "metadata", "season"]
 
 metadata = MetaData(
     naming_convention={
@@ -46,6 +49,13 @@ metadata = MetaData(
 Big = BigInteger().with_variant(Integer(), "sqlite")
 ADDRESS = String(320)
 CAPTURE_ID = String(26)
+SEASON = 43  # bits of a time in microseconds that do not count: 102 days
+
+
+def season(when_us: ColumnElement[int]) -> ColumnElement[int]:
+    """The season of a time, as it stands in indexes: engines compare the words."""
+    return when_us.op(">>", return_type=BigInteger())(literal_column(str(SEASON), BigInteger()))
+
 
 counters = Table(
     "counters",
@@ -243,7 +253,13 @@ participants = Table(
         name="role",
     ),
     Index(None, "message_id"),
-    Index(None, "address", "when_us", "message_id"),
+)
+Index(
+    "ix_participants_season_address",
+    season(participants.c.when_us),
+    participants.c.address,
+    participants.c.when_us,
+    participants.c.message_id,
 )
 
 attachments = Table(
@@ -312,7 +328,14 @@ links = Table(
     # 0: shown; else the sum of why not (relinkstep.py)
     Column("hidden", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("message_id", "record_id", "role", "address"),
-    Index(None, "record_id", "hidden", "when_us", "message_id"),
+)
+Index(
+    "ix_links_season_record",
+    season(links.c.when_us),
+    links.c.record_id,
+    links.c.hidden,
+    links.c.when_us,
+    links.c.message_id,
 )
 
 # What is still to be linked, hidden, shown again or put onto records by rules, in small steps,

@@ -23,7 +23,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
-from crmstore import addresses, document, schema
+from crmstore import addresses, document, schema, seasons
 from crmstore.blockindex import Probe
 from crmstore.bulk import among, by_index
 from crmstore.searchread import Asked, Index
@@ -190,7 +190,9 @@ class _Filters:
     def _add(self, source: Any, condition: ColumnElement[bool], viewer: Viewer | None) -> None:
         if viewer is not None:
             condition = and_(condition, viewer.person(source))
-        self._narrow.append((source.c.message_id, condition))
+        times = seasons.seasons(self._connection, self.first_us or 0)
+        then = seasons.within(self._connection, source.c.when_us, times)
+        self._narrow.append((source.c.message_id, and_(then, condition)))
         self._conditions.append(exists().where(source.c.message_id == messages.id, condition))
 
     def few(self) -> list[int] | None:

@@ -3,8 +3,8 @@
 Rows are dictionaries in the shape of contract.md ("`emails` row"); `owners`, `seen`, `from_name`,
 `preview` and `flags` are ours besides. Newest is what was seen last: clocks of senders are wrong.
 Whatever the filters, a page is read along one index that is already in order, by keyset (after the
-last row of the page before), so its cost does not grow with the store;
-tests/keepers/test_query_plans.py holds that.
+last row of the page before), season by season where it begins with them (seasons.py), so its cost
+does not grow with the store; tests/keepers/test_query_plans.py holds that.
 
 Hidden mail (relink.py) is on no page: links, sightings and messages with `hidden` are passed over
 along the index.
@@ -34,7 +34,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from crmstore import addresses, delivery, schema
+from crmstore import addresses, delivery, schema, seasons
 from crmstore.bulk import rows_among
 from crmstore.charsets import storable
 from crmstore.personal import RULE
@@ -83,16 +83,22 @@ def page(
         who = viewer_of(connection, viewer)
         owner = owner_of(connection, user)
         key = addresses.key(address) or _typed(address) if address else None
-        wanted = _wanted(
+        after = _cursor(before)
+        wanted, leading = _wanted(
             address=key,
             record=record,
             owner=owner,
             source=None if source is None else storable(source),
             thread=thread,
             viewer=who,
-            after=_cursor(before),
+            after=after,
         )
-        found = connection.execute(wanted.limit(limit + 1)).all()
+        found: Sequence[Any]
+        if leading is None:
+            found = connection.execute(wanted.limit(limit + 1)).all()
+        else:
+            upto = seasons.END if after is None else after[0]
+            found = seasons.newest(connection, wanted, leading, limit + 1, upto_us=upto)
         ids = [row[1] for row in found[:limit]]
         rows = rows_for(connection, ids, owner, who, about=_About(key, record))
     places = {id_: f"{when}:{id_}" for when, id_ in found}
@@ -124,9 +130,9 @@ def _wanted(
     thread: int | None,
     viewer: Viewer | None,
     after: tuple[int, int] | None,
-) -> Select[Any]:
-    """(when, id) of the messages, in order. The narrowest filter leads, the others are looked up
-    for each of its rows."""
+) -> tuple[Select[Any], ColumnElement[int] | None]:
+    """(when, id) of the messages, in order; and the time that is to be asked for by season, if any
+    is. The narrowest filter leads, the others are looked up for each of its rows."""
     filters: list[tuple[FromClause, list[ColumnElement[bool]]]] = []
     if record is not None:
         filters.append((links, [links.c.record_id == record, links.c.hidden == 0]))
@@ -153,7 +159,7 @@ def _wanted(
         key = tuple_(messages.when_us, messages.id)
         if after is not None:
             wanted = wanted.where(key < after)
-        return wanted.order_by(messages.when_us.desc(), messages.id.desc())
+        return wanted.order_by(messages.when_us.desc(), messages.id.desc()), None
     (table, conditions), *others = filters
     when, id_ = table.c.when_us, table.c.message_id
     wanted = select(when, id_).where(*conditions).distinct()
@@ -161,7 +167,7 @@ def _wanted(
         wanted = wanted.where(exists().where(other.c.message_id == id_, *more))
     if after is not None:
         wanted = wanted.where(tuple_(when, id_) < after)
-    return wanted.order_by(when.desc(), id_.desc())
+    return wanted.order_by(when.desc(), id_.desc()), None if table is sightings else when
 
 
 def _not_hidden() -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Select, delete, func, insert, select
 
-from crmstore import schema
+from crmstore import schema, seasons
 from crmstore.sharing import owner_of
 from crmstore.store import Store
 
@@ -121,7 +121,11 @@ def of_record(store: Store, id_: int) -> int:
     """Octets of the mail that a record shows."""
     with store.reading() as connection:
         links = schema.links.c
-        on_it = select(links.message_id).where(links.record_id == id_, links.hidden == 0)
+        on_it = select(links.message_id).where(
+            seasons.within(connection, links.when_us, seasons.seasons(connection)),
+            links.record_id == id_,
+            links.hidden == 0,
+        )
         return _sum(connection, on_it)
 
 

@@ -61,6 +61,7 @@ def test_migrations_give_the_schema(store: Store, made: Store) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*expression-based index")  # test_migrations_give_the_schema
 def test_alembic_sees_no_difference(store: Store) -> None:
     with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
