@@ -6,8 +6,8 @@ no history: as long as a rule of theirs holds for a sighting of theirs that is s
 else it is not. So what a rule put onto the wrong record goes with the rule, and doing all of it
 twice changes nothing.
 Promises: conditions meet outsiders only, as everywhere (nobody of ours keys a record), and a
-recipient that one copy alone tells of (Bcc) only for whom that copy was seen. New mail is attached
-in the transaction that takes it in; earlier mail in steps of relink.py, along an index.
+recipient that one copy alone tells of (Bcc) only for whom that copy was seen. New mail gets
+its links with all others, by intake.py; earlier mail in steps of relink.py, along an index.
 A keeper of the links with the role "rule"; every function works inside the caller's transaction.
 Cites: features.md A19; docs/decisions/0144.
 """
@@ -31,7 +31,6 @@ from sqlalchemy import (
 
 from crmstore import schema, seasons
 from crmstore.agreed import ours
-from crmstore.batch import Decided
 from crmstore.bulk import among, insert_rows, rows_among
 from crmstore.leftout import READS, WRITES
 from crmstore.linker import LINK_COLUMNS, several
@@ -40,7 +39,7 @@ from crmstore.personal import RULE, Filed, PersonalRules, Wanted
 if TYPE_CHECKING:
     from crmstore.relinkstep import Job
 
-__all__ = ["attach", "rules_of", "settle", "step"]
+__all__ = ["link_rows", "rules_of", "settle", "step"]
 
 kept = schema.capture_rules.c
 links, participants, sightings = schema.links, schema.participants, schema.sightings
@@ -75,32 +74,13 @@ def rules_of(
 # New mail
 
 
-def attach(connection: Connection, decided: Sequence[Decided]) -> int:
-    """The links by rules of captures that this transaction has taken in; returns how many."""
-    filed = {
-        item.message.capture_id: item.judgement.filed
-        for item in decided
-        if item.judgement is not None and item.judgement.filed and not item.judgement.excluded
-    }
-    if not filed:
-        return 0
-    captures, messages = schema.captures.c, schema.messages.c
-    rows: dict[tuple[int, int, str], tuple[Any, ...]] = {}
-    for chunk in several(filed):
-        found = connection.execute(
-            select(captures.capture_id, messages.id, messages.when_us)
-            .join(schema.messages, messages.id == captures.message_id)
-            .where(among(connection, captures.capture_id, chunk))
-        )
-        for capture_id, message, when_us in found:
-            for login, one in filed[capture_id]:
-                key = (message, one.record, login)
-                rows.setdefault(key, _link(message, one, login, when_us))
-    return insert_rows(connection, links, LINK_COLUMNS, list(rows.values()), ignore=True)
-
-
-def _link(message: int, one: Filed, login: str, when_us: int) -> tuple[Any, ...]:
-    return (message, one.record, RULE, login, one.evidence, None, when_us)
+def link_rows(
+    message_id: int, when_us: int, filed: Iterable[tuple[str, Filed]]
+) -> list[tuple[Any, ...]]:
+    """The rows (linker.LINK_COLUMNS) of a message that comes in; `filed` as in Judgement."""
+    return [
+        (message_id, one.record, RULE, login, one.evidence, None, when_us) for login, one in filed
+    ]
 
 
 # Mail that is there

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from crmstore import (
     capturerules,
     copies,
+    filing,
     intakemessages,
     intakequeue,
     linker,
@@ -256,6 +257,8 @@ class _Writing:
             self.participants += intakemessages.people(id_, when, item, envelope_only=True)
             if keyed.records:
                 self.links += linker.link_rows(keyed, id_, when, capture_id, judgement.outsiders)
+            if judgement.filed:
+                self.links += filing.link_rows(id_, when, judgement.filed)
             place = judgement.place
             where = (
                 (place.mailbox, place.special, place.uidvalidity, place.uid) if place else _NOWHERE

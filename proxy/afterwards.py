@@ -1,41 +1,21 @@
 """What is done with a batch behind ingest's own rows: reports of mail that was sent are read
-(bounce/process.py), and mail is put onto records by rules of users (crmstore/filing.py). And what
-ingest asks about mail that was sent: small answers.
+(bounce/process.py). And what ingest asks about mail that was sent: small answers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bounce.process import Figures, Processor
+from bounce.process import Processor
 from bounce.verp import ReturnPaths
 from config.settings import Settings
-from crmstore import filing
-from crmstore.batch import Decided
-from crmstore.outcomes import Transaction
 from proxy.reader import Job
 from proxy.smtp.wayback import WayBack
 from proxy.tail import Tail
 
-__all__ = ["Afterwards", "is_queued", "job", "processor", "sent_last"]
+__all__ = ["is_queued", "job", "processor", "sent_last"]
 
 
-class Afterwards:
-    """In the transaction of a batch, when its rows are written."""
-
-    def __init__(self, bounces: Processor) -> None:
-        self._bounces = bounces
-
-    @property
-    def last(self) -> Figures:
-        """What the reports of the batch before said."""
-        return self._bounces.last
-
-    def __call__(self, connection: Transaction, decided: Sequence[Decided]) -> None:
-        self._bounces(connection, decided)
-        filing.attach(connection, decided)
-
-
-def processor(settings: Settings) -> Afterwards:
+def processor(settings: Settings) -> Processor:
     """The one of a worker."""
     way_back = WayBack.of_queue(settings)
 
@@ -44,14 +24,12 @@ def processor(settings: Settings) -> Afterwards:
         return way_back.gate.paths if way_back.gate is not None else None
 
     final = [one.name for one in settings.smtp if one.next_hop.kind in ("mx", "lmtp")]
-    return Afterwards(
-        Processor(
-            hostname=settings.node.hostname,
-            domains=settings.node.domains,
-            patience=(settings.bounce.soft_count, settings.bounce.soft_for),
-            final_hops=final,
-            paths=paths,
-        )
+    return Processor(
+        hostname=settings.node.hostname,
+        domains=settings.node.domains,
+        patience=(settings.bounce.soft_count, settings.bounce.soft_for),
+        final_hops=final,
+        paths=paths,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from crmstore import capturerules, filing, message, records, relink, users
+from crmstore import capturerules, message, records, relink, users
 from crmstore.explain import explain
 from crmstore.personal import Wanted, wanted
 from crmstore.search import Wanted as Sought
@@ -355,5 +355,15 @@ def test_a_copy_that_comes_later(plain: Office) -> None:
     assert subjects(plain) == ["both ways"] and len(plain.rows()) == 1
 
 
-def test_no_rule_asks_nothing_of_the_store() -> None:
-    assert filing.attach(None, []) == 0  # type: ignore[arg-type]
+def test_the_log_counts_them(office: Office) -> None:
+    """What ingest says of a batch: the links by addresses and those by rules, each once."""
+    office.contact(EVE, name="Eve")
+    rule(office, Wanted("from", "*@else.example", ACME), Wanted("from", EVE, ACME))
+    body = letter("twice", EVE, f"{ALICE}, {CAROL}")
+    door = office.door("mx-0", "inbound")
+    for to in (ALICE, CAROL):  # two copies in one batch
+        door.mail(body, sender=EVE, to=[to])
+    assert sum(step.taken.links for step in office.take()) == 2
+    door.mail(body, sender=EVE, to=[ALICE])  # nothing new
+    assert [step.taken.links for step in office.take()] == [0]
+    assert attached(office) == [("twice", ACME, ALICE, "rule 1: from *@else.example")]
