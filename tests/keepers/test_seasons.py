@@ -87,7 +87,9 @@ def test_what_is_told_of_a_record_is_of_all_of_them(office: Office) -> None:
     assert (shown.emails, shown.last_email) == (len(TIMES), moment(TIMES[-1]) / 1e6)
     sizes = office.query("SELECT sum(bytes) FROM messages")[0][0]
     assert usage.of_record(office.store, record.id) == sizes
-    assert [row["id"] for row in search(office.store, "number0", Wanted(record=record.id)).rows] == [1]
+    assert [
+        row["id"] for row in search(office.store, "number0", Wanted(record=record.id)).rows
+    ] == [1]
     assert search(office.store, "number0", Wanted(address="carol@x.example")).rows == []
     assert recordremove.remove(office.store, record.id).unlinked == len(TIMES)
 
