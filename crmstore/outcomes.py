@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Row, and_, select, update
 
-from crmstore import addresses, schema
-from crmstore.bulk import insert_rows
+from crmstore import addresses, schema, seasons
+from crmstore.bulk import among, insert_rows
 from crmstore.charsets import storable
 from crmstore.linker import several
 from crmstore.sentids import id_hash
@@ -208,15 +208,19 @@ def by_message_id(connection: Connection, message_id: str) -> list[Sent]:
 def by_recipient(connection: Connection, address: str, since_us: int) -> list[Sent]:
     """What went out to this address since then; the newest, if there is much."""
     people, seen = schema.participants.c, schema.sightings.c
-    recent = (
-        select(people.message_id)
+    recent = seasons.newest(
+        connection,
+        select(people.when_us, people.message_id)
         .where(people.address == address, people.when_us >= since_us)
-        .order_by(people.when_us.desc())
-        .limit(5 * MAX_CANDIDATES)
+        .order_by(people.when_us.desc(), people.message_id.desc()),
+        people.when_us,
+        5 * MAX_CANDIDATES,
+        first_us=since_us,
     )
+    ids = sorted({row.message_id for row in recent})
     found = connection.execute(
         select(seen.capture_id)
-        .where(seen.message_id.in_(recent), seen.direction == "sent")
+        .where(among(connection, seen.message_id, ids), seen.direction == "sent")
         .order_by(seen.capture_id.desc())
         .limit(MAX_CANDIDATES)
     ).scalars()

@@ -190,7 +190,8 @@ class _Filters:
     def _add(self, source: Any, condition: ColumnElement[bool], viewer: Viewer | None) -> None:
         if viewer is not None:
             condition = and_(condition, viewer.person(source))
-        times = seasons.seasons(self._connection, self.first_us or 0)
+        first = seasons.START if self.first_us is None else self.first_us
+        times = seasons.seasons(self._connection, first)
         then = seasons.within(self._connection, source.c.when_us, times)
         self._narrow.append((source.c.message_id, and_(then, condition)))
         self._conditions.append(exists().where(source.c.message_id == messages.id, condition))

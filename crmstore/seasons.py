@@ -31,9 +31,9 @@ from sqlalchemy import (
 from crmstore import schema
 from crmstore.bulk import among, among_given, given
 
-__all__ = ["END", "newest", "of", "seasons", "within"]
+__all__ = ["END", "START", "newest", "of", "seasons", "within"]
 
-END = (1 << 63) - 1
+START, END = -1 << 63, (1 << 63) - 1  # what a column can hold
 _WIDER = 8  # a look takes in as many seasons, and each as many times more than the one before
 
 messages = schema.messages.c
@@ -47,7 +47,8 @@ def _in_order() -> Select[Any]:
     )
     begins = found.c.season.op("<<", return_type=BigInteger())(literal_column(str(schema.SEASON)))
     before = select(schema.season(func.max(messages.when_us))).where(messages.when_us < begins)
-    found = found.union_all(select(before.scalar_subquery()).where(found.c.season.is_not(None)))
+    more = found.c.season > bindparam("first", type_=BigInteger)  # not so of NULL, the end
+    found = found.union_all(select(before.scalar_subquery()).where(more))
     return select(found.c.season).where(found.c.season.is_not(None))
 
 
@@ -59,10 +60,11 @@ def of(when_us: int) -> int:
     return when_us >> schema.SEASON
 
 
-def seasons(connection: Connection, first_us: int = 0, upto_us: int = END) -> list[int]:
+def seasons(connection: Connection, first_us: int = START, upto_us: int = END) -> list[int]:
     """The seasons of all mail that was seen from the one time to the other, newest first."""
-    found = connection.execute(_SEASONS, {"upto": upto_us}).scalars()
-    return [season for season in found if season >= of(first_us)]
+    first = of(first_us)
+    found = connection.execute(_SEASONS, {"first": first, "upto": upto_us}).scalars()
+    return [season for season in found if season >= first]
 
 
 def within(
@@ -80,7 +82,7 @@ def newest(
     when_us: ColumnElement[int],
     limit: int,
     *,
-    first_us: int = 0,
+    first_us: int = START,
     upto_us: int = END,
 ) -> Sequence[Any]:
     """The first `limit` rows of a query that is ordered newest first by `when_us`; the query itself

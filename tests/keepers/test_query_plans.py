@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from crmstore import capturerules, message, records, relink, timeline
+from crmstore import capturerules, message, outcomes, records, relink, timeline
 from crmstore.personal import wanted
 from tests.paths.office import BODY, Office, prepared
 
@@ -163,6 +163,15 @@ def test_a_batch(office: Office) -> None:
 def test_late_linking(office: Office) -> None:
     with Recorded(office) as recorded:
         office.contact("carol@x.example")
+    scans = [s for s in recorded.scans() if s.startswith("SCAN") and not s.startswith(FINE)]
+    assert scans == []
+
+
+def test_who_a_bounce_is_about(office: Office) -> None:
+    """Strangers decide how many bounces come."""
+    with Recorded(office) as recorded, office.store.reading() as connection:
+        (sent,) = outcomes.by_recipient(connection, "bob@x.example", 0)
+    assert sent.recipients == {"bob@x.example"}
     scans = [s for s in recorded.scans() if s.startswith("SCAN") and not s.startswith(FINE)]
     assert scans == []
 
