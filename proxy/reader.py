@@ -4,8 +4,8 @@ Promises: read() gives an answer for every job, in order. A message that costs m
 `CPU_SECONDS`, or `WALL_SECONDS` however little it computes, or more memory than the child may
 have, is answered with Unread, its child is killed, and the others are read by the next one.
 The child is asked for a group of messages, which it reads side by side. If it dies, or has no
-memory left, the next one is asked for each of that group alone: only a message that does this to a
-reader by itself is Unread.
+memory left, the next one is asked for each of that group that has no answer, alone: only a message
+that does this to a reader by itself is Unread.
 The time is the child's processor time: the worker is niced, and a busy machine must not make
 ordinary mail unreadable.
 Limits: one child; what was started first is finished first; one thread at a time. ReaderFailed only

@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -124,11 +125,63 @@ def test_a_message_over_its_memory_or_with_a_fault_of_ours_is_unread(
             return Facts(subject="good")
 
         monkeypatch.setattr("proxy.reader_child.facts.reading", fails)
-        answered = reader_child.answers(files, [job, spool.put(b"hurts"), job])
+        answered = b"".join(reader_child.answers(files, [job, spool.put(b"hurts"), job]))
         said = [json.loads(answer) for answer in unframed(answered)]
         assert said[1] == {"error": why}
         assert said[0] == said[2] == Facts(subject="good").pack()
     files.close()
+
+
+def test_a_group_that_takes_long_is_answered_one_by_one(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From then on; what is done by then is not read again, and the order stays."""
+    now, ended = 0.0, list[bytes]()
+
+    def reading(data: bytes) -> Generator[None, None, Facts]:
+        nonlocal now
+        for _ in range(1 if data == b"short" else 8):
+            now += 1
+            yield
+        ended.append(data)
+        return Facts(subject=data.decode())
+
+    monkeypatch.setattr("proxy.reader_child.facts.reading", reading)
+    monkeypatch.setattr(reader_child, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(reader_child, "SIDE_BY_SIDE", 20)  # in the midst of a round
+    files = reader_child.Files()
+    jobs = [spool.put(body) for body in (b"one", b"short", b"two", b"three", b"four")]
+    seen = []
+    for piece in reader_child.answers(files, jobs):
+        said = [json.loads(frame) for frame in unframed(piece)]
+        seen.append((said, len(ended)))
+    files.close()
+    assert ended == [b"short", b"one", b"two", b"three", b"four"]
+    expected = [([b"one"], 2), ([b"short", b"two"], 3), ([b"three"], 4), ([b"four"], 5), ([], 5)]
+    assert seen == [
+        ([Facts(subject=body.decode()).pack() for body in bodies], count)
+        for bodies, count in expected
+    ]
+    monkeypatch.setattr(reader_child, "SIDE_BY_SIDE", 1_000)
+    assert [len(list(unframed(piece))) for piece in reader_child.answers(files, jobs)] == [5]
+    files.close()
+
+
+def test_what_takes_long_only_together_is_read_once(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second of processor time and more, with a limit below."""
+    monkeypatch.setattr(reader_module, "_STEP", 0.01)
+    part = b"--b\r\nContent-Type: text/html\r\n\r\n<p>x\r\n"
+    head = b"Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    jobs = [spool.put(b"Subject: %d\r\n" % n + head + part * 1_000) for n in range(GROUP)]
+    assert len(list(groups(jobs))) == 1
+    reader = Reader(cpu_seconds=0.4)
+    reader.read([spool.put(GOOD)])
+    child = reader._child
+    assert subjects(reader.read(jobs)) == [str(n) for n in range(GROUP)]
+    assert reader._child is child
+    reader.close()
 
 
 def unframed(answers: bytes) -> Iterator[bytes]:
