@@ -259,7 +259,7 @@ class Least(Proxy):
         if compiler is None:
             return False
         cls.binary = folder / "capture_least"
-        words = [compiler, "-O2", "-o", cls.binary, cls.program, "-lcrypto", "-lz"]
+        words = [compiler, "-O2", "-o", str(cls.binary), str(cls.program), "-lcrypto", "-lz"]
         return subprocess.run(words, stderr=subprocess.DEVNULL).returncode == 0
 
     def begin(self) -> None:

@@ -132,8 +132,10 @@ def measure(where: Place, rows: int, rounds: int) -> list[Result]:
 
 def octets(store: Store) -> dict[str, float]:
     """Bytes a message of index and texts."""
-    tables = {"index": ("search_pending", "search_segments", "search_blocks")}
-    tables["texts"] = ("search_texts",)
+    tables = {
+        "index": ("search_pending", "search_segments", "search_blocks"),
+        "texts": ("search_texts",),
+    }
     size = {
         "sqlite": "SELECT sum(pgsize) FROM dbstat WHERE name = '{}'",
         "postgresql": "SELECT pg_total_relation_size('{}')",
