@@ -49,7 +49,7 @@ def _pieces(cell: str) -> list[str]:
         pieces = [piece for piece in _BETWEEN.split(cell) if piece]
         if all("@" in piece for piece in pieces):
             return pieces
-    return [cell.strip()]
+    return [cell.strip(" ,")]
 
 
 def _is_plain(text: str) -> bool:

@@ -205,8 +205,9 @@ class Importer:
         }
         ours = addresses & self._users(connection)
         ours |= {address for address in addresses if domain_of(address) in self._domains}
+        coming = self._coming(batch) if self._dry_run else frozenset()
         if not any(one.mark or one.contact_mark for one in batch):
-            return Known(records, by_address, still, frozenset(ours))
+            return Known(records, by_address, still, frozenset(ours), coming=coming)
         came = self._scratch.records_of(marks)
         people = {
             mark: id_
@@ -216,7 +217,15 @@ class Importer:
             and (mark in came or one.mark == mark)
         }
         taken = self._scratch.marks_of(records)
-        return Known(records, by_address, still, frozenset(ours), taken, people)
+        return Known(records, by_address, still, frozenset(ours), taken, people, coming)
+
+    def _coming(self, batch: Sequence[Wanted]) -> frozenset[str]:
+        """The main contacts of a batch, by address or mark, that the files have had: a dry run has
+        not made them."""
+        marks = {one.contact_mark for one in batch if one.contact_mark}
+        named = {one.contact for one in batch if one.contact}
+        here = {address for address in named if self._scratch.has_person(address)}
+        return frozenset(here.union(self._scratch.records_of(marks)))
 
     def _users(self, connection: Connection) -> frozenset[str]:
         """Addresses of users, read again when somebody changed them."""
@@ -241,8 +250,11 @@ class Importer:
         found: list[Decision] = []
         for wanted in batch:
             one = decide(wanted, known, self._choice, answers)
-            if first and one.verdict != "refused":
-                before = self._scratch.first_with(one.wanted, one.record)
+            if first:
+                # a refused one too: else it hangs on what is written already (a batch before, a
+                # call before) whether the second of two rows is a duplicate or nobody knows whose
+                counts = one.verdict != "refused"
+                before = self._scratch.first_with(one.wanted, one.record, note=counts)
                 if before is not None:
                     self._told_duplicate(one.wanted, before)
                     continue
@@ -341,14 +353,10 @@ class Importer:
                 self._tell(Told(wanted.place, "conflict", remark, wanted.shown))
 
     def _without_contact(self, wanted: Wanted) -> None:
-        came = wanted.contact_mark or self._scratch.has_person(wanted.contact)
-        if self._dry_run and came:
-            self.totals.new += 1  # the contact would be there by now
-        else:
-            self.totals.refused += 1
-            values = {"contact": wanted.contact}
-            remark = Remark(wanted.place.line, "contact_unknown", True, values)
-            self._told(wanted.place, remark, wanted.shown)
+        self.totals.refused += 1
+        values = {"contact": wanted.contact}
+        remark = Remark(wanted.place.line, "contact_unknown", True, values)
+        self._told(wanted.place, remark, wanted.shown)
 
 
 def _is_it(one: Decision) -> bool:

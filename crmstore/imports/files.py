@@ -51,6 +51,13 @@ class RecordFile:
             self._reader = VcardFile(pieces, self.encoding)
         return self._reader
 
+    def is_at(self, path: Path) -> bool:
+        """Is it the file that this path leads to?"""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), path.stat())
+        except OSError:
+            return False  # nothing is there
+
     @property
     def not_taken(self) -> Sequence[str]:
         """Columns or properties that nothing was taken from, after the rows were read."""

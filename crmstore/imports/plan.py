@@ -36,6 +36,7 @@ NOBODY = Wanted(Place(0, 0), "", "", ())
 
 NONE_TAKEN: Mapping[int, str] = {}
 NONE_MARKED: Mapping[str, int] = {}
+COMING = -1  # a main contact that only a run that writes would have made by now
 
 
 class Known(NamedTuple):
@@ -47,6 +48,7 @@ class Known(NamedTuple):
     ours: frozenset[str]  # addresses that belong to us, and key nothing
     taken: Mapping[int, str] = NONE_TAKEN  # whose mark a row had that a record has become
     marked: Mapping[str, int] = NONE_MARKED  # the people whose marks rows name as main contact
+    coming: frozenset[str] = frozenset()  # addresses and marks of who is COMING
 
 
 class Conflict(NamedTuple):
@@ -95,10 +97,11 @@ def _decided(
     remarks: list[Remark] = []
     line = wanted.place.line
     if wanted.contact_mark:
-        if wanted.contact_mark not in known.marked:
+        marked = known.marked.get(wanted.contact_mark)
+        if marked is None and wanted.contact_mark not in known.coming:
             return Decision("wait", wanted), remarks
-        person = known.records[known.marked[wanted.contact_mark]]
-        if wanted.contact and wanted.contact not in person.addresses:
+        person = known.records[marked] if marked is not None else None
+        if person and wanted.contact and wanted.contact not in person.addresses:
             wanted = wanted._replace(contact_mark="")  # somebody has written another one since
     good = _not_ours(wanted, known, remarks)
     if good is None:
@@ -106,16 +109,16 @@ def _decided(
     wanted = good
     contact = 0
     if wanted.contact_mark:
-        contact = known.marked[wanted.contact_mark]
+        contact = known.marked.get(wanted.contact_mark, COMING)
     elif wanted.contact:
         contacts = _contacts(wanted.contact, known)
         if len(contacts) > 1:
             values = {"name": wanted.contact, "records": ", ".join(map(str, contacts[:10]))}
             remarks.append(Remark(line, "several_records", True, values))
             return Decision("refused", wanted), remarks
-        if not contacts:
+        if not contacts and wanted.contact not in known.coming:
             return Decision("wait", wanted), remarks
-        contact = contacts[0]
+        contact = contacts[0] if contacts else COMING
     found = _matches(wanted, contact, known)
     if len(found) > 1:
         values = {"name": wanted.shown, "records": ", ".join(str(one.id) for one in found[:10])}
@@ -228,7 +231,7 @@ def _existing(
         if record.contact is None:
             decision.contact = contact
         else:
-            named = wanted.contact or _address_of(contact, known)
+            named = wanted.contact or _address_of(contact, known, wanted.contact_mark)
             shown = _address_of(record.contact, known)
             conflicts.append(Conflict(wanted, record.id, "contact", named, shown))
     undecided: list[Conflict] = []
@@ -254,6 +257,8 @@ def _existing(
     return decision
 
 
-def _address_of(id_: int, known: Known) -> str:
+def _address_of(id_: int, known: Known, mark: str = "") -> str:
     found = known.records.get(id_)
+    if found is None and mark:
+        return mark
     return found.addresses[0] if found is not None and found.addresses else f"#{id_}"

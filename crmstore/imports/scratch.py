@@ -79,8 +79,9 @@ class Scratch:
 
     # Keys of the files
 
-    def first_with(self, wanted: Wanted, record: int) -> Place | None:
-        """Where this record's key stood before; if nowhere, it stands here from now on.
+    def first_with(self, wanted: Wanted, record: int, *, note: bool = True) -> Place | None:
+        """Where this record's key stood before; if nowhere, it stands here from now on, unless
+        `note` says that this row is none to go by.
 
         `record`: the one of the store that it is, or 0; two rows must not both be about it. Rows
         with different marks were two records, whatever their keys.
@@ -102,6 +103,8 @@ class Scratch:
                 row = self._do(query, (key,)).fetchone()
             if row is not None:
                 return Place(*row)
+        if not note:
+            return None
         keys = (*own, *(names if folded else ()))
         self._do_all(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",

@@ -16,6 +16,7 @@ from crmstore.imports.rows import Checked
         ("Bob@Example.COM", ["bob@example.com"]),
         ("o'neil+crm@sub.example.co.jp", ["o'neil+crm@sub.example.co.jp"]),
         ("a@x.example; b@x.example", ["a@x.example", "b@x.example"]),
+        ("a@x.example, ", ["a@x.example"]),
         ("a@x.example ::: b@x.example", ["a@x.example", "b@x.example"]),
         ("a@x.example、b@x.example", ["a@x.example", "b@x.example"]),
         ("a@x.example b@x.example", ["a@x.example", "b@x.example"]),

@@ -99,6 +99,40 @@ def test_a_dry_run_says_the_same_and_writes_nothing(store: Store) -> None:
     assert everybody(store) == []
 
 
+TWO_OF_A_NAME = """name,e-mail
+Same,s1@x.example
+Same,s2@x.example
+same,
+Other,s1@x.example; s2@x.example
+"""
+
+
+def test_the_second_of_two_rows_is_a_duplicate_in_every_call(store: Store) -> None:
+    """Also where by now the store has several that it may be."""
+    for _ in range(2):
+        assert figures(run(store, TWO_OF_A_NAME, dry_run=True))[3:] == (2, 0, 0)
+        assert figures(run(store, TWO_OF_A_NAME))[3:] == (2, 0, 0)
+    deals = "kind,name,main contact\ndeal,Late,s1@x.example\ndeal,late,\n"
+    assert figures(run(store, deals)) == (1, 0, 0, 1, 0, 0)  # the first is not written yet
+
+
+ANOTHER = """kind,name,e-mail,main contact
+deal,Renewal,deal@x.example,new@x.example
+contact,New,new@x.example,
+deal,Other,,new@x.example
+deal,None,,none@x.example
+"""
+
+
+def test_a_dry_run_knows_the_contacts_that_are_to_come(store: Store) -> None:
+    run(store, ANOTHER.replace("new@", "old@"))
+    for choice, expected in (("ask", (2, 0, 0, 0, 1, 1)), ("file", (2, 1, 0, 0, 1, 0))):
+        looked = run(store, ANOTHER, choice=choice, dry_run=True)
+        assert figures(looked) == expected
+    written = run(store, ANOTHER, choice="file")
+    assert figures(written) == expected
+
+
 @pytest.mark.slow
 def test_batches_of_any_size_come_to_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
