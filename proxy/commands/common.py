@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from crmstore.store import Store
 
 
+#: No number of ours comes near; every database and every reader of JSON has it exactly.
+MAX_ID = 999_999_999_999_999
+
 TakesPart = Annotated[str | None, typer.Option(metavar="A", help="Somebody who takes part.")]
-LinkedTo = Annotated[int | None, typer.Option(metavar="ID", help="Linked to this record.")]
+LinkedTo = Annotated[
+    int | None, typer.Option(metavar="ID", max=MAX_ID, help="Linked to this record.")
+]
 SeenFor = Annotated[str | None, typer.Option(metavar="U", help="Seen for this user of ours.")]
 Viewer = Annotated[
     str | None, typer.Option("--as", metavar="VIEWER", help="As this user may see it.")

@@ -9,12 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.common import Desk, Viewer, call, desk, put, put_json
+from proxy.commands.common import MAX_ID, Desk, Viewer, call, desk, put, put_json
 from proxy.commands.suppression import put_delivery
 from proxy.evidence import told
 from proxy.texts import Language, language, t
 
-Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `mailweir emails` shows it.")]
+Id = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="As `mailweir emails` shows it.")
+]
 
 
 def explain(ctx: typer.Context, id: Id, viewer: Viewer = None) -> None:

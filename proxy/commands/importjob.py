@@ -1,7 +1,7 @@
 """An import as a person meets it: what is told, what is asked, how far it is, how it ended."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,19 +53,23 @@ class Report:
         self._grave: list[_Line] = []
         self._notes: list[_Line] = []
         self.count = 0
+        self._path = path
         if path is not None:
+            if any(file.is_at(path) for file in files):
+                raise Refusal(f"--report {path}: allowed is another file than one that is imported")
             try:
                 self._file = path.open("w", encoding="utf-8-sig", newline="")
             except OSError as error:
                 raise Refusal(f"--report {path}: {error.strerror}") from None
-            self._file.write(csv_line(_Line._fields))
+            self._write(_Line._fields)
 
     def __enter__(self) -> "Report":
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._naming():
+                self._file.close()
 
     def add(self, told: "Told") -> None:
         file, remark = self._files[told.place.file].shown, told.remark
@@ -75,8 +79,20 @@ class Report:
         kept = self._notes if told.grade == "note" else self._grave
         if len(kept) < LISTED:
             kept.append(line)
+        self._write(line)
+
+    def _write(self, line: Iterable[object]) -> None:
         if self._file is not None:
-            self._file.write(self._line([str(cell) for cell in line]))
+            with self._naming():
+                self._file.write(self._line([str(cell) for cell in line]))
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """What goes wrong in this file is told of this file."""
+        try:
+            yield
+        except OSError as error:
+            raise Refusal(f"--report {self._path}: {error.strerror}", code=1) from None
 
     def shown(self) -> list[str]:
         """Lines for people: what stayed out first."""

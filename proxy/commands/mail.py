@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from proxy.commands.common import (
+    MAX_ID,
     Desk,
     LinkedTo,
     Refusal,
@@ -52,7 +53,8 @@ def emails(
     user: SeenFor = None,
     source: Annotated[Source | None, typer.Option(help="How it came to us.")] = None,
     thread: Annotated[
-        int | None, typer.Option(metavar="ID", min=1, help="Of this thread, as rows name it.")
+        int | None,
+        typer.Option(metavar="ID", min=1, max=MAX_ID, help="Of this thread, as rows name it."),
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000)] = 50,
     before: Annotated[

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -163,22 +163,29 @@ def export(
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> int:
-    """The pieces into the file, whole or not at all; returns how many they were."""
-    count = 0
+    """The pieces into the file, whole or not at all; returns how many they were. What is there
+    and no file (a device, a named pipe) is written to, never replaced; a link stays one."""
     if str(path) == "-":
         sys.stdout.flush()
-        for piece in pieces:
-            count += sys.stdout.buffer.write(piece) > 0
+        count = _pour(pieces, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return count
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as out:
-            for piece in pieces:
-                count += out.write(piece) > 0
-        os.replace(part, path)
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            with path.open("wb") as out:
+                return _pour(pieces, out)
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("wb") as out:
+                count = _pour(pieces, out)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise Refusal(f"{one_line(str(path))}: {error.strerror}", code=1) from None
-    finally:
-        part.unlink(missing_ok=True)
     return count
+
+
+def _pour(pieces: Iterator[bytes], out: IO[bytes]) -> int:
+    return sum(out.write(piece) > 0 for piece in pieces)

@@ -11,6 +11,7 @@ import typer
 
 from proxy.commands import recordio
 from proxy.commands.common import (
+    MAX_ID,
     Desk,
     Refusal,
     desk,
@@ -35,7 +36,7 @@ Type = Annotated[
     str | None,
     typer.Option(metavar="T", help="Of a general record: quote, invoice, any word."),
 ]
-Id = Annotated[int, typer.Argument(metavar="ID", min=1)]
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -67,7 +68,12 @@ def add(
     contact: Annotated[
         int | None,
         typer.Option(
-            "--contact", "--main-contact", metavar="ID", min=1, help="Of a deal: its main contact."
+            "--contact",
+            "--main-contact",
+            metavar="ID",
+            min=1,
+            max=MAX_ID,
+            help="Of a deal: its main contact.",
         ),
     ] = None,
     type: Type = None,
@@ -105,7 +111,9 @@ def list_(
     ctx: typer.Context,
     kind: Annotated[str | None, typer.Option(help="Of this kind (or type) only.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000)] = 100,
-    after: Annotated[int, typer.Option(metavar="ID", min=0, help="Go on behind this one.")] = 0,
+    after: Annotated[
+        int, typer.Option(metavar="ID", min=0, max=MAX_ID, help="Go on behind this one.")
+    ] = 0,
 ) -> None:
     """List records."""
     from crmstore import records
@@ -164,7 +172,9 @@ def set_(
     ] = None,
     main_contact: Annotated[
         int | None,
-        typer.Option("--main-contact", "--contact", metavar="ID", min=1, help="Of a deal."),
+        typer.Option(
+            "--main-contact", "--contact", metavar="ID", min=1, max=MAX_ID, help="Of a deal."
+        ),
     ] = None,
     add_address: Annotated[
         list[str] | None, typer.Option(metavar="A", help="One more address; may be repeated.")

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.commands.common import Desk, Refusal, desk, no, put, put_json, put_lines, put_table, warn
+from proxy.commands.common import (
+    MAX_ID,
+    Desk,
+    Refusal,
+    desk,
+    no,
+    put,
+    put_json,
+    put_lines,
+    put_table,
+    warn,
+)
 from proxy.texts import t
 
 if TYPE_CHECKING:
@@ -36,7 +47,9 @@ def list_(
     ctx: typer.Context,
     user: Annotated[str | None, typer.Option(metavar="USER", help="Only this user's.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000)] = 1000,
-    after: Annotated[int, typer.Option(metavar="ID", help="Go on behind this one.")] = 0,
+    after: Annotated[
+        int, typer.Option(metavar="ID", min=0, max=MAX_ID, help="Go on behind this one.")
+    ] = 0,
 ) -> None:
     """List rules."""
     from crmstore import capturerules
@@ -73,7 +86,10 @@ def add(
     record: Annotated[
         int | None,
         typer.Option(
-            metavar="ID", min=1, help="Put it onto this record, instead of leaving it out."
+            metavar="ID",
+            min=1,
+            max=MAX_ID,
+            help="Put it onto this record, instead of leaving it out.",
         ),
     ] = None,
 ) -> None:
@@ -108,7 +124,10 @@ def add(
 
 def remove(
     ctx: typer.Context,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="As `rules list` shows them.")],
+    ids: Annotated[
+        list[int],
+        typer.Argument(metavar="ID...", max=MAX_ID, help="As `rules list` shows them."),
+    ],
 ) -> None:
     """Remove rules; what they have left out stays out, what they have put onto records goes."""
     from crmstore import capturerules, relink
@@ -246,6 +265,8 @@ def _read(work: Desk, file: Path) -> "tuple[str, list[Filter]]":
         if head.startswith(b"<"):
             return "gmail", gmailfilters.read(octets)
         return "sieve", sieve.read(octets.decode("utf-8-sig"))
+    except OSError as error:
+        raise Refusal(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Refusal(f"{file}: {work.say('rules.file.encoding')}") from None
     except Unreadable as error:
@@ -313,7 +334,7 @@ def _folders(given: list[str] | None) -> "list[Wanted]":
     for text in given or ():
         name, equals, id_ = text.rpartition("=")
         digits = id_.isascii() and id_.isdigit() and 0 < len(id_) <= 18
-        if equals and not (name and digits and int(id_)):
+        if equals and not (name and digits and 0 < int(id_) <= MAX_ID):
             raise Refusal(
                 f"--folder {text}: allowed is NAME, or NAME=ID with the number of a record"
                 " (a folder with = in its name: `rules add`)"

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from proxy.commands.common import (
+    MAX_ID,
     Desk,
     LinkedTo,
     Refusal,
@@ -42,7 +43,9 @@ def search(
     address: TakesPart = None,
     record: LinkedTo = None,
     user: SeenFor = None,
-    thread: Annotated[int | None, typer.Option(metavar="ID", help="In this thread.")] = None,
+    thread: Annotated[
+        int | None, typer.Option(metavar="ID", max=MAX_ID, help="In this thread.")
+    ] = None,
     direction: Annotated[
         Literal["sent", "received"] | None, typer.Option(help="By us, or to us.")
     ] = None,

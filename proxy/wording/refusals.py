@@ -10,6 +10,9 @@ from proxy.wording import Text
 _JA: dict[str, str] = {
     # what is allowed instead
     "allowed is one of: {allowed}": "使えるのは {allowed} です",
+    "allowed is another file than one that is imported": (
+        "取り込むファイルとは別のファイルを指定してください"
+    ),
     "allowed is one character, or tab": "1 文字か tab を指定してください",
     "allowed is the path of a configuration file": "設定ファイルのパスを指定してください",
     "allowed is a time like {one} or {two}": "{one} や {two} のような日時を指定してください",
@@ -235,7 +238,7 @@ _JA: dict[str, str] = {
     ),
     "Input should be greater than or equal to {least}": "{least} 以上を指定してください",
     "Input should be less than or equal to {most}": "{most} 以下を指定してください",
-    "{word} is not one of {allowed}": "{word} は使えません。使えるのは {allowed} です",
+    "'{word}' is not one of {allowed}": "'{word}' は使えません。使えるのは {allowed} です",
 }
 
 TEXTS: dict[str, Text] = {f"refusal.{en}": Text(en, ja) for en, ja in _JA.items()}

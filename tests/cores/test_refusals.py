@@ -91,6 +91,11 @@ def test_there_are_such_lines() -> None:
             "emails: '--limit' の値が正しくありません: 1 以上を指定してください",
         ),
         (
+            "mailweir emails: Invalid value for '--source': 'x' is not one of 'smtp', 'imap'",
+            "mailweir emails: '--source' の値が正しくありません: 'x' は使えません。"
+            "使えるのは 'smtp', 'imap' です",
+        ),
+        (
             "--address: 'bob' is no address: there is no \"@\"",
             "--address: 'bob' はメールアドレスではありません: @ がありません",
         ),

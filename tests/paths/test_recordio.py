@@ -156,6 +156,8 @@ def test_without_a_terminal_a_conflict_stops_before_anything_is_written(
         ),
         (["other.csv"], "other.csv: the first line names no column that we know"),
         (["x.csv", "--on-conflict", "both"], "'ask', 'file', 'store'"),
+        (["x.csv", "--report", "./x.csv"], "--report x.csv: allowed is another file than one"),
+        (["x.csv", "--report", "link.csv"], "--report link.csv: allowed is another file than"),
     ],
 )
 def test_wrong_calls_are_one_line(
@@ -167,10 +169,62 @@ def test_wrong_calls_are_one_line(
     Path("noise.csv").write_bytes(b"name\n\xff\xff\xe9,\n")
     Path("book.csv").write_bytes(b"PK\x03\x04\x14\0\6\0")
     Path("other.csv").write_text("a,b\n1,2\n")
+    Path("link.csv").symlink_to("x.csv")
     code, out, err = call("record", "import", *args)
     assert (code, out) == (2, "")
     assert expected in err
     assert err.count("\n") == 1
+    assert Path("x.csv").read_text() == "name\nx\n"
+
+
+def test_a_report_that_cannot_be_written_is_named(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("name,mail\nx,bob@@x.example\n")
+    code, _, err = call("record", "import", str(file), "--report", "/dev/full")
+    assert (code, err) == (1, "mailweir: --report /dev/full: No space left on device\n")
+
+
+def test_an_export_replaces_files_only(call: Call, tmp_path: Path) -> None:
+    call("record", "add", "contact", "Taro", "--address", "taro@x.example")
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link.csv", tmp_path / "file.csv"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert call("record", "export", str(pipe))[0] == 0
+        assert os.read(reader, 65536).count(b"\r\n") == 2
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    link.symlink_to(file)
+    assert call("record", "export", str(link))[0] == 0
+    assert link.is_symlink()
+    assert file.read_bytes().count(b"\r\n") == 2
+    device = tmp_path / "full"
+    device.symlink_to("/dev/full")
+    code, _, err = call("record", "export", str(device))
+    assert (code, "No space left on device" in err) == (1, True)
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("record", "show"),
+        ("record", "list", "--after"),
+        ("record", "set", "1", "--contact"),
+        ("rules", "remove"),
+        ("rules", "list", "--after"),
+        ("rules", "add", "--user", "u", "--from", "a@x.example", "--record"),
+        ("emails", "--record"),
+        ("emails", "--thread"),
+        ("email", "show"),
+        ("search", "x", "--thread"),
+    ],
+)
+def test_numbers_that_no_database_has_are_refused(call: Call, args: tuple[str, ...]) -> None:
+    code, out, err = call(*args, "9" * 20)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "less than or equal to 999999999999999" in err
 
 
 def test_out_and_in_again(call: Call, tmp_path: Path) -> None:
