@@ -33,6 +33,7 @@ __all__ = [
     "Told",
     "compose",
     "header_of",
+    "is_ours",
     "wanted",
 ]
 
@@ -40,6 +41,7 @@ MAX_FULL: Final = 256 << 10
 MAX_HEADER: Final = 32 << 10
 MAX_WORDS: Final = 800
 _ENHANCED: Final = re.compile(r"\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b")
+_IDENT: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _KANA: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 _FIELD: Final = r"(?im)^%s:[ \t]*((?:.*(?:\r?\n[ \t].*)*))"
 
@@ -108,6 +110,13 @@ def header_of(content: bytes) -> bytes:
     if len(header) > MAX_HEADER:
         header = header[: header.rfind(b"\n", 0, MAX_HEADER) + 1]
     return header.rstrip(b"\r\n") + b"\r\n"
+
+
+def is_ours(message_id: str, hostname: str) -> bool:
+    """Is that the Message-ID of a report that `compose` wrote here? The host alone proves nothing: a
+    mail server behind us on the same machine has the same name, and writes reports of its own."""
+    ident, _, rest = "".join(message_id.split()).strip("<>").partition(".")
+    return _IDENT.fullmatch(ident) is not None and rest.lower() == f"report@{hostname.lower()}"
 
 
 def compose(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from bounce import matcher, suppression
+from bounce.compose import is_ours
 from bounce.live import said
 from bounce.matcher import Match
 from bounce.report import Recipient, Report
@@ -98,7 +99,10 @@ class Processor:
             ):
                 continue
             report = matcher.unpack(facts.report or {})
-            result = self._report(connection, item.message, report)
+            if is_ours(facts.message_id, self._hostname):
+                result = "own"  # the queue has written down what it says
+            else:
+                result = self._report(connection, item.message, report)
             figures.reports.append((item.message.capture_id, result))
             if result == "forged" and report.kind == "bounce":
                 early.append((item.message, report))
@@ -164,9 +168,7 @@ class Processor:
     # Reports that come in
 
     def _report(self, connection: Transaction, message: Pending, report: Report) -> str:
-        """ "matched", "repeated", "own" or "forged"."""
-        if report.reporting_mta and matcher.host_of(report.reporting_mta) == self._hostname:
-            return "own"  # the queue has written down what it says
+        """ "matched", "repeated" or "forged"."""
         report = _bounded(report)
         rungs = self._candidates(connection, message, report)
         came_signed = bool(rungs["verp"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bounce.compose import Original, Told, compose
 from bounce.keyfile import keep
 from bounce.verp import mark_of
 from crmstore import outcomes, suppressions
@@ -193,8 +194,19 @@ def test_orcpt_names_whom_we_wrote_to(world: World) -> None:
 
 def test_a_report_of_our_own_says_nothing_new(world: World) -> None:
     ident = world.send()
-    assert world.comes(report(mta="mail.ours.example")) == ["own"]
+    dead = Told("bob@x.example", "failed", "550 5.1.1 no", "invalid_address", "", (), 0.0)
+    about = Original(ident, "alice@ours.example", (), 0.0, 0.0, sent(1, "bob@x.example"), True)
+    own = compose(about, [dead], ident=ident, hostname="mail.ours.example", now=0.0)
+    assert world.comes(own.content) == ["own"]
     assert world.evidence(ident) == [] and world.status() == ["delivered"]
+
+
+def test_the_mail_server_behind_has_our_name_and_its_reports_count(world: World) -> None:
+    """On one machine both are called mail.DOMAIN, as quickstart has it."""
+    world.send()
+    assert world.comes(report(mta="mail.ours.example")) == ["matched"]
+    assert world.status() == ["hard_bounce"]
+    assert world.refused() == {"bob@x.example": "invalid_address"}
 
 
 def test_five_soft_bounces_in_a_row_over_a_week_are_enough(tmp_path: Path) -> None:
