@@ -20,7 +20,6 @@ from config.certs import check_pair, read_certificate
 from config.load import load
 from config.targets import parse_domain, parse_hostname
 from proxy import recipes, selfsigned
-from proxy.smtp.policy import DEFAULT_SIZE
 from proxy.texts import Language, t
 
 SYSTEM_DATA = Path("/var/lib/mailweir")
@@ -80,8 +79,7 @@ def quickstart(
     names.config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     for path, content in files.items():
         _write(path, content, 0o600 if path == names.key else 0o644)
-    max_size = load(names.config).smtp[0].max_size or DEFAULT_SIZE
-    sections = _sections(names, address, max_size, not kept, lang)
+    sections = _sections(names, address, not kept, lang)
     return Quickstart(names.config, tuple(files), kept, sections)
 
 
@@ -200,12 +198,12 @@ def _program(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _sections(
-    names: recipes.Names, address: str | None, max_size: int, made: bool, lang: Language
+    names: recipes.Names, address: str | None, made: bool, lang: Language
 ) -> tuple[Section, ...]:
     steps = [
         ("dns", recipes.dns_records(names, address or t("quickstart.address", lang))),
         ("master", recipes.postfix_master()),
-        ("main", recipes.postfix_main(max_size)),
+        ("main", recipes.postfix_main()),
         ("dovecot", recipes.dovecot_auth()),
         ("imap", recipes.dovecot_imap()),
         ("submission", recipes.dovecot_submission()),

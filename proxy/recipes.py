@@ -166,11 +166,10 @@ def postfix_master() -> str:
     )
 
 
-def postfix_main(max_size: int) -> str:
-    return (
-        f"postconf -e 'message_size_limit = {max_size}'\n"
-        "postfix check && systemctl restart postfix\n"
-    )
+def postfix_main() -> str:
+    """No limit of a message's size is among it: doors take what Postfix takes, and a larger one
+    than its limits of mailboxes (virtual_mailbox_limit) would stop delivery altogether."""
+    return "postfix check && systemctl restart postfix\n"
 
 
 def postfix_other(names: Names) -> str:

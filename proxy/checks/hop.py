@@ -155,15 +155,14 @@ async def _recipients(hop: _Hop, conn: HopConnection, settings: Settings) -> Asy
         return  # there AUTH comes before MAIL, and it is not ours to give
     reply = await _ask(conn, b"MAIL FROM:<>\r\n")
     if not reply.positive:
-        yield warn("hop.no_mail", hop.about, reply=f"{reply.code} {reply.text}")
+        yield warn("hop.no_mail", hop.about, reply=reply.text)
         return
     for domain in (listener.recipient_domains or settings.node.domains)[:20]:
         reply = await _ask(conn, f"RCPT TO:<postmaster@{domain}>\r\n".encode("ascii"))
-        words = f"{reply.code} {reply.text}"
         if reply.positive:
             yield ok("hop.takes", hop.about, domain=domain)
         else:
-            yield warn("hop.takes_not", hop.about, domain=domain, reply=words)
+            yield warn("hop.takes_not", hop.about, domain=domain, reply=reply.text)
     reply = await _ask(conn, f"RCPT TO:<{OUTSIDE}>\r\n".encode("ascii"))
     if reply.positive:
         yield warn("hop.relays", hop.about, hop=str(hop.target))
