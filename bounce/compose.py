@@ -113,7 +113,7 @@ def header_of(content: bytes) -> bytes:
 
 
 def is_ours(message_id: str, hostname: str) -> bool:
-    """Is that the Message-ID of a report that `compose` wrote here? The host alone proves nothing: a
+    """Is that the Message-ID of a report that `compose` wrote here? The host proves nothing: a
     mail server behind us on the same machine has the same name, and writes reports of its own."""
     ident, _, rest = "".join(message_id.split()).strip("<>").partition(".")
     return _IDENT.fullmatch(ident) is not None and rest.lower() == f"report@{hostname.lower()}"

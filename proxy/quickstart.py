@@ -17,7 +17,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from config.certs import check_pair, read_certificate
-from config.load import load
 from config.targets import parse_domain, parse_hostname
 from proxy import recipes, selfsigned
 from proxy.texts import Language, t
