@@ -1,7 +1,8 @@
 """The text of a message: what it says in all its parts, for search and for a preview. A core.
 
 Of alternatives the plain one, unless it is empty or only says that there is HTML (RFC 2046 section
-5.1.4 would have the last, which costs ten times as much to read and says the same). Text beside an
+5.1.4 would have the last, which costs ten times as much to read and says the same). A multipart
+that does not say what delimits its parts is read as if it did. Text beside an
 attachment, inline or behind it is text all the same. A message in a message is read like the outer
 one, down to MAX_NESTED. Calendars and cards give what people would look for. winmail.dat is opened
 (tnef.py). What is encrypted is flagged and stays what it is.
@@ -17,8 +18,8 @@ from typing import NamedTuple
 from crmstore import htmltext, tnef
 from crmstore.charsets import decode
 from crmstore.content import content, disposition
-from crmstore.headers import unfold
-from crmstore.mimetree import Leaf, Tree, parse
+from crmstore.headers import Block, unfold
+from crmstore.mimetree import Leaf, Tree, guessed, parse
 from crmstore.words import decode_words
 
 __all__ = ["Inside", "Text", "preview", "read"]
@@ -70,8 +71,9 @@ class _Reading:
         self._left = MAX_TEXT
         self._parts = MAX_PARTS
 
-    def message(self, data: bytes, tree: Tree, depth: int) -> None:
-        """Every part that says something."""
+    def message(self, data: bytes, tree: Tree, depth: int, *, guess: bool = False) -> None:
+        """Every part that says something. `guess`: they are no leaves of the message's own."""
+        unsaid = "no_parts" in tree.flags and not guess
         self._nested = depth > 0
         told: set[int] = set()  # alternatives whose text was found
         stubs: dict[int, str] = {}
@@ -81,6 +83,8 @@ class _Reading:
                 self.flags.append("text_cut")
                 break
             kind = leaf.type
+            if unsaid and self._guessed(data, leaf, depth):
+                continue
             if kind == "text/html" and leaf.alternative:
                 markup.append(leaf)
             elif kind == "text/plain" and not _is_file(leaf):
@@ -91,7 +95,7 @@ class _Reading:
                     told.add(leaf.alternative)
                     self._add(text)
             elif kind in _TNEF or _name(leaf) == _WINMAIL:
-                self._winmail(data, leaf, position if depth == 0 else -1)
+                self._winmail(data, leaf, position if depth == 0 and not guess else -1)
             else:
                 self._other(data, leaf, depth)
         for leaf in markup:
@@ -106,6 +110,24 @@ class _Reading:
         if text:
             self._parts -= 1
             (self.behind if file or self._nested else self.out).append(text)
+
+    def _guessed(self, data: bytes, around: Leaf, depth: int) -> bool:
+        """Whether its parts could be read."""
+        parts, begin = guessed(data, around)
+        if parts:
+            tree = Tree(Block(around.fields, around.start, ()), parts, ())
+            self.message(data, tree, depth, guess=True)
+            self._name(tree)
+            before = around._replace(end=begin)  # it may be more than a preamble
+            self._add(self._decoded(data, before, MAX_FILE_TEXT).strip(), file=True)
+        return bool(parts)
+
+    def _name(self, tree: Tree) -> None:
+        """Files that are no attachments of the message itself."""
+        for leaf in tree.leaves[:MAX_PARTS]:
+            name = disposition(leaf)[1].get("filename") or leaf.parameters.get("name")
+            if name and len(self.names) < MAX_PARTS:
+                self.names.append(name[:200])
 
     def _other(self, data: bytes, leaf: Leaf, depth: int) -> None:
         kind = leaf.type
@@ -170,10 +192,7 @@ class _Reading:
         self._add("\n".join(head), file=True)
         self.message(raw, tree, depth + 1)
         self._nested = depth > 0
-        for inner in tree.leaves[:MAX_PARTS]:
-            name = disposition(inner)[1].get("filename") or inner.parameters.get("name")
-            if name and len(self.names) < MAX_PARTS:
-                self.names.append(name[:200])
+        self._name(tree)
 
     def _winmail(self, data: bytes, leaf: Leaf, position: int) -> None:
         """What Outlook packed together; its body only if the message has no other."""

@@ -9,15 +9,18 @@ docs/decisions/0031.
 Promises: never raises, linear time, at most `MAX_PARTS` leaves and `MAX_DEPTH` levels; what is
 beyond is reported as a flag. A part ends at a delimiter of any multipart around it (RFC 2046
 section 5.1.2), a missing end is no error. message/rfc822 is one leaf: what is inside is not ours.
+A multipart that does not say what delimits its parts is one text (flag "no_parts"), and stays so,
+for this is what messages are known by (identity.py); guessed() has its parts for a reader.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from crmstore.headers import Block, blank_line, parameters, split
 
-__all__ = ["MAX_DEPTH", "MAX_PARTS", "Leaf", "Tree", "parse", "transfer_encoding"]
+__all__ = ["MAX_DEPTH", "MAX_PARTS", "Leaf", "Tree", "guessed", "parse", "transfer_encoding"]
 
 MAX_PARTS = 1_000
 MAX_DEPTH = 100
@@ -125,6 +128,33 @@ def parse(data: bytes) -> Tree:
         flags.append("no_parts")
         leaves.append(Leaf("text/plain", {}, header.fields, header.body, len(data), ""))
     return Tree(header, leaves, tuple(dict.fromkeys((*header.flags, *flags))))
+
+
+# What looks like a delimiter of RFC 2046: above the header of a part.
+_MARK = re.compile(rb"(?im)^(--[!-~](?:[ -~]{0,68}[!-~])?)[ \t]{0,99}\r?\ncontent-[a-z-]+[ \t]*:")
+MAX_LOOK = 262_144  # octets in which it is looked for
+
+
+_AS_IT_IS = frozenset(["", "7bit", "8bit", "binary"])
+
+
+def guessed(data: bytes, leaf: Leaf) -> tuple[list[Leaf], int]:
+    """The parts of such a multipart by the first line that looks like a delimiter, and where they
+    begin; none if there is no such line, or `leaf` is something else."""
+    kind, _ = parameters(leaf.fields.get(b"content-type", [b""])[0])
+    if not kind.startswith("multipart/") or transfer_encoding(leaf) not in _AS_IT_IS:
+        return [], leaf.end
+    found = _MARK.search(data, leaf.start, min(leaf.end, leaf.start + MAX_LOOK))
+    if found is None:
+        return [], leaf.end
+    stack = _Stack()
+    stack.push(found[1], kind)
+    before = leaf.start - 1  # of a line feed: what has a type has a header
+    own, _ = _parts(data[before : leaf.end], 1, stack)
+    parts = [one._replace(start=before + one.start, end=before + one.end) for one in own]
+    # the first of them may have no header
+    begin = data.find(b"\n" + found[1], before, found.start())
+    return parts, begin + 1 if begin >= 0 else found.start()
 
 
 def _parts(data: bytes, body: int, stack: _Stack) -> tuple[list[Leaf], list[str]]:

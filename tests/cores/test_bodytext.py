@@ -37,6 +37,12 @@ def fields(facts: Facts) -> list[str]:
 PLAIN, HTML = part("text/plain", "plain words"), part("text/html", "<p>markup words")
 PDF = part("application/pdf", "%PDF", "Content-Disposition: attachment; filename=a.pdf")
 
+
+def unsaid(raw: bytes) -> bytes:
+    """Without the parameter that tells what delimits its parts."""
+    return raw.replace(b"; boundary=b", b"", 1)
+
+
 PARTS = {
     "plain alone": (PLAIN, "plain words"),
     "HTML alone": (HTML, "markup words"),
@@ -53,6 +59,27 @@ PARTS = {
     "but that, if the HTML is empty": (
         multi("alternative", part("text/plain", "See the HTML"), part("text/html", "<p></p>")),
         "See the HTML",
+    ),
+    "parts that nobody told apart": (
+        unsaid(multi("mixed", PLAIN, HTML)),
+        "plain words\nmarkup words",
+    ),
+    "of those, too, the plain one": (unsaid(multi("alternative", HTML, PLAIN)), "plain words"),
+    "and what stands in front of them": (
+        unsaid(multi("mixed", b"\r\nbare", HTML)).replace(b"\r\n--", b"Hi,\r\n-- \r\nAnn\r\n--", 1),
+        "bare\nmarkup words\nHi,\n-- \nAnn",
+    ),
+    "another boundary than it says": (
+        multi("mixed", PLAIN, HTML).replace(b"boundary=b", b"boundary=c"),
+        "plain words\nmarkup words",
+    ),
+    "in a part": (
+        multi("mixed", unsaid(multi("mixed", HTML, PDF)), PLAIN, boundary="c"),
+        "markup words\nplain words",
+    ),
+    "what only looks like a delimiter": (
+        part("multipart/mixed", "--\r\nContent-Type: x\r\n-- b\r\nContent-Type: x\r\n--b\r\nmore"),
+        "--\nContent-Type: x\n-- b\nContent-Type: x\n--b\nmore",
     ),
     "text beside an attachment": (multi("mixed", PLAIN, PDF), "plain words"),
     "text behind an attachment": (multi("mixed", PDF, PLAIN), "plain words"),
@@ -139,6 +166,24 @@ PARTS = {
 def test_what_is_said(name: str) -> None:
     raw, text = PARTS[name]
     assert said(raw) == text
+
+
+def test_a_multipart_that_nobody_told_apart() -> None:
+    """Its files are found by name. What it is known by is all of it as one text, as it was before
+    its parts were looked for: who saw it then, and sees it again, has one message."""
+    files = part("text/html", "<p>words"), PDF, tnef(winmail.file("b.txt", b"B"))
+    raw = unsaid(multi("mixed", *files))
+    found = read(raw)
+    assert fields(found)[document.BODY] == found.preview == "words"
+    names = fields(found)[document.NAMES]
+    assert all(name in names for name in ("a.pdf", "winmail.dat", "b.txt"))
+    assert found.attachments == [] and "no_parts" in found.flags
+    assert found.key == read(raw.replace(b"multipart/mixed", b"text/plain", 1)).key
+    inner, plain = (
+        multi("mixed", raw.replace(b"multipart/mixed", kind, 1), boundary="c")
+        for kind in (b"multipart/mixed", b"text/plain")
+    )
+    assert read(inner).key == read(plain).key
 
 
 def test_names_of_files_inside_a_message_inside_are_found() -> None:
@@ -268,6 +313,12 @@ def test_rtf(source: bytes, text: str) -> None:
 
 
 HURTS = {
+    "lines like delimiters": part("multipart/mixed", "--" + "a " * 35 + " \n--" * 100_000),
+    "many parts without parts": multi(
+        "mixed",
+        *[part("multipart/mixed", b"--\r\n--c\r\nContent-Type: text/x\r\n\r\n" * 9)] * 1_000,
+    )
+    + b"x" * 30_000_000,
     "60,000 nested elements": part("text/html", "<div>" * 60_000 + "x"),
     "quotes that never end": part("text/html", "<a '" * 150_000),
     "pictures without end": part("text/html", "<img alt=" * 100_000),
