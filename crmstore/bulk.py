@@ -90,10 +90,10 @@ def rows_among(
     return connection.execute(statement, given(values))
 
 
-def among_given(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[bool]:
+def among_given(engine: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
     """The condition of among(), of a statement that is run for several lists: each time with the
-    parameters that given() makes of one."""
-    return _among(connection.dialect.name, column, bindparam("given", type_=Text))
+    parameters that given() makes of one. `engine` is the dialect's name."""
+    return _among(engine, column, bindparam("given", type_=Text))
 
 
 def given(values: Collection[str] | Collection[int]) -> dict[str, str]:

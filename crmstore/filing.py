@@ -193,7 +193,8 @@ def step(connection: Connection, job: "Job", limit: int) -> "tuple[int, Job | No
     if table is sightings:
         page = connection.execute(wanted.limit(limit)).all()
     else:
-        page = seasons.newest(connection, wanted, place[0], limit, upto_us=job.when_us)
+        question = seasons.asked(connection.dialect.name, wanted, place[0], conditions)
+        page = seasons.newest(connection, question, limit, upto_us=job.when_us)
     if not page:
         return 0, None
     made = settle(connection, user, dict.fromkeys(row.message_id for row in page))

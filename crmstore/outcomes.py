@@ -14,9 +14,10 @@ Cites: taxonomy.md; bounce/MATCHING.md; SCHEMA.md.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import BigInteger, Connection, Row, String, and_, bindparam, select, update
 
 from crmstore import addresses, schema, seasons
 from crmstore.bulk import among, insert_rows
@@ -207,15 +208,14 @@ def by_message_id(connection: Connection, message_id: str) -> list[Sent]:
 
 def by_recipient(connection: Connection, address: str, since_us: int) -> list[Sent]:
     """What went out to this address since then; the newest, if there is much."""
-    people, seen = schema.participants.c, schema.sightings.c
+    seen = schema.sightings.c
     recent = seasons.newest(
         connection,
-        select(people.when_us, people.message_id)
-        .where(people.address == address, people.when_us >= since_us)
-        .order_by(people.when_us.desc(), people.message_id.desc()),
-        people.when_us,
+        _mail_of(connection.dialect.name),
         5 * MAX_CANDIDATES,
         first_us=since_us,
+        address=address,
+        since=since_us,
     )
     ids = sorted({row.message_id for row in recent})
     found = connection.execute(
@@ -225,6 +225,18 @@ def by_recipient(connection: Connection, address: str, since_us: int) -> list[Se
         .limit(MAX_CANDIDATES)
     ).scalars()
     return [sent for sent in by_capture(connection, list(found)) if address in sent.recipients]
+
+
+@cache
+def _mail_of(engine: str) -> seasons.Newest:
+    people = schema.participants.c
+    theirs = people.address == bindparam("address", type_=String)
+    wanted = (
+        select(people.when_us, people.message_id)
+        .where(theirs, people.when_us >= bindparam("since", type_=BigInteger))
+        .order_by(people.when_us.desc(), people.message_id.desc())
+    )
+    return seasons.asked(engine, wanted, people.when_us, [theirs])
 
 
 def _sent(capture_id: str, at_us: int, header: Mapping[str, Any]) -> Sent:

@@ -10,12 +10,16 @@ Part of the keeper of `relinks`; every function works inside the caller's transa
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    String,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -37,6 +41,7 @@ FORMER = 1  # the address has left the record (and [capture].address_change is "
 OURS = 2  # the address is a user's, or of our domains
 OWNER = 4  # everybody who saw the message has lost the address it was seen by
 END = 2**62
+_PLACES = ("since", "until", "when", "id")
 
 What = Literal["link", "unlink", "settle", "hide", "show", "file"]
 
@@ -69,33 +74,51 @@ def step(connection: Connection, job: Job, limit: int) -> tuple[int, Job | None]
         return 0, _owner_step(connection, job, limit)
     if job.what == "file":
         return filing.step(connection, job, limit)
-    conditions = [
-        participants.address == job.address,
-        tuple_(participants.when_us, participants.message_id) < (job.when_us, job.message_id),
-        participants.when_us >= job.from_us,
-    ]
-    if job.until_us is not None:
-        conditions.append(participants.when_us < job.until_us)
     page = seasons.newest(
         connection,
-        select(participants.when_us, participants.message_id)
-        .where(*conditions)
-        .order_by(participants.when_us.desc(), participants.message_id.desc()),
-        participants.when_us,
+        _mail_of(connection.dialect.name),
         limit,
         first_us=job.from_us,
         upto_us=job.when_us,
+        address=job.address,
+        since=job.from_us,
+        until=END if job.until_us is None else job.until_us,
+        when=job.when_us,
+        id=job.message_id,
     )
     if not page:
         return 0, None
     low = (page[-1][0], page[-1][1])
-    conditions.append(tuple_(participants.when_us, participants.message_id) >= low)
+    place = tuple_(participants.when_us, participants.message_id)
     of_these = sorted({seasons.of(row[0]) for row in page})
-    conditions.append(seasons.within(connection, participants.when_us, of_these))
+    conditions = [
+        participants.address == job.address,
+        place < (job.when_us, job.message_id),
+        place >= low,
+        participants.when_us >= job.from_us,
+        seasons.within(connection, participants.when_us, of_these),
+    ]
+    if job.until_us is not None:
+        conditions.append(participants.when_us < job.until_us)
     doing: Callable[[Connection, Job, ColumnElement[bool]], int] = _DOING[job.what]
     made = doing(connection, job, and_(*conditions))
     rest = replace(job, when_us=low[0], message_id=low[1]) if len(page) == limit else None
     return made, rest
+
+
+@cache
+def _mail_of(engine: str) -> seasons.Newest:
+    """The mail of an address, as a job has it: put together once, which for most addresses of an
+    import is what asking costs."""
+    theirs = participants.address == bindparam("address", type_=String)
+    since, until, when, id_ = (bindparam(n, type_=BigInteger) for n in _PLACES)
+    place = (participants.when_us, participants.message_id)
+    wanted = (
+        select(*place)
+        .where(theirs, place[0] >= since, place[0] < until, tuple_(*place) < tuple_(when, id_))
+        .order_by(place[0].desc(), place[1].desc())
+    )
+    return seasons.asked(engine, wanted, place[0], [theirs])
 
 
 def _link(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:

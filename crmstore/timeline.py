@@ -98,7 +98,8 @@ def page(
             found = connection.execute(wanted.limit(limit + 1)).all()
         else:
             upto = seasons.END if after is None else after[0]
-            found = seasons.newest(connection, wanted, leading, limit + 1, upto_us=upto)
+            question = seasons.asked(connection.dialect.name, wanted, *leading)
+            found = seasons.newest(connection, question, limit + 1, upto_us=upto)
         ids = [row[1] for row in found[:limit]]
         rows = rows_for(connection, ids, owner, who, about=_About(key, record))
     places = {id_: f"{when}:{id_}" for when, id_ in found}
@@ -130,14 +131,14 @@ def _wanted(
     thread: int | None,
     viewer: Viewer | None,
     after: tuple[int, int] | None,
-) -> tuple[Select[Any], ColumnElement[int] | None]:
-    """(when, id) of the messages, in order; and the time that is to be asked for by season, if any
-    is. The narrowest filter leads, the others are looked up for each of its rows."""
+) -> tuple[Select[Any], tuple[ColumnElement[int], Sequence[ColumnElement[bool]]] | None]:
+    """(when, id) of the messages, in order; and the time and key of what is to be asked for by
+    season, if any is. The narrowest filter leads, the others are looked up for each of its rows."""
     filters: list[tuple[FromClause, list[ColumnElement[bool]]]] = []
     if record is not None:
         filters.append((links, [links.c.record_id == record, links.c.hidden == 0]))
     if address is not None:
-        filters.append((participants, [participants.c.address == address, _not_hidden()]))
+        filters.append((participants, [participants.c.address == address]))
     if owner is not None:
         own = [sightings.c.owner == owner, sightings.c.hidden == 0]
         if source is not None:
@@ -145,6 +146,10 @@ def _wanted(
         filters.append((sightings, own))
     elif source is not None:
         filters.append((sightings, [sightings.c.source == source, sightings.c.hidden == 0]))
+    key = list(filters[0][1]) if filters else []
+    for table, conditions in filters:
+        if table is participants:
+            conditions.append(_not_hidden())
     if viewer is not None:
         for table, conditions in filters:
             conditions.append(viewer.sighting() if table is sightings else viewer.person(table))
@@ -156,9 +161,8 @@ def _wanted(
             wanted = wanted.where(messages.thread == thread)
         for other, more in filters:
             wanted = wanted.where(exists().where(other.c.message_id == messages.id, *more))
-        key = tuple_(messages.when_us, messages.id)
         if after is not None:
-            wanted = wanted.where(key < after)
+            wanted = wanted.where(tuple_(messages.when_us, messages.id) < after)
         return wanted.order_by(messages.when_us.desc(), messages.id.desc()), None
     (table, conditions), *others = filters
     when, id_ = table.c.when_us, table.c.message_id
@@ -167,7 +171,7 @@ def _wanted(
         wanted = wanted.where(exists().where(other.c.message_id == id_, *more))
     if after is not None:
         wanted = wanted.where(tuple_(when, id_) < after)
-    return wanted.order_by(when.desc(), id_.desc()), None if table is sightings else when
+    return wanted.order_by(when.desc(), id_.desc()), None if table is sightings else (when, key)
 
 
 def _not_hidden() -> ColumnElement[bool]:
