@@ -21,7 +21,7 @@ from crmstore.answers import is_forward, quoted, references
 from crmstore.charsets import clean
 from crmstore.content import content, disposition, size
 from crmstore.headers import split, unfold
-from crmstore.identity import content_key
+from crmstore.identity import content_key, field_cut
 from crmstore.mimetree import Leaf, parse
 from crmstore.names import safe_name
 from crmstore.tokens import Tokens, tokens
@@ -116,7 +116,7 @@ def reading(data: bytes) -> Generator[None, None, Facts]:
     yield
     facts.people = _people(fields, facts, charset)
     yield
-    facts.key = content_key(data, tree, facts.subject, facts.people)
+    facts.key = content_key(data, tree, *_shared(fields, facts, charset))
     yield
     facts.people += _inner_writers(data, tree.leaves)
     yield
@@ -243,6 +243,21 @@ def _people(fields: dict[bytes, list[bytes]], facts: Facts, charset: str) -> lis
         if role == "from" and len(seen) > 1:
             facts.flags.append("several_from")
     return people
+
+
+_KEYED = (b"subject", b"from", b"to", b"cc")
+
+
+def _shared(
+    fields: dict[bytes, list[bytes]], facts: Facts, charset: str
+) -> tuple[str, list[Person]]:
+    """Subject and people as all copies of the message have them."""
+    keyed = {name: fields[name] for name in _KEYED if name in fields}
+    cut = {name: [field_cut(name, one) for one in values] for name, values in keyed.items()}
+    if cut == keyed:
+        return facts.subject, facts.people
+    told = Facts()  # its flags are no news
+    return _text(cut, b"subject", MAX_SUBJECT, told, charset), _people(cut, told, charset)
 
 
 MAX_FORWARDED = 10

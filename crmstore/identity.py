@@ -3,7 +3,8 @@
 A mail is seen at submission, inbound for each colleague, in Sent, by a drop address: each time
 with other octets. On its way it gets trace headers, loses its Bcc, may get a Message-ID and a Date
 that it lacked, and may have its transfer encoding changed (RFC 6152 section 3) or, by Postfix, its
-lines of more than 998 octets cut (smtp_line_length_limit). None of this makes another message.
+lines of more than 998 octets cut, in the header too (smtp_line_length_limit). None of this makes
+another message.
 Another body, subject, author or addressee does, and so does another Message-ID.
 
 `content_key` reduces a message to what all of its copies share. `judge` compares two copies with
@@ -36,6 +37,7 @@ __all__ = [
     "Hint",
     "choose",
     "content_key",
+    "field_cut",
     "id_hash",
     "judge",
     "print_of",
@@ -174,7 +176,7 @@ def content_key(
     data: bytes, tree: Tree, subject: str, people: Iterable[tuple[str, str, str]]
 ) -> str:
     """The digest of what every copy of a message shares: subject, From, To and Cc as facts.py
-    reads them, and the decoded content of each part."""
+    reads them (of long lines as field_cut() has them), and the decoded content of each part."""
     people = list(people)
     digest = hashlib.sha256()
     _add(digest, " ".join(subject.split()))
@@ -209,7 +211,7 @@ def _part(data: bytes, leaf: Leaf, depth: int) -> bytes:
         for name in sorted(tree.header.fields.keys() - {b"content-transfer-encoding"}):
             digest.update(name + b":")
             for value in tree.header.fields[name]:
-                _add(digest, " ".join(unfold(value).split()))
+                _add(digest, " ".join(unfold(field_cut(name, value)).split()))
         _add_parts(digest, content, tree, depth + 1)
     elif leaf.type.startswith(("text/", "message/")):
         digest.update(_lines(content))
@@ -236,8 +238,24 @@ def _lines(content: bytes) -> bytes:
 def _cut(line: bytes) -> bytes:
     """A line of more than LONGEST octets as Postfix sends it on: where a hop has cut it already,
     there is nothing left to cut."""
+    return b"\n ".join(_pieces(line))
+
+
+def _pieces(line: bytes) -> list[bytes]:
     rest = range(LONGEST, len(line), LONGEST - 1)
-    return b"\n ".join([line[:LONGEST], *(line[at : at + LONGEST - 1] for at in rest)])
+    return [line[:LONGEST], *(line[at : at + LONGEST - 1] for at in rest)]
+
+
+def field_cut(name: bytes, value: bytes) -> bytes:
+    """A field's value with lines of more than LONGEST octets cut as Postfix does: wherever that
+    is, in the midst of a word or an address, where unfolding puts a blank. As it is if there are
+    none."""
+    if len(name) + len(value) < LONGEST:  # and a colon
+        return value
+    lines = (name + b":" + value).replace(b"\r\n", b"\n").rstrip(b"\r").split(b"\n")
+    if max(map(len, lines)) <= LONGEST:
+        return value
+    return b"\r\n".join(b"\r\n ".join(_pieces(line)) for line in lines)[len(name) + 1 :]
 
 
 def _decoded(data: bytes, leaf: Leaf) -> bytes:

@@ -13,6 +13,7 @@ from crmstore.identity import (
     SAME_WITHIN,
     Hint,
     choose,
+    field_cut,
     id_hash,
     judge,
     print_of,
@@ -141,6 +142,44 @@ def test_lines_that_postfix_cuts(length: int, pattern: bytes) -> None:
     keys = {read(carried("8bit", sent)).key for sent in (body, cut_by_postfix(body))}
     assert len(keys) == 1
     assert read(carried("8bit", body.replace(b"short", b"other"))).key not in keys
+
+
+LONG_FIELDS = {
+    "Subject": ["x" * 1_500, " ".join(["word"] * 300), "見積り" * 200, "=?utf-8?q?=C3=BC?= " * 90],
+    "From": ["A" * 1_200 + " <anna@ours.example>"],
+    "To": [", ".join(f"Person {n} <person{n}@company{n}.example>" for n in range(60))],
+    "Cc": [",\r\n ".join([f"c{n}@x.example, " * 80 + "d@x.example" for n in range(9)])],
+}
+
+
+@pytest.mark.parametrize("name", LONG_FIELDS)
+def test_fields_that_postfix_cuts(name: str) -> None:
+    """Where it cuts stands a blank, in the midst of a word, a character or an address."""
+    for value in LONG_FIELDS[name]:
+        rest = "".join(line for line in HEAD.splitlines(True) if not line.startswith(name))
+        mail, other = (
+            f"{name}: {value}{more}\r\n{rest}{TYPE}\r\nHi".encode()
+            for more in ("", ", e@y.example")
+        )
+        inside, other_inside = (
+            parts(PLAIN, b"Content-Type: message/rfc822\r\n\r\n" + one) for one in (mail, other)
+        )
+        for one, another in ((mail, other), (inside, other_inside)):
+            cut = cut_by_postfix(one)
+            assert cut != one and read(cut).key == read(one).key
+            assert read(one.replace(b"\r\n", b"\n")).key == read(one).key
+            assert read(another).key != read(one).key
+
+
+def test_a_field_that_no_hop_cuts_stays_as_it_is() -> None:
+    """So no message without a long line has another key than it had."""
+    for length in (0, 5, 900, 989, 990):  # with "Subject:" as many as a line may have
+        value = b"x" * length
+        assert field_cut(b"subject", value) is value
+        assert field_cut(b"subject", value + b"\r") == value + b"\r"
+        folded = b"\r\n ".join([value] * 9)
+        assert field_cut(b"subject", folded) is folded
+    assert field_cut(b"subject", b"x" * 991) == b"x" * 990 + b"\r\n x"
 
 
 def test_where_a_field_ends_counts() -> None:
