@@ -2,8 +2,8 @@
 
 Promises: never raises; linear time; the result holds no lone surrogate that was not in the bytes'
 own encoding (clean() removes those too). Order, as in libraries.md "charsets": declared →
-ISO-2022-JP by its escapes → strict UTF-8 → cp932 → EUC-JP → (for bodies) a detector on the first
-bytes.
+ISO-2022-JP by its escapes → strict UTF-8 → cp932 → EUC-JP (both if it is not Latin-1 by chance) →
+(for bodies) a detector on the first bytes.
 
 Japanese as it is really sent:
 - Python's ISO-2022-JP knows neither the vendor rows (①㈱髙) nor half-width kana, so JIS is
@@ -136,6 +136,8 @@ def decode_raw(data: bytes, *, guess: bool = False) -> str:
     for codec in ("utf-8", "cp932", "euc_jp", "euc_jis_2004"):  # the last has the vendor rows
         text = _utf8_to_its_end(data) if codec == "utf-8" else _strict(data, codec)
         if text is not None:
+            if codec != "utf-8" and _latin(data):
+                return data.decode("cp1252", "replace")
             if codec == "cp932" and _half_width(text):
                 if euc := _strict(data, "euc_jp") or _strict(data, "euc_jis_2004"):
                     return euc
@@ -186,6 +188,39 @@ def _looks_cut(data: bytes) -> bool:
     text = data.decode("utf-8", "replace")
     return text.count("\ufffd") * 20 <= sum(c > "\x7f" for c in text[:20_000]) or (
         _utf8(data[:-3]) is not None and not data[:-3].isascii()
+    )
+
+
+# Latin-1 or cp1252 that is cp932 or EUC-JP by chance: "Réunion" would be "R騏nion", and "it's" with
+# the apostrophe of Windows "it痴". Each accented letter stands in a word of small letters, alone or
+# with one more, and each 0x92 where an apostrophe does; one of those words at least has three
+# letters of ASCII. In Japanese this were a text with no kana and no kanji but rare ones (0xE0 and
+# more, in cp932 with an ASCII letter behind), each with Latin letters and no blank around it.
+_NOT_ASCII = re.compile(rb"[\x81-\x9f\xa1-\xff]+")
+_ACCENT = re.compile(
+    rb"""(?<=[A-Za-z])[\xe0-\xfc][\xdf-\xfc]?(?=[a-z])
+    | (?<![A-Za-z])[\xc0-\xfc](?=[a-z]{2})
+    | (?<=[a-z])[\xc0-\xdf](?=[a-z])
+    | (?<=[A-Za-z])\x92(?=(?:[st]|re|ve|ll)(?![A-Za-z\x80-\xff]))
+    | (?<=\bI)\x92(?=[md](?![A-Za-z\x80-\xff]))
+    | (?<=\b[CcDdJjLlMmNnSsTt])\x92(?=[a-z]{2})
+    """,
+    re.VERBOSE,
+)
+_WORD = re.compile(
+    rb"""[A-Za-z]{2}[\xc0-\xfc]{1,2}[a-z]
+    | [A-Za-z][\xc0-\xfc][a-z]{2}
+    | [\xc0-\xfc][a-z]{3}
+    | [A-Za-z]{2}\x92[a-z]
+    | [A-Za-z]\x92[a-z]{2}
+    """,
+    re.VERBOSE,
+)
+
+
+def _latin(data: bytes) -> bool:
+    return _WORD.search(data) is not None and all(
+        _ACCENT.match(data, found.start()) for found in _NOT_ASCII.finditer(data)
     )
 
 

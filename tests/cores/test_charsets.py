@@ -116,6 +116,40 @@ def test_single_half_width_kana_are_latin_letters(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Réunion",
+            "Très urgent",
+            "Détails du séjour",
+            "école",
+            "Größe",
+            "Grüße",
+            "Noël",
+            "naïve",
+        ),
+        *("Jürgen Schäfer", "Bestätigung der Lieferung", "Informações", "Señor Núñez"),
+        *("It\u2019s done", "Don\u2019t forget", "you\u2019ll see", "J\u2019ai reçu la réponse"),
+        *("Kærlig hilsen", "Son équipe", "5\u20ac de réduction", "No\xa0de référence"),
+    ],
+)
+def test_latin_letters_that_would_be_rare_kanji(text: str) -> None:
+    assert decode_raw(text.encode("cp1252")) == text
+
+
+def test_no_kanji_beside_latin_letters_is_taken_for_one_of_them() -> None:
+    """One alone, and next to others, each of those that cp932 has."""
+    for row in range(0x4E00, 0x9FA1):
+        for text in ("A%s", "%sx", "a%s b", "Dr.%s ABC", "%sさんのPC"):
+            said = text % chr(row)
+            try:
+                raw = said.encode("cp932")
+            except UnicodeError:
+                break
+            assert decode_raw(raw) == said
+
+
+@pytest.mark.parametrize(
     ("charset", "text"),
     [
         ("koi8-r", "Счёт на оплату"),
