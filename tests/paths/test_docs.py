@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -51,6 +52,49 @@ def test_named_commands_exist() -> None:
                 params = inner.params
                 options = [o for param in params for o in (*param.opts, *param.secondary_opts)]
                 assert word in [*options, "--config", "--json", "--lang", "--version"], line
+
+
+def test_commands_of_examples_exist() -> None:
+    """In blocks of code, where they are to be typed: the command, its own, options of notes too."""
+    command = typer.main.get_command(cli.app)
+    count = 0
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text()
+        for lines in re.findall(r"^```\w*\n(.*?)^```$", text, re.M | re.S):
+            for line in re.findall(r"^(?:sudo )?(?:\S*/)?mailweir ([a-z].*)", lines, re.M):
+                count += 1
+                found: Any = command
+                for word in line.split():
+                    if not hasattr(found, "commands"):
+                        break
+                    for one in word.split("|"):
+                        assert one in found.commands, line
+                    found = found.commands[word.split("|")[0]]
+                named = {o for one in found.params for o in (*one.opts, *one.secondary_opts)}
+                for word in re.findall(r"(?<![\w`-])--[a-z][\w-]+", line):
+                    assert word in named | {"--config", "--json", "--lang"}, line
+    assert count > 100
+
+
+def test_named_settings_exist() -> None:
+    """`section.key` of the configuration, as config/mailweir.example.toml explains them all."""
+    example = (ROOT / "config/mailweir.example.toml").read_text()
+    keys: dict[str, set[str]] = {}
+    for table in re.split(r"^(?=#? ?\[)", example, flags=re.M)[1:]:
+        name = re.match(r"#? ?\[+(\w+)", table)
+        if name:
+            found = re.findall(r"^#? ?(\w+) *= ", table, re.M)
+            keys.setdefault(name[1], set()).update(found)
+    assert {"node", "store", "smtp", "imap", "capture", "bounce", "http"} <= set(keys)
+    events = set(re.findall(r'"(\w+\.\w+)"', (ROOT / "proxy/maillog.py").read_text()))
+    count = 0
+    for document in [*DOCUMENTS, "bounce/MATCHING.md", "crmstore/SCHEMA.md"]:
+        text = (ROOT / document).read_text()
+        for section, key in re.findall(r"`\[*(\w+)\]*\.(\w+)(?=[` ])", text):
+            if section in keys and key != "py" and f"{section}.{key}" not in events:
+                assert key in keys[section], f"{document}: {section}.{key}"
+                count += 1
+    assert count > 50
 
 
 def test_every_metric_is_explained_and_every_explained_metric_exists() -> None:
