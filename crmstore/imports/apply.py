@@ -107,9 +107,15 @@ class Importer:
                 continue
             batch.append(wanted)
             if len(batch) >= BATCH:
-                self._batch(batch)
+                self._people_first(batch)
                 batch = []
-        self._batch(batch)
+        self._people_first(batch)
+
+    def _people_first(self, batch: Sequence[Wanted]) -> None:
+        """Deals after their contacts, where those stand in the same batch: so few wait for the
+        end, and records are made in the order in which an export has them."""
+        self._batch([wanted for wanted in batch if wanted.kind not in WITH_CONTACT])
+        self._batch([wanted for wanted in batch if wanted.kind in WITH_CONTACT])
 
     def finish(self) -> Totals:
         """The deals that waited for their contacts."""
