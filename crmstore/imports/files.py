@@ -1,16 +1,17 @@
 """Files of records on the disk: which format and encoding they are, and their rows. A keeper.
 
 Promises: only reads; a file is read in pieces, twice (once to know its encoding) and a third time
-for an import that looks before it writes; standard input is laid down in a temporary file first.
+for an import that looks before it writes, and open only while it is read: a phone gives out a
+thousand cards as a thousand files. What can be read only once (standard input, a named pipe) is laid
+down in a temporary file first.
 """
 
 import codecs
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -35,13 +36,13 @@ class RecordFile:
     format: str  # "csv" or "vcard"
     encoding: str
     guessed: bool  # the encoding is one of several that fit
-    _file: IO[bytes]
+    _source: Path | IO[bytes]
     _delimiter: str | None
     _reader: CsvFile | VcardFile | None = field(default=None, init=False)
 
     def rows(self, progress: Callable[[int], None] = lambda octets: None) -> Iterable[Row | Remark]:
         """The rows from the beginning; Unreadable if this is no list of records."""
-        pieces = _pieces(self._file, progress)
+        pieces = _pieces(self._source, progress)
         if self.format == "csv":
             self._reader = CsvFile(text_lines(pieces, self.encoding), self._delimiter)
         elif self.encoding.startswith("utf-16"):
@@ -54,7 +55,7 @@ class RecordFile:
     def is_at(self, path: Path) -> bool:
         """Is it the file that this path leads to?"""
         try:
-            return os.path.samestat(os.fstat(self._file.fileno()), path.stat())
+            return isinstance(self._source, Path) and self._source.samefile(path)
         except OSError:
             return False  # nothing is there
 
@@ -70,19 +71,22 @@ class RecordFile:
 def open_file(path: Path, encoding: str | None, delimiter: str | None) -> Iterator[RecordFile]:
     """A file, opened and looked at. Path("-") is standard input. Unreadable for a guess that
     fails, OSError for a file that cannot be opened."""
-    if str(path) == "-":
-        with tempfile.TemporaryFile() as copy:
+    if str(path) != "-" and path.is_file():
+        yield _look(path, path.stat().st_size, str(path), encoding, delimiter)
+        return
+    with tempfile.TemporaryFile() as copy:
+        if str(path) == "-":
             shutil.copyfileobj(sys.stdin.buffer, copy)
-            yield _look(copy, "-", encoding, delimiter)
-    else:
-        with path.open("rb") as file:
-            yield _look(file, str(path), encoding, delimiter)
+        else:
+            with path.open("rb") as once:
+                shutil.copyfileobj(once, copy)
+        yield _look(copy, copy.tell(), str(path), encoding, delimiter)
 
 
-def _look(file: IO[bytes], shown: str, encoding: str | None, delimiter: str | None) -> RecordFile:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(2_000)
+def _look(
+    source: Path | IO[bytes], size: int, shown: str, encoding: str | None, delimiter: str | None
+) -> RecordFile:
+    head = next(_pieces(source), b"")[:2_000]
     if head.startswith(_WORKBOOK):
         raise Unreadable("workbook")
     is_vcard = _is_vcard(head) or shown.lower().endswith((".vcf", ".vcard"))
@@ -90,12 +94,12 @@ def _look(file: IO[bytes], shown: str, encoding: str | None, delimiter: str | No
     if encoding is not None:
         codec = ENCODINGS[encoding]
     else:
-        found = guess(_pieces(file))
+        found = guess(_pieces(source))
         if found is None and not is_vcard:
             raise Unreadable("encoding")
         # Cards may each say their own; values that say nothing are then looked at one by one.
         codec, guessed = (found.encoding, not found.sure) if found else ("", True)
-    return RecordFile(shown, size, "vcard" if is_vcard else "csv", codec, guessed, file, delimiter)
+    return RecordFile(shown, size, "vcard" if is_vcard else "csv", codec, guessed, source, delimiter)
 
 
 def _is_vcard(head: bytes) -> bool:
@@ -105,9 +109,10 @@ def _is_vcard(head: bytes) -> bool:
 
 
 def _pieces(
-    file: IO[bytes], progress: Callable[[int], None] = lambda octets: None
+    source: Path | IO[bytes], progress: Callable[[int], None] = lambda octets: None
 ) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(PIECE):
-        yield piece
-        progress(len(piece))
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece
+            progress(len(piece))

@@ -5,12 +5,14 @@ import io
 import json
 import os
 import pty
+import resource
 import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -182,6 +184,26 @@ def test_a_report_that_cannot_be_written_is_named(call: Call, tmp_path: Path) ->
     file.write_text("name,mail\nx,bob@@x.example\n")
     code, _, err = call("record", "import", str(file), "--report", "/dev/full")
     assert (code, err) == (1, "mailweir: --report /dev/full: No space left on device\n")
+
+
+def test_a_thousand_files_and_one_that_can_be_read_only_once(call: Call, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    files = [tmp_path / f"{number}.vcf" for number in range(100)]
+    for file in files:
+        file.write_text(f"BEGIN:VCARD\nFN:{file.stem}\nEND:VCARD\n")
+    writer = Thread(target=lambda: pipe.write_text("name\npiped\n"))
+    writer.start()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 50, before[1]))
+    try:
+        code, out, err = call("record", "import", *map(str, files), str(pipe))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        writer.join()
+    assert (code, err) == (0, "")
+    assert "101 rows: 101 new" in out
 
 
 def test_an_export_replaces_files_only(call: Call, tmp_path: Path) -> None:
