@@ -49,6 +49,9 @@ def _pattern(english: str) -> str:
     parts = [r"(?P<before>(?:.*?: )??)"]
     for text, name, _, _ in string.Formatter().parse(english):
         parts.append(re.escape(text))
-        if name is not None:
+        if name is not None and len(parts) == 2 and not text:
+            # what stands in front of a colon is none of it: "--address: x is no mail domain"
+            parts.append(f"(?P<{name}>(?:(?!: ).)+?)")
+        elif name is not None:
             parts.append(f"(?P<{name}>.+?)")
     return "".join(parts)

@@ -2,8 +2,8 @@
 
 Promises: only reads; a file is read in pieces, twice (once to know its encoding) and a third time
 for an import that looks before it writes, and open only while it is read: a phone gives out a
-thousand cards as a thousand files. What can be read only once (standard input, a named pipe) is laid
-down in a temporary file first.
+thousand cards as a thousand files. What can be read only once (standard input, a named pipe) is
+laid down in a temporary file first.
 """
 
 import codecs
@@ -99,7 +99,8 @@ def _look(
             raise Unreadable("encoding")
         # Cards may each say their own; values that say nothing are then looked at one by one.
         codec, guessed = (found.encoding, not found.sure) if found else ("", True)
-    return RecordFile(shown, size, "vcard" if is_vcard else "csv", codec, guessed, source, delimiter)
+    format_ = "vcard" if is_vcard else "csv"
+    return RecordFile(shown, size, format_, codec, guessed, source, delimiter)
 
 
 def _is_vcard(head: bytes) -> bool:

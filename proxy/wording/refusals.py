@@ -238,7 +238,7 @@ _JA: dict[str, str] = {
     ),
     "Input should be greater than or equal to {least}": "{least} 以上を指定してください",
     "Input should be less than or equal to {most}": "{most} 以下を指定してください",
-    "'{word}' is not one of {allowed}": "'{word}' は使えません。使えるのは {allowed} です",
+    "{word} is not one of {allowed}": "{word} は使えません。使えるのは {allowed} です",
 }
 
 TEXTS: dict[str, Text] = {f"refusal.{en}": Text(en, ja) for en, ja in _JA.items()}

@@ -100,6 +100,11 @@ def test_there_are_such_lines() -> None:
             "--address: 'bob' はメールアドレスではありません: @ がありません",
         ),
         (
+            "--address: 'bad@@x' is no address: x is no mail domain",
+            "--address: 'bad@@x' はメールアドレスではありません: "
+            "x はメールのドメインではありません",
+        ),
+        (
             "--user bob: allowed are 1000 rules a user, at most",
             "--user bob: ルールは利用者ごとに 1000 件までです",
         ),
