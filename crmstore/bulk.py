@@ -147,16 +147,13 @@ def _among(
 
 
 def insert_ignoring(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Select[Any]
-) -> int:
-    """INSERT from a query; rows that are there already are left alone. Returns how many came to
-    be new."""
+    engine: str, table: Table, columns: Sequence[str], rows: Select[Any]
+) -> postgresql.Insert | sqlite.Insert:
+    """INSERT from a query; rows that are there already are left alone."""
     names = list(columns)
-    if connection.dialect.name == "postgresql":
-        there = postgresql.insert(table).from_select(names, rows).on_conflict_do_nothing()
-        return max(connection.execute(there).rowcount, 0)
-    here = sqlite.insert(table).from_select(names, rows).on_conflict_do_nothing()
-    return max(connection.execute(here).rowcount, 0)
+    if engine == "postgresql":
+        return postgresql.insert(table).from_select(names, rows).on_conflict_do_nothing()
+    return sqlite.insert(table).from_select(names, rows).on_conflict_do_nothing()
 
 
 @cache

@@ -8,22 +8,24 @@ are filing.py's: they are never hidden, they are there or not.
 Part of the keeper of `relinks`; every function works inside the caller's transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Insert,
+    Integer,
     String,
+    Text,
     and_,
     bindparam,
     case,
     delete,
     exists,
-    literal,
     select,
     tuple_,
     update,
@@ -31,7 +33,7 @@ from sqlalchemy import (
 
 from crmstore import filing, schema, seasons
 from crmstore.agreed import hides, ours
-from crmstore.bulk import insert_ignoring
+from crmstore.bulk import among_given, given, insert_ignoring
 from crmstore.linker import several, via
 from crmstore.personal import RULE
 
@@ -41,7 +43,6 @@ FORMER = 1  # the address has left the record (and [capture].address_change is "
 OURS = 2  # the address is a user's, or of our domains
 OWNER = 4  # everybody who saw the message has lost the address it was seen by
 END = 2**62
-_PLACES = ("since", "until", "when", "id")
 
 What = Literal["link", "unlink", "settle", "hide", "show", "file"]
 
@@ -74,117 +75,143 @@ def step(connection: Connection, job: Job, limit: int) -> tuple[int, Job | None]
         return 0, _owner_step(connection, job, limit)
     if job.what == "file":
         return filing.step(connection, job, limit)
+    engine = connection.dialect.name
+    values = {
+        "whose": job.address,
+        "since": job.from_us,
+        "until": END if job.until_us is None else job.until_us,
+        "when": job.when_us,
+        "number": job.message_id,
+    }
     page = seasons.newest(
         connection,
-        _mail_of(connection.dialect.name),
+        _mail_of(engine),
         limit,
         first_us=job.from_us,
         upto_us=job.when_us,
-        address=job.address,
-        since=job.from_us,
-        until=END if job.until_us is None else job.until_us,
-        when=job.when_us,
-        id=job.message_id,
+        **values,
     )
     if not page:
         return 0, None
-    low = (page[-1][0], page[-1][1])
-    place = tuple_(participants.when_us, participants.message_id)
-    of_these = sorted({seasons.of(row[0]) for row in page})
-    conditions = [
-        participants.address == job.address,
-        place < (job.when_us, job.message_id),
-        place >= low,
-        participants.when_us >= job.from_us,
-        seasons.within(connection, participants.when_us, of_these),
-    ]
-    if job.until_us is not None:
-        conditions.append(participants.when_us < job.until_us)
-    doing: Callable[[Connection, Job, ColumnElement[bool]], int] = _DOING[job.what]
-    made = doing(connection, job, and_(*conditions))
-    rest = replace(job, when_us=low[0], message_id=low[1]) if len(page) == limit else None
-    return made, rest
+    low_us, low = page[-1]
+    values |= {"low_us": low_us, "low": low, **given({seasons.of(row[0]) for row in page})}
+    made = _DOING[job.what](connection, job, values)
+    return made, replace(job, when_us=low_us, message_id=low) if len(page) == limit else None
+
+
+_PLACE = (participants.when_us, participants.message_id)
+_WHOSE = participants.address == bindparam("whose", type_=String)
+
+
+def _time(name: str) -> ColumnElement[int]:
+    return bindparam(name, type_=BigInteger)
+
+
+# The statements are put together once: for most addresses of an import that is what they cost.
+_THEIRS = and_(
+    _WHOSE,
+    _PLACE[0] >= _time("since"),
+    _PLACE[0] < _time("until"),
+    tuple_(*_PLACE) < tuple_(_time("when"), _time("number")),
+)
 
 
 @cache
 def _mail_of(engine: str) -> seasons.Newest:
-    """The mail of an address, as a job has it: put together once, which for most addresses of an
-    import is what asking costs."""
-    theirs = participants.address == bindparam("address", type_=String)
-    since, until, when, id_ = (bindparam(n, type_=BigInteger) for n in _PLACES)
-    place = (participants.when_us, participants.message_id)
-    wanted = (
-        select(*place)
-        .where(theirs, place[0] >= since, place[0] < until, tuple_(*place) < tuple_(when, id_))
-        .order_by(place[0].desc(), place[1].desc())
-    )
-    return seasons.asked(engine, wanted, place[0], [theirs])
+    """The mail of an address that a job is about."""
+    newest_first = (_PLACE[0].desc(), _PLACE[1].desc())
+    wanted = select(*_PLACE).where(_THEIRS).order_by(*newest_first)
+    return seasons.asked(engine, wanted, _PLACE[0], [_WHOSE])
 
 
-def _link(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:
-    record = job.record_id or 0
-    evidence: ColumnElement[str] = participants.evidence
-    if job.contact_id:
-        evidence = literal(via(job.contact_id, "")) + participants.evidence
-    hidden = _wanted(connection, [record], job.address)[record]
+@cache
+def _these(engine: str) -> ColumnElement[bool]:
+    """The participants that a step is about: down to `low`, of the seasons that are given."""
+    in_season = among_given(engine, schema.season(_PLACE[0]))
+    return and_(_THEIRS, tuple_(*_PLACE) >= tuple_(_time("low_us"), _time("low")), in_season)
+
+
+@cache
+def _linking(engine: str) -> Insert:
+    evidence: ColumnElement[str] = bindparam("through", type_=Text) + participants.evidence
+    state: ColumnElement[int] = bindparam("state", type_=Integer)
     chosen = {
         "message_id": participants.message_id,
-        "record_id": literal(record),
+        "record_id": bindparam("record", type_=BigInteger),
         "role": participants.role,
         "address": participants.address,
         "evidence": evidence,
         "capture_id": participants.capture_id,
         "when_us": participants.when_us,
-        "hidden": case((messages.c.hidden == 1, OWNER), else_=0) + hidden,
+        "hidden": case((messages.c.hidden == 1, OWNER), else_=0) + state,
     }
     rows = (
         select(*chosen.values())
         .join(messages, messages.c.id == participants.message_id)
-        .where(which)
+        .where(_these(engine))
     )
-    return insert_ignoring(connection, links, list(chosen), rows)
+    return insert_ignoring(engine, links, list(chosen), rows)
 
 
-def _unlink(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:
+def _link(connection: Connection, job: Job, values: Mapping[str, Any]) -> int:
+    record = job.record_id or 0
+    of_link = {
+        "record": record,
+        "through": via(job.contact_id, "") if job.contact_id else "",
+        "state": _wanted(connection, [record], job.address)[record],
+    }
+    done = connection.execute(_linking(connection.dialect.name), {**values, **of_link})
+    return max(done.rowcount, 0)
+
+
+def _unlink(connection: Connection, job: Job, values: Mapping[str, Any]) -> int:
     """From the record, and from those that have it only through the record."""
     record = job.record_id or 0
     concerned = [record, *_dependents(connection, record)]
     holders = _holders(connection, concerned, job.address)
     alone = [r for r in concerned if not holders[r] - {record}]
+    these = select(participants.message_id).where(_these(connection.dialect.name))
     for chunk in several(alone):
         connection.execute(
             delete(links).where(
-                links.c.message_id.in_(select(participants.message_id).where(which)),
+                links.c.message_id.in_(these),
                 links.c.record_id.in_(chunk),
                 links.c.address == job.address,
                 links.c.role != RULE,
-            )
+            ),
+            values,
         )
     return 0
 
 
-def _settle(connection: Connection, job: Job, which: ColumnElement[bool]) -> int:
+def _settle(connection: Connection, job: Job, values: Mapping[str, Any]) -> int:
     record = job.record_id or 0
     by_state: dict[int, list[int]] = {}
     concerned = [record, *_dependents(connection, record)]
     for one, state in _wanted(connection, concerned, job.address).items():
         by_state.setdefault(state, []).append(one)
+    these = select(participants.message_id).where(_these(connection.dialect.name))
     for state, some in by_state.items():
         for chunk in several(some):
             connection.execute(
                 update(links)
                 .where(
-                    links.c.message_id.in_(select(participants.message_id).where(which)),
+                    links.c.message_id.in_(these),
                     links.c.record_id.in_(chunk),
                     links.c.address == job.address,
                     links.c.role != RULE,
                 )
-                .values(hidden=links.c.hidden.bitwise_and(OWNER) + state)
+                .values(hidden=links.c.hidden.bitwise_and(OWNER) + state),
+                values,
             )
     return 0
 
 
-_DOING = {"link": _link, "unlink": _unlink, "settle": _settle}
+_DOING: dict[str, Callable[[Connection, Job, Mapping[str, Any]], int]] = {
+    "link": _link,
+    "unlink": _unlink,
+    "settle": _settle,
+}
 
 
 def _wanted(connection: Connection, records: Sequence[int], address: str) -> dict[int, int]:
