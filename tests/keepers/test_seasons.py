@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crmstore import recordremove, records, recordview, seasons, timeline, usage
+from crmstore import recordremove, records, recordview, relink, seasons, timeline, usage
 from crmstore.search import Wanted, search
 from tests.paths.office import BODY, Office, prepared
 
@@ -100,6 +100,19 @@ def test_linked_since(office: Office) -> None:
     since = moment(TIMES[4]) / 1e6
     records.change(office.store, record.id, add_emails=["bob@x.example"], since=since)
     assert len(walked(office, 50, record=record.id)) == 6
+
+
+@pytest.mark.parametrize(("step", "few"), [(2, 500), (3, 500), (2, 0), (3, 0)])
+def test_linked_in_steps(
+    office: Office, step: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step ends within a season or between two, and the next goes on there; whether there is
+    little mail in the others or much."""
+    monkeypatch.setattr(relink, "STEP", step)
+    monkeypatch.setattr(seasons, "FEW", few)
+    record = office.contact("bob@x.example")
+    assert (record.linked, record.emails) == (len(TIMES), len(TIMES))
+    assert walked(office, 2, record=record.id) == [row["id"] for row in office.rows()]
 
 
 def test_a_store_without_mail(tmp_path: Path, store_url: str) -> None:
