@@ -112,7 +112,7 @@ def _cursor(before: str | None) -> tuple[int, int] | None:
     if not before:
         return None
     when, colon, id_ = before.partition(":")
-    if not colon or not (when.isascii() and when.isdigit() and id_.isascii() and id_.isdigit()):
+    if not colon or not all(n.isascii() and n.isdigit() and len(n) < 19 for n in (when, id_)):
         raise ValueError("before: allowed is what the page before gave as next")
     return int(when), int(id_)
 
