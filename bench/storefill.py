@@ -182,6 +182,11 @@ def _messages(
             packed, more = document.packed(f"{text}\n{mine}"), tokens(mine)
             both = Tokens(b"%b %b" % (some.words, more.words), some.pairs + more.pairs)
             entries.append(searchindex.Entry(id_, when, packed, both))
+        for name in ("participants", "sightings"):
+            fresh = next_ids(connection, "rows", len(tables[name]))
+            tables[name] = [
+                {"id": number, **row} for number, row in zip(fresh, tables[name], strict=True)
+            ]
         for name, rows in tables.items():
             insert(connection, schema.metadata.tables[name], rows)
         for start in range(0, len(entries), BATCH):

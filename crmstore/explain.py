@@ -121,7 +121,7 @@ def _links(connection: Connection, id_: int) -> Sequence[Row[Any]]:
         select(links, records.c.kind, records.c.type, records.c.name)
         .join(records, records.c.id == links.c.record_id)
         .where(links.c.message_id == id_)
-        .order_by(links.c.record_id, links.c.id)
+        .order_by(links.c.record_id, links.c.role, links.c.address)
     ).all()
 
 

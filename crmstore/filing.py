@@ -106,29 +106,30 @@ def _settle(connection: Connection, login: str, rules: PersonalRules, ids: Seque
     said: dict[int, dict[int, list[str]]] = {}  # message -> record -> evidence, the best first
     if rules.files:
         said, whens = _said(connection, login, rules, ids)
-    gone: list[int] = []
+    gone: list[dict[str, Any]] = []
     other: list[dict[str, Any]] = []
+    theirs = (links.c.role == RULE, links.c.address == login)
     for row in connection.execute(
-        select(links.c.id, links.c.message_id, links.c.record_id, links.c.evidence).where(
-            among(connection, links.c.message_id, ids),
-            links.c.role == RULE,
-            links.c.address == login,
+        select(links.c.message_id, links.c.record_id, links.c.evidence).where(
+            among(connection, links.c.message_id, ids), *theirs
         )
     ):
         reasons = said.get(row.message_id, {}).pop(row.record_id, None)
+        which = {"message": row.message_id, "record": row.record_id}
         if reasons is None:
-            gone.append(row.id)
+            gone.append(which)
         elif row.evidence not in reasons:
-            other.append({"link": row.id, "reason": reasons[0]})
-    for chunk in several(gone):
-        connection.execute(delete(links).where(among(connection, links.c.id, chunk)))
+            other.append({**which, "reason": reasons[0]})
+    this = (
+        links.c.message_id == bindparam("message"),
+        links.c.record_id == bindparam("record"),
+        *theirs,
+    )
+    if gone:
+        connection.execute(delete(links).where(*this), gone)
     if other:
-        connection.execute(
-            update(links)
-            .where(links.c.id == bindparam("link"))
-            .values(evidence=bindparam("reason")),
-            other,
-        )
+        told = update(links).where(*this).values(evidence=bindparam("reason"))
+        connection.execute(told, other)
     new = [
         (message, record, RULE, login, reasons[0], None, whens[message])
         for message, records in said.items()

@@ -40,10 +40,12 @@ __all__ = ["Intake"]
 
 Row = tuple[Any, ...]
 _LEDGER = ("door", "journal", "seq", "kind", "capture_id", "header", "hash")
-_PARTICIPANTS = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
+_PARTICIPANTS = (
+    "id", "message_id", "role", "address", "name", "evidence", "capture_id", "when_us",
+)  # fmt: skip
 _SIGHTINGS = (
-    "message_id", "capture_id", "owner", "user_id", "address", "direction", "source", "status",
-    "seen_us", "when_us", "mailbox", "special", "uidvalidity", "uid", "evidence",
+    "id", "message_id", "capture_id", "owner", "user_id", "address", "direction", "source",
+    "status", "seen_us", "when_us", "mailbox", "special", "uidvalidity", "uid", "evidence",
 )  # fmt: skip
 _NOWHERE = (None, None, None, None)
 _CAPTURES = (
@@ -188,8 +190,8 @@ class _Writing:
         seen = {known.id for known, _ in self.of.values()}
         if len(seen) > self.taken.new_messages:
             relink.seen_again(self.connection, seen)
-        self._insert(schema.participants, _PARTICIPANTS, self.participants)
-        self._insert(schema.sightings, _SIGHTINGS, self.sightings)
+        self._insert_numbered(schema.participants, _PARTICIPANTS, self.participants)
+        self._insert_numbered(schema.sightings, _SIGHTINGS, self.sightings)
         self._links()
         self._captures(decided)
         self.taken.mailboxes = mailboxes.learn(
@@ -207,6 +209,11 @@ class _Writing:
         self, table: Table, columns: tuple[str, ...], rows: Sequence[Row], *, ignore: bool = False
     ) -> int:
         return insert_rows(self.connection, table, columns, rows, ignore=ignore)
+
+    def _insert_numbered(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        if rows:
+            ids = next_ids(self.connection, "rows", len(rows))
+            self._insert(table, columns, [(id_, *row) for id_, row in zip(ids, rows, strict=True)])
 
     def _unknown(self, capture_ids: Sequence[str]) -> set[str]:
         """Those that have no row yet."""

@@ -123,7 +123,7 @@ def _sightings(connection: Connection, id_: int, who: Viewer | None) -> Sequence
 
 def _all(connection: Connection, table: Any, id_: int) -> Sequence[Row[Any]]:
     return connection.execute(
-        select(table).where(table.c.message_id == id_).order_by(table.c.id)
+        select(table).where(table.c.message_id == id_).order_by(*table.primary_key)
     ).all()
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 
 from crmstore import relink, schema, seasons
+from crmstore.bulk import among
 from crmstore.recordview import Record, one
 from crmstore.store import Store, next_ids
 
@@ -59,12 +60,13 @@ def remove(store: Store, id_: int) -> Removed:
     while more:
         with store.writing() as connection:
             everywhere = seasons.within(connection, links.when_us, seasons.seasons(connection))
-            some = connection.execute(
-                select(links.id).where(everywhere, links.record_id == id_).limit(relink.STEP)
-            ).scalars()
-            ids = some.all()
-            connection.execute(delete(schema.links).where(links.id.in_(ids)))
-            unlinked += len(ids)
+            some = select(links.message_id).where(everywhere, links.record_id == id_)
+            ids = connection.execute(some.limit(relink.STEP)).scalars().all()
+            theirs = among(connection, links.message_id, sorted(set(ids)))
+            gone = connection.execute(
+                delete(schema.links).where(theirs, links.record_id == id_)
+            ).rowcount
+            unlinked += gone
             more = len(ids) == relink.STEP
             if not more:
                 connection.execute(delete(schema.records).where(records.id == id_))

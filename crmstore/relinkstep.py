@@ -276,11 +276,14 @@ def _owner_step(connection: Connection, job: Job, limit: int) -> Job | None:
     low = (page[-1][0], page[-1][1])
     conditions.append(tuple_(seen.when_us, seen.message_id) >= low)
     chosen = connection.execute(
-        select(seen.id, seen.message_id).where(*conditions, seen.address == job.address)
-    ).all()
-    for chunk in several(row.id for row in chosen):
-        connection.execute(update(sightings).where(seen.id.in_(chunk)).values(hidden=int(hide)))
-    concerned = sorted({row.message_id for row in chosen})
+        select(seen.message_id).where(*conditions, seen.address == job.address)
+    ).scalars()
+    concerned = sorted(set(chosen))
+    for chunk in several(concerned):
+        theirs = (seen.owner == login, seen.hidden == int(not hide), seen.address == job.address)
+        connection.execute(
+            update(sightings).where(seen.message_id.in_(chunk), *theirs).values(hidden=int(hide))
+        )
     if hide:
         _hide_messages(connection, concerned)
     else:

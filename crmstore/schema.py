@@ -64,8 +64,8 @@ counters = Table(
     Column("value", Big, nullable=False),
 )
 # "people" counts the changes of users and their addresses: what ingest keeps of them is good while
-# it stands still.
-COUNTED = ("messages", "people", "records", "rules", "suppressions", "users")
+# it stands still; "rows" are those of participants and sightings.
+COUNTED = ("messages", "people", "records", "rows", "rules", "suppressions", "users")
 
 # What others asked to be remembered between runs (see relink.agree).
 remembered = Table(
@@ -235,10 +235,12 @@ thread_keys = Table(
     sqlite_with_rowid=False,
 )
 
+# What belongs to a message lies together, in the order of messages: a page of a timeline reads one
+# block of each table for a message, not a leaf of an index and a block (docs/decisions/0069).
 participants = Table(
     "participants",
     metadata,
-    Column("id", Big, primary_key=True),
+    Column("id", Big, nullable=False, autoincrement=False),
     Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("role", String(8), nullable=False),
     Column("address", ADDRESS, nullable=False),
@@ -252,7 +254,8 @@ participants = Table(
         " 'envelope')",
         name="role",
     ),
-    Index(None, "message_id"),
+    PrimaryKeyConstraint("message_id", "id"),
+    sqlite_with_rowid=False,
 )
 Index(
     "ix_participants_season_address",
@@ -278,7 +281,7 @@ attachments = Table(
 sightings = Table(
     "sightings",
     metadata,
-    Column("id", Big, primary_key=True),
+    Column("id", Big, nullable=False, autoincrement=False),
     Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("capture_id", CAPTURE_ID, nullable=False),
     Column("owner", ADDRESS, nullable=False),
@@ -306,15 +309,15 @@ sightings = Table(
         " 'cancelled', 'received')",
         name="status",
     ),
-    Index(None, "message_id"),
+    PrimaryKeyConstraint("message_id", "id"),
     Index(None, "owner", "hidden", "when_us", "message_id"),
     Index(None, "source", "when_us", "message_id"),
+    sqlite_with_rowid=False,
 )
 
 links = Table(
     "links",
     metadata,
-    Column("id", Big, primary_key=True),
     Column("message_id", Big, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     # No foreign key: PostgreSQL would lock the record's row for each link, which is a page of a
     # table in no order written again (docs/decisions/0064); the id is one of record_addresses'.
@@ -327,7 +330,8 @@ links = Table(
     Column("when_us", Big, nullable=False),
     # 0: shown; else the sum of why not (relinkstep.py)
     Column("hidden", Integer, nullable=False, server_default=text("0")),
-    UniqueConstraint("message_id", "record_id", "role", "address"),
+    PrimaryKeyConstraint("message_id", "record_id", "role", "address"),
+    sqlite_with_rowid=False,
 )
 Index(
     "ix_links_season_record",

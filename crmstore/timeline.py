@@ -279,7 +279,7 @@ _LINKED = (
     select(links, records.kind, records.type, records.name)
     .join(schema.records, records.id == links.c.record_id)
     .where(links.c.hidden == 0)
-    .order_by(links.c.record_id, links.c.id)
+    .order_by(links.c.record_id, links.c.role, links.c.address)
 )
 
 

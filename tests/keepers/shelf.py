@@ -51,10 +51,11 @@ class Shelf:
                 connection.execute(insert(schema.messages), [row])
                 people = [
                     {
-                        "message_id": id_, "role": role, "address": address, "name": name,
-                        "evidence": "header", "capture_id": None, "when_us": when_us + id_,
+                        "id": number, "message_id": id_, "role": role, "address": address,
+                        "name": name, "evidence": "header", "capture_id": None,
+                        "when_us": when_us + id_,
                     }
-                    for role, address, name in found.people
+                    for number, (role, address, name) in enumerate(found.people)
                 ]  # fmt: skip
                 if people:
                     connection.execute(insert(schema.participants), people)

@@ -246,7 +246,7 @@ def test_the_timeline_follows(queue: Queue) -> None:
         for n, direction in ((1, "sent"), (2, "received"), (3, "sent")):
             seen = {"capture_id": f"{n:026}", "direction": direction, "status": "queued"}
             connection.execute(
-                insert(schema.sightings).values(blank(schema.sightings, message_id=1, **seen))
+                insert(schema.sightings).values(blank(schema.sightings, message_id=1, id=n, **seen))
             )
     for n, outcome in ((1, "failed"), (2, "delivered"), (3, "later")):
         put(queue, n)

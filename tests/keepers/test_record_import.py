@@ -28,8 +28,14 @@ def mail_with(store: Store, *addresses: str) -> int:
         id_ = next_ids(connection, "messages", 1)[0]
         message = blank(schema.messages, id=id_, sha256=f"{id_:064x}", when_us=1_000 + id_)
         connection.execute(insert(schema.messages).values(message))
-        for address in addresses:
-            there = {"message_id": id_, "role": "to", "address": address, "when_us": 1_000 + id_}
+        for number, address in enumerate(addresses):
+            there = {
+                "message_id": id_,
+                "id": number,
+                "role": "to",
+                "address": address,
+                "when_us": 1_000 + id_,
+            }
             row = blank(schema.participants, **there, evidence="to header")
             connection.execute(insert(schema.participants).values(row))
         return id_

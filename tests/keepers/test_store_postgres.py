@@ -198,7 +198,7 @@ def test_a_restart_costs_one_error_at_most_and_nothing_that_was_committed() -> N
 
 def test_a_crash_while_rows_go_in_by_copy(postgres: Postgres, full: Store) -> None:
     message = {"id": 1, "sha256": "0" * 64}
-    columns = ("message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
+    columns = ("id", "message_id", "role", "address", "name", "evidence", "capture_id", "when_us")
     row = (1, "to", "a@x.example", "A", "to header", None, 1)
 
     def rows() -> Iterator[tuple[object, ...]]:
@@ -209,7 +209,7 @@ def test_a_crash_while_rows_go_in_by_copy(postgres: Postgres, full: Store) -> No
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE application_name = 'mailweir'"
                     )
-            yield row
+            yield (n, *row)
 
     with full.writing() as connection:
         connection.execute(insert(schema.messages).values(blank(schema.messages, **message)))
