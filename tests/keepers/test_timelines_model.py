@@ -317,7 +317,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_timelines() -> None:
-    most = min(settings().max_examples // 2, 24)
+    most = min(settings().max_examples // 5, 24)
     run_state_machine_as_test(
         Timelines, settings=settings(max_examples=most, stateful_step_count=10)
     )
