@@ -103,9 +103,10 @@ def test_idle_is_never_said_with_a_line_waiting(tmp_path: Path) -> None:
         def is_set(self) -> bool:
             seen = super().is_set()
             if threading.current_thread().name == "log" and self.late is None:
-                self.late = threading.Thread(target=sink.put, args=("late",))
-                self.late.start()
-                self.late.join(0.1)
+                late = threading.Thread(target=sink.put, args=("late",))
+                late.start()
+                self.late = late  # not before: until it is started it is not alive, either
+                late.join(0.1)
             return seen
 
     path = tmp_path / "log"
