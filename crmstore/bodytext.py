@@ -117,13 +117,13 @@ class _Reading:
         if parts:
             tree = Tree(Block(around.fields, around.start, ()), parts, ())
             self.message(data, tree, depth, guess=True)
-            self._name(tree)
+            self._files_of(tree)
             before = around._replace(end=begin)  # it may be more than a preamble
             self._add(self._decoded(data, before, MAX_FILE_TEXT).strip(), file=True)
         return bool(parts)
 
-    def _name(self, tree: Tree) -> None:
-        """Files that are no attachments of the message itself."""
+    def _files_of(self, tree: Tree) -> None:
+        """The names of files that are no attachments of the message itself."""
         for leaf in tree.leaves[:MAX_PARTS]:
             name = disposition(leaf)[1].get("filename") or leaf.parameters.get("name")
             if name and len(self.names) < MAX_PARTS:
@@ -192,7 +192,7 @@ class _Reading:
         self._add("\n".join(head), file=True)
         self.message(raw, tree, depth + 1)
         self._nested = depth > 0
-        self._name(tree)
+        self._files_of(tree)
 
     def _winmail(self, data: bytes, leaf: Leaf, position: int) -> None:
         """What Outlook packed together; its body only if the message has no other."""

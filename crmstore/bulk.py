@@ -34,6 +34,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "among", "among_given", "by_index", "given", "insert_ignoring", "insert_rows", "numbers",
@@ -103,22 +104,25 @@ def given(values: Collection[str] | Collection[int]) -> dict[str, str]:
 
 def numbers(connection: Connection, values: Collection[int]) -> ColumnElement[int]:
     """The column of a table of these whole numbers, to ask something of each of them."""
-    asked = bindparam(None, json.dumps(list(values)), type_=Text)
-    if connection.dialect.name != "postgresql":
-        each = func.json_each(asked).table_valued(column("value", BigInteger), name="asked")
-        return each.c.value
-    rows_ = func.json_array_elements_text(cast(asked, JSON)).table_valued("value")
-    rows = select(cast(rows_.c.value, BigInteger).label("value")).subquery("asked")
-    return rows.c.value
+    return _each(connection, values, BigInteger(), "asked")
 
 
 def texts(connection: Connection, values: Collection[str]) -> ColumnElement[str]:
     """The same of texts."""
+    return _each(connection, values, Text(), "texts")
+
+
+def _each(
+    connection: Connection,
+    values: Collection[str] | Collection[int],
+    kind: TypeEngine[Any],
+    name: str,
+) -> ColumnElement[Any]:
     asked = bindparam(None, json.dumps(list(values)), type_=Text)
     if connection.dialect.name != "postgresql":
-        return func.json_each(asked).table_valued(column("value", Text), name="texts").c.value
-    each = func.json_array_elements_text(cast(asked, JSON)).table_valued(column("value", Text))
-    return each.alias("texts").c.value
+        return func.json_each(asked).table_valued(column("value", kind), name=name).c.value
+    each = func.json_array_elements_text(cast(asked, JSON)).table_valued("value")
+    return select(cast(each.c.value, kind).label("value")).subquery(name).c.value
 
 
 def by_index(connection: Connection) -> None:

@@ -133,8 +133,6 @@ def parse(data: bytes) -> Tree:
 # What looks like a delimiter of RFC 2046: above the header of a part.
 _MARK = re.compile(rb"(?im)^(--[!-~](?:[ -~]{0,68}[!-~])?)[ \t]{0,99}\r?\ncontent-[a-z-]+[ \t]*:")
 MAX_LOOK = 262_144  # octets in which it is looked for
-
-
 _AS_IT_IS = frozenset(["", "7bit", "8bit", "binary"])
 
 

@@ -57,6 +57,12 @@ def season(when_us: ColumnElement[int]) -> ColumnElement[int]:
     return when_us.op(">>", return_type=BigInteger())(literal_column(str(SEASON), BigInteger()))
 
 
+def _by_season(name: str, table: Table, *key: str) -> None:
+    """The index for "the mail of this key, newest first"."""
+    columns = [table.c[one] for one in (*key, "when_us", "message_id")]
+    Index(name, season(table.c.when_us), *columns)
+
+
 counters = Table(
     "counters",
     metadata,
@@ -257,13 +263,7 @@ participants = Table(
     PrimaryKeyConstraint("message_id", "id"),
     sqlite_with_rowid=False,
 )
-Index(
-    "ix_participants_season_address",
-    season(participants.c.when_us),
-    participants.c.address,
-    participants.c.when_us,
-    participants.c.message_id,
-)
+_by_season("ix_participants_season_address", participants, "address")
 
 attachments = Table(
     "attachments",
@@ -333,14 +333,7 @@ links = Table(
     PrimaryKeyConstraint("message_id", "record_id", "role", "address"),
     sqlite_with_rowid=False,
 )
-Index(
-    "ix_links_season_record",
-    season(links.c.when_us),
-    links.c.record_id,
-    links.c.hidden,
-    links.c.when_us,
-    links.c.message_id,
-)
+_by_season("ix_links_season_record", links, "record_id", "hidden")
 
 # What is still to be linked, hidden, shown again or put onto records by rules, in small steps,
 # newest mail first.

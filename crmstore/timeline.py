@@ -146,7 +146,7 @@ def _wanted(
         filters.append((sightings, own))
     elif source is not None:
         filters.append((sightings, [sightings.c.source == source, sightings.c.hidden == 0]))
-    key = list(filters[0][1]) if filters else []
+    key = list(filters[0][1]) if filters else []  # what an index answers; the rest is looked up
     for table, conditions in filters:
         if table is participants:
             conditions.append(_not_hidden())

@@ -12,7 +12,7 @@ from crmstore.explain import explain
 from crmstore.personal import Wanted, wanted
 from crmstore.search import Wanted as Sought
 from crmstore.search import search
-from tests.paths.office import Office, prepared
+from tests.paths.office import Office, opened
 
 ALICE, CAROL = "alice@ours.example", "carol@ours.example"
 BOB, ANN, EVE = "bob@acme.example", "ann@eu.acme.example", "eve@else.example"
@@ -29,19 +29,15 @@ def people(made: Office) -> None:
 
 @pytest.fixture
 def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
-    made = prepared(tmp_path, store_url, people)
-    yield made
-    made.close()
-    made.store.close()
+    with opened(tmp_path, store_url, people) as made:
+        yield made
 
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Office]:
     """On SQLite, for what no engine can change."""
-    made = prepared(tmp_path, "sqlite", people)
-    yield made
-    made.close()
-    made.store.close()
+    with opened(tmp_path, "sqlite", people) as made:
+        yield made
 
 
 def letter(subject: str, frm: str, to: str, more: str = "") -> bytes:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event
 
 from crmstore import capturerules, message, outcomes, records, relink, seasons, timeline
 from crmstore.personal import wanted
-from tests.paths.office import BODY, Office, prepared
+from tests.paths.office import BODY, Office, opened
 
 
 def some_mail(made: Office) -> None:
@@ -29,10 +29,8 @@ def some_mail(made: Office) -> None:
 
 @pytest.fixture
 def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
-    made = prepared(tmp_path, store_url, some_mail)
-    yield made
-    made.close()
-    made.store.close()
+    with opened(tmp_path, store_url, some_mail) as made:
+        yield made
 
 
 class Recorded:

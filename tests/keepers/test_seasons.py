@@ -8,7 +8,7 @@ import pytest
 
 from crmstore import recordremove, records, recordview, relink, seasons, timeline, usage
 from crmstore.search import Wanted, search
-from tests.paths.office import BODY, Office, prepared
+from tests.paths.office import BODY, Office, opened
 
 # Two in one moment, either side of a season's border, years without any.
 TIMES = [
@@ -39,10 +39,8 @@ def years(made: Office) -> None:
 
 @pytest.fixture
 def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
-    made = prepared(tmp_path, store_url, years)
-    yield made
-    made.close()
-    made.store.close()
+    with opened(tmp_path, store_url, years) as made:
+        yield made
 
 
 def walked(office: Office, limit: int, **filters: int | str) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from crmstore import message, users
 from crmstore.explain import explain
 from crmstore.search import Wanted, search
-from tests.paths.office import Office, prepared
+from tests.paths.office import Office, opened
 
 BOSS, ALICE, DAN, EVE = (f"{name}@ours.example" for name in ("boss", "alice", "dan", "eve"))
 BOB, CAROL = "bob@x.example", "carol@x.example"
@@ -47,10 +47,8 @@ def some_mail(made: Office) -> None:
 
 @pytest.fixture
 def office(tmp_path: Path, store_url: str) -> Iterator[Office]:
-    made = prepared(tmp_path, store_url, some_mail)
-    yield made
-    made.close()
-    made.store.close()
+    with opened(tmp_path, store_url, some_mail) as made:
+        yield made
 
 
 SEES = {

@@ -260,6 +260,17 @@ def prepared(folder: Path, url: str, fill: Callable[[Office], None]) -> Office:
     return made
 
 
+@contextmanager
+def opened(folder: Path, url: str, fill: Callable[[Office], None]) -> Iterator[Office]:
+    """A prepared() one, for as long as it is needed."""
+    made = prepared(folder, url, fill)
+    try:
+        yield made
+    finally:
+        made.close()
+        made.store.close()
+
+
 @cache
 def _filled(fill: Callable[[Office], None]) -> TemporaryDirectory[str]:
     folder = TemporaryDirectory(prefix="office-")
